@@ -1,0 +1,2 @@
+//! balcony.
+fn main() {}

@@ -1,0 +1,18 @@
+//! XMPP on the wire: bytes to typed elements and back.
+//!
+//! Knows what elements look like, never what they mean. No I/O, no clock, no panic on input.
+//! Bytes come in through [`framing`], addresses are [`Jid`], stanzas are [`Message`], [`Presence`] and [`Iq`] with their
+//! payloads kept as [`Element`]s; a typed view is taken with `message.payload::<FileSharing>()`. One module per XEP.
+
+pub mod element;
+pub mod framing;
+pub mod jid;
+pub mod ns;
+pub mod payload;
+pub mod stanza;
+pub mod stream;
+
+pub use element::Element;
+pub use jid::{BareJid, FullJid, Jid, JidError};
+pub use payload::{Payload, ReadError};
+pub use stanza::{Iq, IqKind, Message, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
