@@ -1,0 +1,3 @@
+//! The commands, a file each. They turn what the library says into words and JSON, and hold no protocol.
+
+pub(crate) mod manual;

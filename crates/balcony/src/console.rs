@@ -1,0 +1,156 @@
+//! What people and programs read: words on a terminal, or one JSON object per event. Two views of the same events.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value};
+
+use crate::exit::Failure;
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub(crate) struct Console {
+    json: bool,
+    quiet: bool,
+    started: Instant,
+}
+
+impl Console {
+    /// For the whole run of the program.
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet, started: Instant::now() }
+    }
+
+    /// Whether events are printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// What the person asked for: printed to standard output whatever the options.
+    pub(crate) fn result(&self, event: &str, fields: Value, words: impl AsRef<str>) {
+        if self.json { self.object(event, fields) } else { out(words.as_ref()) }
+    }
+
+    /// A step on the way: left out by `--quiet`, on standard error so that results can be piped.
+    pub(crate) fn step(&self, event: &str, fields: Value, words: impl AsRef<str>) {
+        if self.json {
+            self.object(event, fields);
+        } else if !self.quiet {
+            err(words.as_ref());
+        }
+    }
+
+    /// A step with the time since the start, on standard output: what `try` consists of.
+    pub(crate) fn timed(&self, event: &str, fields: Value, words: impl AsRef<str>) {
+        let elapsed = self.started.elapsed();
+        if self.json {
+            let mut fields = object_of(fields);
+            fields.insert("at_ms".into(), Value::from(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)));
+            self.object(event, Value::Object(fields));
+        } else if !self.quiet {
+            out(&format!("{:>7.3} s  {}", elapsed.as_secs_f64(), words.as_ref()));
+        }
+    }
+
+    /// One whole JSON document, for commands whose answer is a single object.
+    pub(crate) fn document(value: &Value) {
+        out(&value.to_string());
+    }
+
+    /// What went wrong: on standard error, as JSON also on standard output.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json {
+            let mut fields = Map::new();
+            fields.insert("error".into(), failure.what.clone().into());
+            fields.insert("class".into(), failure.class.name().into());
+            fields.insert("code".into(), (failure.class as u8).into());
+            fields.insert("next".into(), failure.next.clone().into());
+            self.object("failed", Value::Object(fields));
+        }
+        err(&format!("balcony: {}", crate::safe::lines(&failure.what)));
+        if let Some(next) = &failure.next {
+            err(&format!("  next: {}", crate::safe::lines(next)));
+        }
+    }
+
+    /// A bar for long work; it draws nothing unless standard error is a terminal.
+    pub(crate) fn bar(&self, label: &str, total: Option<u64>) -> Bar {
+        let visible = !self.json && !self.quiet && std::io::stderr().is_terminal();
+        let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(total, target);
+        let template = match total {
+            Some(_) => "{msg:24!} {bar:30} {bytes:>10}/{total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}",
+            None => "{msg:24!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(crate::safe::Safe(label).to_string());
+        Bar { bar, console: self.clone(), label: label.to_owned(), total, said: Instant::now() }
+    }
+
+    fn object(&self, event: &str, fields: Value) {
+        let mut object = Map::new();
+        object.insert("event".into(), event.into());
+        object.extend(object_of(fields));
+        out(&Value::Object(object).to_string());
+    }
+}
+
+/// Progress of one piece of work.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    console: Console,
+    label: String,
+    total: Option<u64>,
+    said: Instant,
+}
+
+impl Bar {
+    /// So many bytes are done. In JSON at most five events a second.
+    pub(crate) fn at(&mut self, bytes: u64) {
+        self.bar.set_position(bytes);
+        if self.console.json && self.said.elapsed() >= Duration::from_millis(200) {
+            self.said = Instant::now();
+            self.console.object("progress", serde_json::json!({"what": self.label, "bytes": bytes, "total": self.total}));
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn done(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn object_of(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        Value::Null => Map::new(),
+        other => Map::from_iter([("value".to_owned(), other)]),
+    }
+}
+
+/// A reader that went away (`| head`) is no error of ours: what it does not want is dropped.
+fn out(line: &str) {
+    let mut stdout = anstream::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+fn err(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// Bytes in words: `3.0 MB (3032449 bytes)`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KB", "MB", "GB", "TB"];
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
