@@ -1,0 +1,93 @@
+//! Where a server listens and who has an account there, as `KEY=VALUE` lines: what the kit's start scripts and
+//! `balcony serve --endpoints FILE` write.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::PeerError;
+
+/// The endpoints of one server.
+#[derive(Debug, Clone)]
+pub struct Endpoints {
+    file: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+impl Endpoints {
+    /// Reads the lines of `file`. Lines without `=` are left out.
+    pub fn read(file: &Path) -> Result<Self, PeerError> {
+        let text =
+            std::fs::read_to_string(file).map_err(|source| PeerError::Io { what: format!("cannot read {}", file.display()), source })?;
+        let values = text.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Ok(Self { file: file.to_owned(), values })
+    }
+
+    /// The file they were read from; the kit's checks take it.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The value of `key`, such as `UPLOAD_JID`.
+    ///
+    /// # Panics
+    /// When the server did not tell it.
+    #[track_caller]
+    pub fn get(&self, key: &str) -> &str {
+        self.find(key).unwrap_or_else(|| fail(format_args!("{} has no {key}", self.file.display())))
+    }
+
+    /// The value of `key`, if the server told it.
+    pub fn find(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// The domain of the accounts.
+    #[track_caller]
+    pub fn domain(&self) -> &str {
+        self.get("DOMAIN")
+    }
+
+    /// Host and port for clients that start TLS on the stream.
+    #[track_caller]
+    pub fn starttls(&self) -> String {
+        format!("{}:{}", self.get("IP"), self.get("C2S_PORT"))
+    }
+
+    /// Host and port for clients that begin with TLS.
+    #[track_caller]
+    pub fn direct_tls(&self) -> String {
+        format!("{}:{}", self.get("IP"), self.get("C2S_TLS_PORT"))
+    }
+
+    /// The authority that signed the server's certificate, PEM.
+    #[track_caller]
+    pub fn ca(&self) -> PathBuf {
+        PathBuf::from(self.get("CA"))
+    }
+
+    /// The address of an account: `alice` is `alice@localhost`.
+    #[track_caller]
+    pub fn jid(&self, user: &str) -> String {
+        format!("{user}@{}", self.domain())
+    }
+
+    /// The password of an account.
+    ///
+    /// # Panics
+    /// When there is no such account.
+    #[track_caller]
+    pub fn password(&self, user: &str) -> &str {
+        self.get("ACCOUNTS")
+            .split(',')
+            .filter_map(|account| account.split_once(':'))
+            .find(|(name, _)| *name == user)
+            .map_or_else(|| fail(format_args!("{} has no account {user}", self.file.display())), |(_, password)| password)
+    }
+}
+
+/// Ends the test: what it asked for is not there.
+#[track_caller]
+#[allow(clippy::panic, reason = "this crate is used by tests only, which end by panicking")]
+pub(crate) fn fail(what: std::fmt::Arguments<'_>) -> ! {
+    panic!("{what}")
+}
