@@ -6,6 +6,7 @@
 
 pub mod element;
 pub mod framing;
+pub mod hashes;
 pub mod jid;
 pub mod ns;
 pub mod payload;
