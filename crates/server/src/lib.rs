@@ -1,1 +1,16 @@
-//! server.
+//! An XMPP server to share files with: accounts, messages and uploads in one process.
+//!
+//! `Server::start(Settings::new("localhost", folder)).await?` gives a [`Running`] server on free ports of loopback, with an
+//! authority of its own making that clients are told to trust by [`Running::ca_pem`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod database;
+mod error;
+mod running;
+mod settings;
+
+pub use database::DatabaseError;
+pub use error::{AccountError, StartError};
+pub use running::{Running, Server};
+pub use settings::{Listen, ServerLimits, Settings, TlsSource, UploadSettings};

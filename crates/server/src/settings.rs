@@ -1,0 +1,166 @@
+//! What a server is told before it starts. Every bound has a default that suits a household.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a server needs to know to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The domain it serves, the part behind the `@` of its accounts.
+    pub domain: String,
+    /// Where accounts, keys and uploads are kept; made if it is not there, readable by the owner only.
+    pub data_dir: PathBuf,
+    /// Where it listens.
+    pub listen: Listen,
+    /// How it proves who it is.
+    pub tls: TlsSource,
+    /// What may be uploaded.
+    pub upload: UploadSettings,
+    /// How long a lost client may come back to its session (XEP-0198).
+    pub resume_for: Duration,
+    /// Rounds of PBKDF2 for keys of new passwords, at least 4096.
+    pub scram_iterations: u32,
+    /// What one client may take from the others.
+    pub limits: ServerLimits,
+}
+
+impl Settings {
+    /// A server on loopback at free ports, with a certificate of its own making.
+    #[must_use]
+    pub fn new(domain: impl Into<String>, data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            domain: domain.into(),
+            data_dir: data_dir.into(),
+            listen: Listen::loopback(),
+            tls: TlsSource::Generated,
+            upload: UploadSettings::default(),
+            resume_for: Duration::from_secs(300),
+            scram_iterations: 10_000,
+            limits: ServerLimits::default(),
+        }
+    }
+
+    /// The same on the usual ports of all addresses: 5222, 5223 and 443.
+    #[must_use]
+    pub fn on_usual_ports(mut self) -> Self {
+        let all = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.listen = Listen { c2s: SocketAddr::new(all, 5222), c2s_tls: SocketAddr::new(all, 5223), https: SocketAddr::new(all, 443) };
+        self
+    }
+}
+
+/// Addresses to listen on; port 0 takes a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Clients that begin in the clear and turn to TLS.
+    pub c2s: SocketAddr,
+    /// Clients that speak TLS from the first byte (XEP-0368).
+    pub c2s_tls: SocketAddr,
+    /// Uploads and downloads.
+    pub https: SocketAddr,
+}
+
+impl Listen {
+    /// Free ports of 127.0.0.1.
+    #[must_use]
+    pub fn loopback() -> Self {
+        let free = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self { c2s: free, c2s_tls: free, https: free }
+    }
+}
+
+/// Where key and certificate come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TlsSource {
+    /// An authority is made in the data folder, and a certificate by it; both are used again at the next start.
+    #[default]
+    Generated,
+    /// PEM files: the chain, server first, and its key.
+    Files {
+        /// The certificate chain.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+}
+
+/// What may be uploaded, how much, for how long.
+#[derive(Clone, Debug)]
+pub struct UploadSettings {
+    /// Bytes of one file; announced by disco.
+    pub max_size: u64,
+    /// Bytes an account may upload within 24 hours.
+    pub per_day: u64,
+    /// Bytes of an account that are kept at a time.
+    pub total: u64,
+    /// Slots an account may ask for within one minute.
+    pub slots_per_minute: u32,
+    /// How long a file is kept.
+    pub expiry: Duration,
+    /// How long a slot may be used.
+    pub slot_lifetime: Duration,
+    /// What the URLs begin with, without a slash at the end. `None`: `https://upload.DOMAIN:PORT`, or `https://localhost:PORT`
+    /// for localhost, whose subdomains not every system resolves.
+    pub public_url: Option<String>,
+    /// A request or a body that makes no progress for that long is ended.
+    pub stall: Duration,
+}
+
+impl Default for UploadSettings {
+    fn default() -> Self {
+        const GIB: u64 = 1 << 30;
+        Self {
+            max_size: 4 * GIB,
+            per_day: 64 * GIB,
+            total: 256 * GIB,
+            slots_per_minute: 300,
+            expiry: Duration::from_secs(30 * 24 * 3600),
+            slot_lifetime: Duration::from_secs(300),
+            public_url: None,
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What one client may take from the others.
+#[derive(Clone, Debug)]
+pub struct ServerLimits {
+    /// Connections altogether.
+    pub connections: usize,
+    /// Connections from one IP address.
+    pub connections_per_address: usize,
+    /// Sessions of one account, those that may be resumed included.
+    pub sessions_per_account: usize,
+    /// From the opening of the connection to a bound session.
+    pub login_deadline: Duration,
+    /// A client that takes nothing for that long is dropped; its session may be resumed.
+    pub slow_reader: Duration,
+    /// How long a stanza waits for room at its addressee before it is returned with an error.
+    pub delivery_deadline: Duration,
+    /// Bytes of stanzas, about, that wait for one session.
+    pub mailbox_bytes: usize,
+    /// Messages kept for an account that is offline.
+    pub offline_messages: usize,
+    /// Contacts of an account.
+    pub roster_items: usize,
+    /// Addresses a session may send presence to beside its contacts.
+    pub directed_presences: usize,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 1_000,
+            sessions_per_account: 32,
+            login_deadline: Duration::from_secs(60),
+            slow_reader: Duration::from_secs(60),
+            delivery_deadline: Duration::from_secs(20),
+            mailbox_bytes: 2 << 20,
+            offline_messages: 1_000,
+            roster_items: 5_000,
+            directed_presences: 1_000,
+        }
+    }
+}
