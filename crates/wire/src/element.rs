@@ -23,6 +23,16 @@ impl Attribute {
         Self { ns: ns.into(), name: CompactString::from(name.as_ref()), value: value.into() }
     }
 
+    /// As [`Attribute::new`], from what the parser has checked already.
+    pub(crate) fn from_parts(ns: Namespace<'static>, name: CompactString, value: String) -> Self {
+        Self { ns, name, value }
+    }
+
+    /// Puts the attribute into a namespace, once its prefix is resolved.
+    pub(crate) fn set_ns(&mut self, ns: Namespace<'static>) {
+        self.ns = ns;
+    }
+
     /// The namespace, empty for ordinary attributes.
     pub fn ns(&self) -> &str {
         &self.ns
@@ -71,6 +81,11 @@ impl Element {
     /// An empty element. `name` must be an XML name without a colon; names from peers come through the parser only.
     pub fn new(name: impl AsRef<str>, ns: impl Into<Namespace<'static>>) -> Self {
         Self { ns: ns.into(), name: CompactString::from(name.as_ref()), attributes: Vec::new(), nodes: Vec::new() }
+    }
+
+    /// As [`Element::new`], from what the parser has checked already.
+    pub(crate) fn from_parts(ns: Namespace<'static>, name: CompactString, attributes: Vec<Attribute>) -> Self {
+        Self { ns, name, attributes, nodes: Vec::new() }
     }
 
     /// The local name.
@@ -228,6 +243,14 @@ impl Element {
         match self.nodes.last_mut() {
             Some(Node::Text(last)) => last.push_str(&text),
             _ => self.nodes.push(Node::Text(text)),
+        }
+    }
+
+    /// Bytes of the text that ends the element so far, 0 if a child does.
+    pub(crate) fn last_text_len(&self) -> usize {
+        match self.nodes.last() {
+            Some(Node::Text(text)) => text.len(),
+            _ => 0,
         }
     }
 

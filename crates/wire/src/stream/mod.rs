@@ -1,1 +1,3 @@
-//! Elements of stream negotiation. (Skeleton.)
+//! Elements of stream negotiation.
+
+pub mod error;
