@@ -1,0 +1,1 @@
+//! What the devices of contacts can do, by verified caps. (Filled when wire has the typed elements.)
