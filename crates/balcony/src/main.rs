@@ -1,5 +1,6 @@
 //! Balcony's command line: shares files over XMPP. Every command is in [`commands`]; what can be typed is in [`cli`].
 
+mod accounts;
 mod cli;
 mod commands;
 mod console;
@@ -29,8 +30,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, console: &Console) -> Result<(), Failure> {
+#[tokio::main]
+async fn run(cli: &Cli, console: &Console) -> Result<(), Failure> {
+    let home = || home::Home::open(cli.global.home.as_deref());
     match &cli.command {
+        Command::Serve(args) => commands::serve::run(console, &home()?, args).await?,
+        Command::Accounts(args) => commands::accounts::run(console, &home()?, args)?,
         Command::Completions { shell } => commands::manual::completions(*shell),
         Command::Man { into } => commands::manual::man(console, into)?,
         Command::HelpExitCodes => commands::manual::exit_codes(console),

@@ -1,3 +1,5 @@
 //! The commands, a file each. They turn what the library says into words and JSON, and hold no protocol.
 
+pub(crate) mod accounts;
 pub(crate) mod manual;
+pub(crate) mod serve;
