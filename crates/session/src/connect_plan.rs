@@ -4,6 +4,7 @@
 //! XEP-0368 SRV records for XMPP over TLS, v1.1.0 <https://xmpp.org/extensions/xep-0368.html>
 
 use crate::Security;
+use crate::entropy::Entropy;
 
 /// One SRV record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +50,57 @@ pub enum ConnectPlan {
     NotOffered,
 }
 
+/// Most places worth trying.
+const MOST: usize = 16;
+
 /// Orders the records of `_xmpp-client._tcp` and `_xmpps-client._tcp` of a domain. `entropy` decides among weights.
 ///
 /// Without any record the domain itself is tried on 5222. A target `.` takes its kind out, and there is no fallback to the
 /// domain then (XEP-0368 §5).
 #[must_use]
-pub fn connect_plan(_domain: &str, _starttls: SrvAnswer, _direct: SrvAnswer, _entropy: [u8; 32]) -> ConnectPlan {
-    todo!()
+pub fn connect_plan(domain: &str, starttls: SrvAnswer, direct: SrvAnswer, entropy: [u8; 32]) -> ConnectPlan {
+    let mut refused = false;
+    let mut records = Vec::new();
+    for (answer, security) in [(starttls, Security::StartTls), (direct, Security::DirectTls)] {
+        let SrvAnswer::Records(found) = answer else { continue };
+        refused |= found.iter().any(is_refusal);
+        records.extend(found.into_iter().filter(|record| !is_refusal(record)).map(|record| (record, security)));
+    }
+    if records.is_empty() && refused {
+        return ConnectPlan::NotOffered;
+    }
+    let mut endpoints: Vec<Endpoint> = in_order(records, &mut Entropy::new(entropy))
+        .into_iter()
+        .map(|(record, security)| Endpoint { host: record.target.trim_end_matches('.').to_owned(), port: record.port, security })
+        .collect();
+    endpoints.truncate(MOST);
+    if endpoints.is_empty() {
+        endpoints.push(Endpoint { host: domain.to_owned(), port: 5222, security: Security::StartTls });
+    }
+    ConnectPlan::Try(endpoints)
+}
+
+/// `.` or nothing as target: not offered.
+fn is_refusal(record: &SrvRecord) -> bool {
+    record.target.trim_end_matches('.').is_empty()
+}
+
+/// By priority; among equals drawn by weight, as RFC 2782 says (weight 0 in front, so that it has a small chance).
+fn in_order(mut records: Vec<(SrvRecord, Security)>, entropy: &mut Entropy) -> Vec<(SrvRecord, Security)> {
+    records.sort_by_key(|(record, _)| (record.priority, record.weight != 0));
+    let mut ordered = Vec::with_capacity(records.len());
+    while let Some(priority) = records.first().map(|(record, _)| record.priority) {
+        let equals = records.iter().take_while(|(record, _)| record.priority == priority).count();
+        let total: u64 = records[..equals].iter().map(|(record, _)| u64::from(record.weight)).sum();
+        let mut drawn = entropy.number() % (total + 1);
+        let at = records[..equals].iter().position(|(record, _)| match drawn.checked_sub(u64::from(record.weight)) {
+            Some(0) | None => true,
+            Some(left) => {
+                drawn = left;
+                false
+            }
+        });
+        ordered.push(records.remove(at.unwrap_or(0)));
+    }
+    ordered
 }

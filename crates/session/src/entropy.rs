@@ -24,6 +24,12 @@ impl Entropy {
         mac.finalize().into_bytes().into()
     }
 
+    /// A number.
+    pub(crate) fn number(&mut self) -> u64 {
+        let bytes = self.bytes();
+        u64::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
+    }
+
     /// A nonce for SCRAM: 144 bits, printable, without commas.
     pub(crate) fn nonce(&mut self) -> String {
         STANDARD_NO_PAD.encode(&self.bytes()[..18])
