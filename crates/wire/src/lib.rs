@@ -5,13 +5,25 @@
 //! payloads kept as [`Element`]s; a typed view is taken with `message.payload::<FileSharing>()`. One module per XEP.
 
 pub mod element;
+pub mod encrypted_source;
+pub mod fallback;
+pub mod file_metadata;
+pub mod file_sharing;
 pub mod framing;
 pub mod hashes;
 pub mod jid;
+pub mod jingle_file;
+pub mod jingle_pub;
+pub mod media_sharing;
 pub mod ns;
 pub mod payload;
+pub mod reading;
+pub mod references;
 pub mod stanza;
 pub mod stream;
+pub mod text;
+pub mod thumbnails;
+pub mod url_data;
 
 pub use element::Element;
 pub use jid::{BareJid, FullJid, Jid, JidError};

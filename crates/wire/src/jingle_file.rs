@@ -1,0 +1,101 @@
+//! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
+//! Status: partial: the `file` element, as shares in XEP-0385 need it.
+//!
+//! Written in `file-transfer:5`; `:4` is read everywhere and `:3` inside `media-sharing` (decisions 22, 51).
+
+use crate::element::Element;
+use crate::file_metadata::FileMetadata;
+use crate::hashes::Hash;
+use crate::ns;
+use crate::payload::{Payload, ReadError};
+use crate::reading::{Dropped, number};
+
+/// `<file/>` of Jingle file transfer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JingleFile {
+    /// What is said about the file.
+    pub metadata: FileMetadata,
+    /// The part that is meant, or an empty one: "ranges are understood".
+    pub range: Option<FileRange>,
+}
+
+/// `<range/>`: a part of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileRange {
+    /// First byte; 0 if not said.
+    pub offset: Option<u64>,
+    /// Bytes; to the end if not said.
+    pub length: Option<u64>,
+    /// Hashes of that part.
+    pub hashes: Vec<Hash>,
+}
+
+impl FileRange {
+    fn read(element: &Element, dropped: &mut Vec<Dropped>) -> Self {
+        let mut field = |name: &str| {
+            let text = element.attr(name)?;
+            let value = number(text);
+            if value.is_none() {
+                dropped.push(Dropped::new(format!("range {name}"), "not a number"));
+            }
+            value
+        };
+        let (offset, length) = (field("offset"), field("length"));
+        let hashes = element.children().filter(|child| Hash::matches(child)).filter_map(|child| Hash::read(child).ok()).collect();
+        Self { offset, length, hashes }
+    }
+
+    fn write(&self) -> Element {
+        Element::new("range", ns::JINGLE_FILE_TRANSFER_5)
+            .with_attr_opt("offset", self.offset.map(|offset| offset.to_string()))
+            .with_attr_opt("length", self.length.map(|length| length.to_string()))
+            .with_children(self.hashes.iter().map(Payload::write))
+    }
+}
+
+impl From<FileMetadata> for JingleFile {
+    fn from(metadata: FileMetadata) -> Self {
+        Self { metadata, range: None }
+    }
+}
+
+impl JingleFile {
+    /// Whether `element` is a `file` of `:5`, `:4` or `:3`; the last only counts inside `media-sharing`.
+    pub(crate) fn matches_any(element: &Element) -> bool {
+        Self::matches(element) || element.is(Self::NAME, ns::JINGLE_FILE_TRANSFER_3)
+    }
+
+    pub(crate) fn read_any(element: &Element) -> Result<Self, ReadError> {
+        let mut range_element = None;
+        let mut metadata = FileMetadata::read_fields_and(element, |child| {
+            let is_range = child.name() == "range" && range_element.is_none();
+            if is_range {
+                range_element = Some(child.clone());
+            }
+            is_range
+        })?;
+        let range = range_element.map(|range| FileRange::read(&range, &mut metadata.dropped));
+        Ok(Self { metadata, range })
+    }
+}
+
+impl Payload for JingleFile {
+    const NAME: &'static str = "file";
+    const NS: &'static str = ns::JINGLE_FILE_TRANSFER_5;
+
+    fn matches(element: &Element) -> bool {
+        element.name() == Self::NAME && matches!(element.ns(), ns::JINGLE_FILE_TRANSFER_5 | ns::JINGLE_FILE_TRANSFER_4)
+    }
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        Self::read_any(element)
+    }
+
+    /// Pixels and length have no place in this element and are left out.
+    fn write(&self) -> Element {
+        let mut element = Self::element();
+        self.metadata.write_fields(&mut element, Self::NS);
+        element.with_child_opt(self.range.as_ref().map(FileRange::write))
+    }
+}
