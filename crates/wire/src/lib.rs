@@ -4,6 +4,10 @@
 //! Bytes come in through [`framing`], addresses are [`Jid`], stanzas are [`Message`], [`Presence`] and [`Iq`] with their
 //! payloads kept as [`Element`]s; a typed view is taken with `message.payload::<FileSharing>()`. One module per XEP.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod base64;
+pub mod caps;
 pub mod element;
 pub mod encrypted_source;
 pub mod fallback;

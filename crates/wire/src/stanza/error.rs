@@ -55,7 +55,7 @@ macro_rules! conditions {
                 match self { $(Self::$name => ErrorKind::$kind,)* }
             }
 
-            fn read(text: &str) -> Option<Self> {
+            pub(crate) fn read(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$name),)* _ => None }
             }
         }
