@@ -5,12 +5,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod certificates;
 mod database;
 mod error;
+mod refusal;
 mod running;
 mod settings;
 
 pub use database::DatabaseError;
 pub use error::{AccountError, StartError};
+pub use refusal::{Reason, Refusal, Row};
 pub use running::{Running, Server};
 pub use settings::{Listen, ServerLimits, Settings, TlsSource, UploadSettings};
