@@ -1,0 +1,244 @@
+//! Compares what cargo resolves with the plan of the house: which crate may see which, and what may be nowhere.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::run::{Options, cargo, output};
+
+const HELP: &str = "\
+cargo xtask layers
+
+Reads `cargo metadata` (normal dependencies on this machine's platform) and fails on
+  an edge between two crates of ours that the plan does not have (ARCHITECTURE.md),
+  an I/O crate anywhere below the crates that do no I/O,
+  a crate that must be nowhere.
+";
+
+/// Which of our crates may see which, directly. Tests may see more: only normal dependencies count.
+const PLAN: &[(&str, &[&str])] = &[
+    ("balcony-wire", &[]),
+    ("balcony-session", &["balcony-wire"]),
+    ("balcony-sharing", &["balcony-wire"]),
+    ("balcony-store", &["balcony-wire", "balcony-sharing"]),
+    ("balcony-client", &["balcony-wire", "balcony-session", "balcony-sharing", "balcony-store"]),
+    ("balcony-server", &["balcony-wire", "balcony-session", "balcony-sharing"]),
+    ("balcony", &["balcony-wire", "balcony-session", "balcony-sharing", "balcony-store", "balcony-client", "balcony-server"]),
+    ("testing-corpus", &[]),
+    ("testing-net", &["balcony-wire", "balcony-session"]),
+    ("testing-peers", &[]),
+    ("testing-bench", &["balcony-wire", "balcony-session", "balcony-sharing", "balcony-store", "balcony-client", "balcony-server"]),
+    ("xtask", &[]),
+];
+
+/// These do no I/O …
+const PURE: &[&str] = &["balcony-wire", "balcony-session", "balcony-sharing"];
+
+/// … so none of these is anywhere below them: sockets, files, threads, clocks, chance.
+const IO: &[&str] = &[
+    "async-std",
+    "axum",
+    "curl",
+    "curl-sys",
+    "fs-err",
+    "getrandom",
+    "hickory-resolver",
+    "hyper",
+    "hyper-util",
+    "libsqlite3-sys",
+    "mio",
+    "nix",
+    "polling",
+    "rand",
+    "reqwest",
+    "ring",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "rustls-native-certs",
+    "smol",
+    "socket2",
+    "tempfile",
+    "tokio",
+    "tokio-rustls",
+    "tokio-util",
+    "ureq",
+];
+
+/// Nowhere at all, with the reason.
+const NOWHERE: &[(&str, &str)] = &[
+    ("aws-lc-sys", "needs cmake, and minutes to build; rustls runs on ring here: switch default features off"),
+    ("aws-lc-rs", "rustls runs on ring here: switch default features off"),
+    ("openssl-sys", "TLS is rustls here: switch default features off"),
+    ("native-tls", "TLS is rustls here: switch default features off"),
+];
+
+pub(crate) fn main(arguments: &[String]) -> Result<()> {
+    let mut options = Options::new(arguments, HELP);
+    if let Some(option) = options.next() {
+        return options.unknown(option);
+    }
+    let host = host()?;
+    let metadata = output(&mut cargo(&["metadata", "--format-version", "1", "--filter-platform", &host]))?;
+    let graph = Graph::read(&serde_json::from_str(&metadata).map_err(|error| format!("cannot read cargo metadata: {error}"))?)?;
+    let mut faults = graph.forbidden_edges();
+    faults.extend(graph.io_below_pure());
+    faults.extend(graph.nowhere());
+    if faults.is_empty() {
+        println!("layers: {} crates of ours, {} in all, as planned", graph.members.len(), graph.names.len());
+        return Ok(());
+    }
+    Err(format!("layers:\n  {}", faults.join("\n  ")))
+}
+
+fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let about = output(std::process::Command::new(rustc).arg("-vV"))?;
+    about.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned).ok_or_else(|| "rustc does not tell its host".to_owned())
+}
+
+/// Packages by id, and their normal dependencies.
+struct Graph {
+    names: BTreeMap<String, String>,
+    edges: BTreeMap<String, Vec<String>>,
+    members: Vec<String>,
+}
+
+impl Graph {
+    fn read(metadata: &Value) -> Result<Self> {
+        let list = |value: &Value| value.as_array().cloned().ok_or_else(|| "cargo metadata looks different".to_owned());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let names = list(&metadata["packages"])?.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+        let members = list(&metadata["workspace_members"])?.iter().map(text).collect();
+        let mut edges = BTreeMap::new();
+        for node in list(&metadata["resolve"]["nodes"])? {
+            let normal = |dependency: &&Value| {
+                dependency["dep_kinds"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
+            };
+            let below = list(&node["deps"])?.iter().filter(normal).map(|dependency| text(&dependency["pkg"])).collect();
+            edges.insert(text(&node["id"]), below);
+        }
+        Ok(Self { names, edges, members })
+    }
+
+    fn name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.names.get(id).map_or(id, String::as_str)
+    }
+
+    fn below(&self, id: &str) -> &[String] {
+        self.edges.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    fn forbidden_edges(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for member in &self.members {
+            let name = self.name(member);
+            let Some((_, allowed)) = PLAN.iter().find(|(planned, _)| *planned == name) else {
+                faults.push(format!("{name} is not in the plan: add it to PLAN in xtask/src/layers.rs and to ARCHITECTURE.md"));
+                continue;
+            };
+            for dependency in self.below(member).iter().filter(|id| self.members.contains(id)) {
+                let dependency = self.name(dependency);
+                if !allowed.contains(&dependency) {
+                    faults.push(format!(
+                        "{name} → {dependency}: {name} may see {}",
+                        if allowed.is_empty() { "none of ours".to_owned() } else { allowed.join(", ") }
+                    ));
+                }
+            }
+        }
+        faults
+    }
+
+    fn io_below_pure(&self) -> Vec<String> {
+        let roots = self.members.iter().filter(|id| PURE.contains(&self.name(id)));
+        let paths = roots.flat_map(|root| IO.iter().filter_map(|name| self.path(root, name)));
+        paths.map(|path| format!("{path}: this crate does no I/O, nor may anything below it")).collect()
+    }
+
+    fn nowhere(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (name, reason) in NOWHERE {
+            if let Some(path) = self.members.iter().find_map(|member| self.path(member, name)) {
+                faults.push(format!("{path}: {reason}"));
+            }
+        }
+        faults
+    }
+
+    /// The shortest way from a package to one called `name`, as text.
+    fn path(&self, root: &str, name: &str) -> Option<String> {
+        let mut from: BTreeMap<&str, &str> = BTreeMap::from([(root, root)]);
+        let mut queue = VecDeque::from([root]);
+        while let Some(id) = queue.pop_front() {
+            if self.name(id) == name {
+                let mut way = vec![id];
+                while let Some(before) = way.last().and_then(|last| from.get(last)).filter(|before| Some(*before) != way.last()) {
+                    way.push(before);
+                }
+                return Some(way.iter().rev().map(|id| self.name(id)).collect::<Vec<_>>().join(" → "));
+            }
+            for next in self.below(id) {
+                if !from.contains_key(next.as_str()) {
+                    from.insert(next, id);
+                    queue.push_back(next);
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::Graph;
+    use serde_json::{Value, json};
+
+    /// A workspace of these crates; an edge is (from, to, kind).
+    fn graph(members: &[&str], edges: &[(&str, &str, Value)]) -> Graph {
+        let mut names: Vec<&str> = members.to_vec();
+        names.extend(edges.iter().flat_map(|(from, to, _)| [*from, *to]));
+        names.sort_unstable();
+        names.dedup();
+        let deps = |name: &str| -> Vec<Value> {
+            edges.iter().filter(|(from, ..)| *from == name).map(|(_, to, kind)| json!({"pkg": to, "dep_kinds": [{"kind": kind}]})).collect()
+        };
+        let metadata = json!({
+            "packages": names.iter().map(|name| json!({"id": name, "name": name})).collect::<Vec<_>>(),
+            "workspace_members": members,
+            "resolve": {"nodes": names.iter().map(|name| json!({"id": name, "deps": deps(name)})).collect::<Vec<_>>()},
+        });
+        Graph::read(&metadata).unwrap()
+    }
+
+    #[test]
+    fn an_edge_against_the_flow_is_named() {
+        let house = graph(&["balcony-wire", "balcony-session"], &[("balcony-wire", "balcony-session", Value::Null)]);
+        assert_eq!(house.forbidden_edges(), ["balcony-wire → balcony-session: balcony-wire may see none of ours"]);
+    }
+
+    #[test]
+    fn an_io_crate_is_named_with_the_way_to_it() {
+        let house = graph(&["balcony-wire"], &[("balcony-wire", "innocent", Value::Null), ("innocent", "tokio", Value::Null)]);
+        assert_eq!(house.io_below_pure(), ["balcony-wire → innocent → tokio: this crate does no I/O, nor may anything below it"]);
+    }
+
+    #[test]
+    fn what_only_tests_and_build_scripts_need_does_not_count() {
+        let house = graph(&["balcony-wire"], &[("balcony-wire", "tokio", json!("dev")), ("balcony-wire", "rustix", json!("build"))]);
+        assert!(house.io_below_pure().is_empty() && house.forbidden_edges().is_empty());
+    }
+
+    #[test]
+    fn a_crate_nobody_planned_is_named() {
+        assert!(graph(&["balcony-common"], &[]).forbidden_edges()[0].starts_with("balcony-common is not in the plan"));
+    }
+
+    #[test]
+    fn openssl_is_found_anywhere() {
+        let house = graph(&["balcony"], &[("balcony", "a", Value::Null), ("a", "openssl-sys", Value::Null)]);
+        assert!(house.nowhere()[0].starts_with("balcony → a → openssl-sys: TLS is rustls"));
+    }
+}

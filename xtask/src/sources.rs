@@ -1,0 +1,44 @@
+//! Finds and reads the files of this project.
+
+use std::path::{Path, PathBuf};
+
+use crate::Result;
+use crate::run::root;
+
+/// A file, with its path as it is written in documents.
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+/// All files below these folders whose name ends with one of `extensions`, sorted by path.
+pub(crate) fn below(folders: &[&str], extensions: &[&str]) -> Result<Vec<Source>> {
+    let mut found = Vec::new();
+    for folder in folders {
+        collect(&root().join(folder), extensions, &mut found)?;
+    }
+    found.sort();
+    found.into_iter().map(read).collect()
+}
+
+fn read(path: PathBuf) -> Result<Source> {
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let path = path.strip_prefix(root()).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+    Ok(Source { path, text })
+}
+
+fn collect(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) }; // a folder that is not there holds nothing
+    for entry in entries {
+        let path = entry.map_err(|error| format!("cannot list {}: {error}", folder.display()))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !name.starts_with('.') && name != "target" && name != "examples" && name != "vectors" {
+                collect(&path, extensions, found)?;
+            }
+        } else if extensions.iter().any(|extension| name.rsplit_once('.').is_some_and(|(_, end)| end == *extension)) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
