@@ -1,10 +1,11 @@
 //! The chores of this project: `cargo xtask …`. `cargo xtask help` lists them.
 
+mod ci;
 mod layers;
 mod requirements;
 mod run;
 mod sources;
-
+mod test;
 mod xeps;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
         Some((chore, rest)) => (chore.as_str(), rest),
     };
     let done = match chore {
+        "test" => test::main(rest),
+        "ci" => ci::main(rest),
         "layers" => layers::main(rest),
         "requirements" => requirements::main(rest),
         "xeps" => xeps::main(rest),
