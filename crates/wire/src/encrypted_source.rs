@@ -3,9 +3,7 @@
 //!
 //! Where the encrypted bytes are, and the key that opens them. Key and IV never show in `Debug`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::base64;
 use crate::element::Element;
 use crate::file_sharing::{SourceElement, read_sources, write_sources};
 use crate::hashes::{Hash, contradiction};
@@ -33,12 +31,12 @@ pub struct EncryptedSource {
 impl EncryptedSource {
     /// The key as bytes, if it is base64.
     pub fn key_bytes(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(&self.key).ok()
+        base64::decode(&self.key).ok()
     }
 
     /// The IV as bytes, if it is base64. QXmpp writes 32 bytes for AES-CBC, of which the first 16 count.
     pub fn iv_bytes(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(&self.iv).ok()
+        base64::decode(&self.iv).ok()
     }
 
     /// As [`Payload::read`] but by local name alone: for parents whose namespace their children inherited (decision 61).

@@ -6,12 +6,11 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::base64;
 use crate::element::Element;
 use crate::ns;
 use crate::payload::{Payload, ReadError};
+use crate::reading::is_xml_space;
 
 /// A hash function by its registered name. Ordered by how much it is trusted, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,7 +195,7 @@ impl Digest {
 
     /// Base64 as XEP-0300 wants it.
     pub fn to_base64(&self) -> String {
-        STANDARD.encode(&self.bytes)
+        base64::encode(&self.bytes)
     }
 }
 
@@ -384,13 +383,8 @@ fn read_digest(algo: HashAlgo, text: &str, hex_allowed: bool) -> Result<Digest, 
     if !algo.is_usable() {
         return Err(Unusable::Forbidden);
     }
-    let stripped;
-    let text = if text.bytes().any(is_xml_space) {
-        stripped = text.chars().filter(|c| !c.is_ascii() || !is_xml_space(*c as u8)).collect::<String>();
-        &stripped
-    } else {
-        text
-    };
+    let compact = text.contains(is_xml_space).then(|| text.replace(is_xml_space, ""));
+    let text = compact.as_deref().unwrap_or(text);
     if text.is_empty() {
         return Err(Unusable::Empty);
     }
@@ -401,17 +395,13 @@ fn read_digest(algo: HashAlgo, text: &str, hex_allowed: bool) -> Result<Digest, 
     {
         return Digest::new(algo, bytes);
     }
-    let bytes = STANDARD.decode(text).map_err(|_| Unusable::NotBase64)?;
+    let bytes = base64::decode(text).map_err(|_| Unusable::NotBase64)?;
     if bytes.len() == 2 * length
         && let Some(inner) = decode_hex(&bytes)
     {
         return Digest::new(algo, inner); // COMPAT(libervia 0.9): base64 of the hex digits
     }
     Digest::new(algo, bytes)
-}
-
-fn is_xml_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Decodes an even number of hex digits in either case.
@@ -504,7 +494,7 @@ mod tests {
     #[test]
     fn libervia_sends_base64_of_the_hex_digits() {
         let hex = "c3499c2729730a7f807efb8676a92dcb6f8a3f8f";
-        let read = hash(ns::HASHES_2, Some("sha-1"), &STANDARD.encode(hex));
+        let read = hash(ns::HASHES_2, Some("sha-1"), &base64::encode(hex));
         assert_eq!(read.digest().unwrap().to_hex(), hex);
     }
 

@@ -6,7 +6,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod attaching;
 pub mod base64;
+pub mod bits_of_binary;
 pub mod caps;
 pub mod element;
 pub mod encrypted_source;
@@ -15,19 +17,25 @@ pub mod file_metadata;
 pub mod file_sharing;
 pub mod framing;
 pub mod hashes;
+pub mod hints;
 pub mod jid;
 pub mod jingle_file;
 pub mod jingle_pub;
+pub mod media_element;
 pub mod media_sharing;
 pub mod ns;
+pub mod occupant_id;
+pub mod out_of_band;
 pub mod payload;
 pub mod reading;
 pub mod references;
 pub mod stanza;
+pub mod stanza_ids;
 pub mod stream;
 pub mod text;
 pub mod thumbnails;
 pub mod url_data;
+pub mod xmpp_uri;
 
 pub use element::Element;
 pub use jid::{BareJid, FullJid, Jid, JidError};
