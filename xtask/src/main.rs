@@ -1,5 +1,6 @@
 //! The chores of this project: `cargo xtask …`. `cargo xtask help` lists them.
 
+mod bench;
 mod ci;
 mod layers;
 mod requirements;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let done = match chore {
         "test" => test::main(rest),
         "ci" => ci::main(rest),
+        "bench" => bench::main(rest),
         "layers" => layers::main(rest),
         "requirements" => requirements::main(rest),
         "xeps" => xeps::main(rest),

@@ -112,7 +112,8 @@ impl Peers {
         }
     }
 
-    fn open(deps: PathBuf) -> Result<Self, PeerError> {
+    /// The peers that `kit/install` put into the folder `deps`, for programs that are no tests.
+    pub fn open(deps: PathBuf) -> Result<Self, PeerError> {
         if !deps.join("venv/bin/python").exists() {
             let source = std::io::ErrorKind::NotFound.into();
             return Err(PeerError::Io { what: format!("no venv in {}, run testing/peers/kit/install", deps.display()), source });
