@@ -153,9 +153,11 @@ fn authority_params(domain: &str) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let mut permitted = vec![GeneralSubtree::DnsName(domain.to_owned())];
-    permitted.extend(addresses(domain).into_iter().map(|address| {
-        GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, if address.is_ipv4() { 32 } else { 128 }))
-    }));
+    permitted.extend(
+        addresses(domain)
+            .into_iter()
+            .map(|address| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, if address.is_ipv4() { 32 } else { 128 }))),
+    );
     params.name_constraints = Some(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: Vec::new() });
     params.not_before = OffsetDateTime::now_utc() - time::Duration::days(1);
     params.not_after = OffsetDateTime::now_utc() + time::Duration::days(AUTHORITY_DAYS);

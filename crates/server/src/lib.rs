@@ -8,9 +8,13 @@
 mod certificates;
 mod database;
 mod error;
+mod gate;
+mod http;
+mod listener;
 mod refusal;
 mod running;
 mod settings;
+mod upload;
 
 pub use database::DatabaseError;
 pub use error::{AccountError, StartError};

@@ -1,0 +1,91 @@
+//! The HTTPS listener: accepts, speaks TLS and HTTP/1.1, and hands requests to the upload service.
+//!
+//! HTTP/1.1 only: for large bodies it is the faster of the two, and there is no flow control to get wrong.
+
+mod body;
+mod steady;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) use body::{Answer, FilePart};
+pub(crate) use steady::Steady;
+
+use crate::certificates::HANDSHAKE;
+use crate::gate::Gate;
+use crate::upload::Uploads;
+
+/// One large read from the kernel feeds many small ones of rustls.
+const READ_AHEAD: usize = 128 * 1024;
+/// What hyper may buffer of a request: also the bound of its head.
+const BUFFER: usize = 64 * 1024;
+const HEADERS: usize = 64;
+
+/// Accepts until `ending` turns true; then lets requests under way finish for `grace`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    uploads: Arc<Uploads>,
+    gate: Arc<Gate>,
+    mut ending: watch::Receiver<bool>,
+    grace: Duration,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => match gate.enter(peer.ip()) {
+                    Some(pass) => {
+                        let (tls, uploads, ending) = (tls.clone(), uploads.clone(), ending.clone());
+                        connections.spawn(async move {
+                            connection(stream, tls, uploads, ending).await;
+                            drop(pass);
+                        });
+                    }
+                    None => tracing::info!("too many HTTP connections, one was turned away"),
+                },
+                Err(error) => crate::listener::pause_after(&error).await,
+            },
+            Some(_) = connections.join_next() => {}
+            _ = crate::listener::ended(&mut ending) => break,
+        }
+    }
+    drop(listener);
+    let finished = tokio::time::timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+    if finished.is_err() {
+        tracing::info!(requests = connections.len(), "requests were cut off at the end");
+    }
+}
+
+async fn connection(stream: TcpStream, tls: TlsAcceptor, uploads: Arc<Uploads>, mut ending: watch::Receiver<bool>) {
+    let stall = uploads.stall();
+    let _ = stream.set_nodelay(true);
+    let steady = Steady::new(stream, READ_AHEAD, stall);
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(steady)).await else { return };
+    let service = service_fn(|request| {
+        let uploads = uploads.clone();
+        async move { Ok::<_, Infallible>(uploads.serve(request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(stall).max_headers(HEADERS).max_buf_size(BUFFER).half_close(false);
+    let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let outcome = tokio::select! {
+        outcome = served.as_mut() => outcome,
+        _ = crate::listener::ended(&mut ending) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
