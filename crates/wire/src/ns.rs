@@ -52,6 +52,8 @@ pub const SM: &str = "urn:xmpp:sm:3";
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0203
 pub const DELAY: &str = "urn:xmpp:delay";
+/// XEP-0091, read only
+pub const LEGACY_DELAY: &str = "jabber:x:delay";
 /// XEP-0221
 pub const MEDIA_ELEMENT: &str = "urn:xmpp:media-element";
 /// XEP-0231

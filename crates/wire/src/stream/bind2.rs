@@ -1,4 +1,4 @@
-//! XEP-0386 Bind 2, v1.0.2 <https://xmpp.org/extensions/xep-0386.html>
+//! XEP-0386 Bind 2, v1.1.0 <https://xmpp.org/extensions/xep-0386.html>
 
 use super::sm;
 use crate::element::Element;

@@ -1,4 +1,4 @@
-//! XEP-0388 Extensible SASL profile, v1.0.3 <https://xmpp.org/extensions/xep-0388.html>
+//! XEP-0388 Extensible SASL profile, v1.0.4 <https://xmpp.org/extensions/xep-0388.html>
 //! Status: partial: tasks are read and named, the data of a task is kept as elements.
 
 use super::bind2::{BindRequest, Bound};
