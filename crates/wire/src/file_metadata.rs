@@ -4,6 +4,7 @@
 //! with a note and the rest kept (decision 40). The name is as the sender wrote it: it never goes near a file system like that.
 //! The same fields are read from the `file` elements of XEP-0234 ([`crate::jingle_file`]), so reading works in any namespace.
 
+use crate::datetime::DateTime;
 use crate::element::Element;
 use crate::hashes::{Hash, HashUsed, contradiction};
 use crate::ns;
@@ -42,16 +43,18 @@ pub struct FileMetadata {
     pub dropped: Vec<Dropped>,
 }
 
-/// The date of a file as it was written and understood.
+/// The date of a file as it was written and as it was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileDate {
     /// As written by the sender.
     pub written: String,
+    /// The moment; approximate when the text named no zone (decision 52). This is what is written.
+    pub time: DateTime,
 }
 
-impl std::fmt::Display for FileDate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.written)
+impl From<DateTime> for FileDate {
+    fn from(time: DateTime) -> Self {
+        Self { written: time.to_string(), time }
     }
 }
 
@@ -166,7 +169,7 @@ impl FileMetadata {
     pub(crate) fn write_fields(&self, element: &mut Element, ns: &'static str) {
         push_field(element, ns, "media-type", self.media_type.as_deref());
         push_field(element, ns, "name", self.name.as_deref());
-        push_field(element, ns, "date", self.date.as_ref().map(FileDate::to_string));
+        push_field(element, ns, "date", self.date.as_ref().map(|date| date.time.to_string()));
         push_field(element, ns, "size", self.size.map(|size| size.to_string()));
         element.extend(self.hashes.iter().filter(|hash| !hash.is_announcement()).map(Payload::write));
         element.extend(self.hash_used.iter().map(Payload::write));
@@ -208,7 +211,9 @@ const MAX_HASHES: usize = 32;
 const MAX_THUMBNAILS: usize = 16;
 
 fn read_date(element: &Element) -> Option<FileDate> {
-    Some(FileDate { written: trimmed_text(element)? })
+    let written = trimmed_text(element)?;
+    let time = DateTime::parse_lenient(&written)?;
+    Some(FileDate { written, time })
 }
 
 /// `4096x2160` of XEP-0446 v0.1 and the first SFS drafts.

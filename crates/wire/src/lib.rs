@@ -25,6 +25,7 @@ pub mod forwarding;
 pub mod framing;
 pub mod hashes;
 pub mod hints;
+pub mod http_upload;
 pub mod jid;
 pub mod jingle_file;
 pub mod jingle_pub;
