@@ -10,7 +10,7 @@ use crate::element::XML_NS;
 use crate::ns;
 
 /// Declarations that may be in force at once: looking one up stays cheap whatever a peer declares.
-pub(super) const MAX_DECLARATIONS: usize = 256;
+pub(super) const MAX_DECLARATIONS: usize = 512;
 
 const XMLNS_NS: &str = "http://www.w3.org/2000/xmlns/";
 

@@ -1,0 +1,5 @@
+//! All integration tests of the wire in one binary.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod core_framing;
