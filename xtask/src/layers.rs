@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use crate::Result;
-use crate::run::{Options, cargo, output};
+use crate::run::{Options, cargo, output, root};
 
 const HELP: &str = "\
 cargo xtask layers
@@ -13,7 +13,8 @@ cargo xtask layers
 Reads `cargo metadata` (normal dependencies on this machine's platform) and fails on
   an edge between two crates of ours that the plan does not have (ARCHITECTURE.md),
   an I/O crate anywhere below the crates that do no I/O,
-  a crate that must be nowhere.
+  a crate that must be nowhere,
+  a dependency of the workspace without a line in docs/decisions/0003-dependencies.md.
 ";
 
 /// Which of our crates may see which, directly. Tests may see more: only normal dependencies count.
@@ -85,11 +86,35 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let mut faults = graph.forbidden_edges();
     faults.extend(graph.io_below_pure());
     faults.extend(graph.nowhere());
+    faults.extend(without_a_reason(&read("Cargo.toml")?, &read(REASONS)?)?);
     if faults.is_empty() {
         println!("layers: {} crates of ours, {} in all, as planned", graph.members.len(), graph.names.len());
         return Ok(());
     }
     Err(format!("layers:\n  {}", faults.join("\n  ")))
+}
+
+/// Where each dependency has its reason.
+const REASONS: &str = "docs/decisions/0003-dependencies.md";
+
+fn read(path: &str) -> Result<String> {
+    std::fs::read_to_string(root().join(path)).map_err(|error| format!("cannot read {path}: {error}"))
+}
+
+/// Dependencies of the workspace that the first column of the record does not name.
+fn without_a_reason(manifest: &str, record: &str) -> Result<Vec<String>> {
+    let manifest: toml::Table = manifest.parse().map_err(|error| format!("cannot read Cargo.toml: {error}"))?;
+    let named: Vec<&str> = record
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split('|').next())
+        .flat_map(|cell| cell.split(',').map(str::trim))
+        .collect();
+    let dependencies = manifest.get("workspace").and_then(|workspace| workspace.get("dependencies")?.as_table());
+    let foreign = dependencies.into_iter().flatten().filter(|(_, how)| how.get("path").is_none());
+    Ok(foreign
+        .filter(|(name, _)| !named.contains(&name.as_str()))
+        .map(|(name, _)| format!("{name} has no line in {REASONS}: what for, and what else was looked at"))
+        .collect())
 }
 
 fn host() -> Result<String> {
@@ -234,6 +259,13 @@ mod tests {
     #[test]
     fn a_crate_nobody_planned_is_named() {
         assert!(graph(&["balcony-common"], &[]).forbidden_edges()[0].starts_with("balcony-common is not in the plan"));
+    }
+
+    #[test]
+    fn a_dependency_without_a_reason_is_named() {
+        let manifest = "[workspace.dependencies]\nours = { path = \"a\" }\nhyper = \"1\"\nurl = { version = \"2\" }\nleft-pad = \"1\"\n";
+        let faults = super::without_a_reason(manifest, "| hyper, url | HTTP | none |\n").unwrap();
+        assert!(faults.len() == 1 && faults[0].starts_with("left-pad has no line"), "{faults:?}");
     }
 
     #[test]
