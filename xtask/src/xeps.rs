@@ -13,7 +13,8 @@ cargo xtask xeps [--check]
 Collects these lines from the heads of crates/*/src/**.rs
   //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
   //! Status: partial: what is missing.
-and writes docs/xeps.md and balcony.doap.xml. A Status line belongs to the XEP line above it; without one the XEP is complete.
+and writes docs/xeps.md and balcony.doap.xml. A Status line belongs to the XEP line above it; `Status: complete.` is the other one. Without a Status line a XEP is complete,
+unless only crates/wire speaks it: then it is partial, as elements alone do nothing.
 With --check nothing is written, and it is an error if they are out of date.
 ";
 
@@ -42,6 +43,8 @@ struct Specification {
     files: Vec<String>,
     /// What is missing, file by file; empty when complete.
     missing: Vec<String>,
+    /// A file says that nothing is missing.
+    complete: bool,
 }
 
 fn collect(sources: &[Source]) -> Result<BTreeMap<String, Specification>> {
@@ -54,8 +57,12 @@ fn collect(sources: &[Source]) -> Result<BTreeMap<String, Specification>> {
                 let above = last.take().and_then(|number| all.get_mut(&number));
                 match (above, status.trim().strip_prefix("partial:")) {
                     (Some(specification), Some(missing)) => specification.missing.push(missing.trim().to_owned()),
-                    _ => faults
-                        .push(format!("{}: a Status line follows a XEP line and reads `Status: partial: what is missing.`", source.path)),
+                    (Some(specification), None) if status.trim() == "complete." => specification.complete = true,
+                    (None, _) => {} // it belongs to an RFC
+                    _ => faults.push(format!(
+                        "{}: a Status line follows a XEP line and reads `Status: partial: what is missing.` or `Status: complete.`",
+                        source.path
+                    )),
                 }
             } else if line.starts_with("XEP-") && line.contains("<http") {
                 let Some((number, title, version)) = head(line) else {
@@ -76,6 +83,11 @@ fn collect(sources: &[Source]) -> Result<BTreeMap<String, Specification>> {
             }
         }
     }
+    for specification in all.values_mut().filter(|specification| specification.missing.is_empty() && !specification.complete) {
+        if specification.files.iter().all(|file| file.starts_with("crates/wire/")) {
+            specification.missing.push("read and written as elements, not acted upon".to_owned());
+        }
+    }
     if faults.is_empty() { Ok(all) } else { Err(format!("xeps:\n  {}", faults.join("\n  "))) }
 }
 
@@ -88,7 +100,7 @@ fn head(line: &str) -> Option<(String, String, String)> {
         && number.bytes().all(|b| b.is_ascii_digit())
         && !version.is_empty()
         && version.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        && link.trim_end_matches('.') == format!("https://xmpp.org/extensions/xep-{number}.html>");
+        && link.split('>').next() == Some(&format!("https://xmpp.org/extensions/xep-{number}.html"));
     right.then(|| (number.to_owned(), title.to_owned(), version.to_owned()))
 }
 
@@ -175,10 +187,17 @@ mod tests {
 
     #[test]
     fn a_head_is_read_and_told_complete() {
-        let all = collect(&[file("crates/wire/src/file_sharing.rs", SFS)]).unwrap();
+        let all = collect(&[file("crates/wire/src/file_sharing.rs", SFS), file("crates/sharing/src/dialect.rs", SFS)]).unwrap();
         assert_eq!((all["0447"].title.as_str(), all["0447"].version.as_str()), ("Stateless file sharing", "0.3.1"));
-        assert!(markdown(&all).contains("| complete | [wire/src/file_sharing.rs](../crates/wire/src/file_sharing.rs) |"));
+        assert!(markdown(&all).contains("| complete | [wire/src/file_sharing.rs](../crates/wire/src/file_sharing.rs), "));
         assert!(doap(&all).contains("<xmpp:status>complete</xmpp:status>"));
+    }
+
+    #[test]
+    fn elements_alone_are_partial_unless_said_otherwise() {
+        let path = "crates/wire/src/file_sharing.rs";
+        assert!(!collect(&[file(path, SFS)]).unwrap()["0447"].missing.is_empty());
+        assert!(collect(&[file(path, &format!("{SFS}//! Status: complete.\n"))]).unwrap()["0447"].missing.is_empty());
     }
 
     #[test]
