@@ -1,1 +1,26 @@
-//! sharing.
+//! Sharing files over XMPP: what an offer means, where its bytes may be had from, in which order, and whether they are the right ones.
+//!
+//! No I/O, no clock, no chance: whoever drives these machines hands those in. The way of a file coming in is
+//! `Received<Message>` → [`dialect::read`] → [`Offer`] → [`plan::decide`] → [`transfer::fetch::FetchJob`] → [`verify::Verified`]; going out it is
+//! [`transfer::upload::UploadJob`] and [`verify::Hasher`] → [`dialect::write`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod digest_set;
+pub mod exposure;
+pub mod file_name;
+pub mod media_type;
+pub mod net_rules;
+pub mod offer;
+pub mod provenance;
+pub mod source;
+pub mod verify;
+
+pub use digest_set::{Agreement, DigestSet};
+pub use exposure::{Exposure, ExposureKind};
+pub use file_name::FileName;
+pub use media_type::{MediaType, Presentation};
+pub use net_rules::NetRules;
+pub use offer::{Disposition, Offer, OfferId, Proof, Via};
+pub use provenance::{Provenance, ProvenanceError, Received, Way};
+pub use source::{Source, SourceKey, UnknownSource, UrlSource};
+pub use verify::{Claim, Hashed, Hasher, Unproven, Verdict, Verified};

@@ -1,0 +1,172 @@
+//! One file that somebody offers, whatever the dialect it was said in.
+
+use balcony_wire::file_metadata::FileMetadata;
+pub use balcony_wire::file_sharing::Disposition;
+use balcony_wire::reading::LangText;
+
+use crate::verify::Claim;
+use crate::{DigestSet, FileName, MediaType, Provenance, Source};
+
+/// One file that somebody offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub(crate) id: OfferId,
+    pub(crate) provenance: Provenance,
+    pub(crate) file: FileMetadata,
+    pub(crate) digests: DigestSet,
+    pub(crate) disposition: Option<Disposition>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) said_in: Vec<Via>,
+    pub(crate) shares: Vec<usize>,
+}
+
+/// Names an offer within its conversation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OfferId {
+    /// The message: its origin-id, else its id.
+    pub message: Option<String>,
+    /// The id of the share within it.
+    pub share: Option<String>,
+    /// Which offer of the message it is, counted from 0.
+    pub index: usize,
+}
+
+/// How a share was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Via {
+    /// XEP-0447
+    FileSharing,
+    /// XEP-0385
+    MediaSharing,
+    /// XEP-0454: an `aesgcm:` URL as body.
+    AesGcm,
+    /// XEP-0446 `file` beside an out-of-band URL, which it describes (Fluux).
+    BareFile,
+    /// XEP-0066: a URL that nothing richer describes.
+    OutOfBand,
+}
+
+impl Via {
+    /// The word that `explain` uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FileSharing => "sfs",
+            Self::MediaSharing => "sims",
+            Self::AesGcm => "aesgcm",
+            Self::BareFile => "bare-file",
+            Self::OutOfBand => "oob",
+        }
+    }
+}
+
+/// Whether the bytes can be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By a digest that proves.
+    Digest,
+    /// By nothing: no digest, none that can be used, or SHA-1 alone.
+    None,
+}
+
+impl Proof {
+    /// The word that `explain` uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Digest => "digest",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Offer {
+    /// Its name within the conversation.
+    pub fn id(&self) -> &OfferId {
+        &self.id
+    }
+
+    /// Who offers it.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// What is said about the file, as it was said.
+    pub fn file(&self) -> &FileMetadata {
+        &self.file
+    }
+
+    /// A name that is safe to save under: the one given, else that of the first URL, else an invented one.
+    #[must_use]
+    pub fn name(&self) -> FileName {
+        match &self.file.name {
+            Some(name) => FileName::from_peer(name),
+            None => self.sources.iter().find_map(FileName::from_source).unwrap_or_default(),
+        }
+    }
+
+    /// Bytes announced.
+    pub fn size(&self) -> Option<u64> {
+        self.file.size
+    }
+
+    /// The media type; `application/octet-stream` if none is given (XEP-0446 §2).
+    #[must_use]
+    pub fn media_type(&self) -> MediaType {
+        self.file.media_type.as_deref().map(MediaType::from_peer).unwrap_or_default()
+    }
+
+    /// The description nearest to a language: that language, else without one, else the first (decision 48).
+    pub fn description(&self, lang: Option<&str>) -> Option<&str> {
+        let descs = &self.file.descs;
+        let in_lang = |wanted: &str| descs.iter().find(|desc| desc.lang.as_deref().is_some_and(|lang| lang.eq_ignore_ascii_case(wanted)));
+        let same_root = |wanted: &str| {
+            let root = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+            descs.iter().find(|desc| desc.lang.as_deref().is_some_and(|lang| root(lang) == root(wanted)))
+        };
+        let chosen: Option<&LangText> = lang
+            .and_then(|lang| in_lang(lang).or_else(|| same_root(lang)))
+            .or_else(|| descs.iter().find(|desc| desc.lang.is_none()))
+            .or_else(|| descs.first());
+        chosen.map(|desc| desc.text.as_str())
+    }
+
+    /// Usable digests.
+    pub fn digests(&self) -> &DigestSet {
+        &self.digests
+    }
+
+    /// Whether the bytes can be proven.
+    pub fn proof(&self) -> Proof {
+        if self.digests.has_proof() { Proof::Digest } else { Proof::None }
+    }
+
+    /// What the bytes are to be compared with.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        Claim { size: self.file.size, digests: self.digests.clone() }
+    }
+
+    /// How it wants to be shown.
+    pub fn disposition(&self) -> Option<Disposition> {
+        self.disposition
+    }
+
+    /// Where it can be had, in the order of the sender.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Whether nothing says yet where to fetch it (XEP-0447 §3.2).
+    pub fn is_pending(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// The dialects it was said in, the richest first.
+    pub fn said_in(&self) -> &[Via] {
+        &self.said_in
+    }
+
+    /// The shares of [`crate::dialect::Reading::shares`] that were folded into it.
+    pub fn shares(&self) -> &[usize] {
+        &self.shares
+    }
+}

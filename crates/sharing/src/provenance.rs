@@ -1,0 +1,184 @@
+//! Who says so, and how we know: decided once, where a stanza comes in, carried along from there.
+//!
+//! Only the constructors here make a [`Provenance`], and each checks what its way of coming asks for. Today a message comes
+//! directly or was sent by ourselves; carbons, archives and rooms each get a constructor and a [`Way`] of their own.
+
+use balcony_wire::{BareJid, Jid, Message, MessageKind};
+
+/// Something together with who it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received<T> {
+    inner: T,
+    provenance: Provenance,
+}
+
+/// Who said something, to which of our accounts, and how it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    account: BareJid,
+    sender: Jid,
+    addressee: Option<Jid>,
+    way: Way,
+}
+
+/// How something came to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Straight from its sender, stamped by the servers on the way.
+    Direct,
+    /// We sent it ourselves.
+    Own,
+    /// Sent to another of our devices and copied to us by our own account (XEP-0280).
+    CarbonReceived,
+    /// Sent by another of our devices and copied to us by our own account (XEP-0280).
+    CarbonSent,
+}
+
+/// Why a stanza has no provenance to go by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProvenanceError {
+    /// A room reflects it: who speaks is decided by the room's rules, not by the address.
+    #[error("the message comes from a room and not from a person")]
+    Room,
+    /// A copy or an archived message that does not come from the own account.
+    #[error("{0} hands us a copy of a message, which only our own account may do")]
+    Forged(Jid),
+    /// There is no copied message inside.
+    #[error("the message holds no copy of another one")]
+    NoCopy,
+    /// A record of the catalogue that nobody here wrote.
+    #[error("the stored note about who sent this cannot be read")]
+    Record,
+}
+
+impl<T> Received<T> {
+    /// What came.
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    /// What came, taken out.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    /// Who it came from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+}
+
+impl Received<Message> {
+    /// A message that came to `account` straight from its sender. One without `from` is from the account itself (RFC 6120 §8.1.2.1).
+    ///
+    /// # Errors
+    /// [`ProvenanceError::Room`] for a message of type groupchat.
+    pub fn direct(message: Message, account: &BareJid) -> Result<Self, ProvenanceError> {
+        if message.kind == MessageKind::Groupchat {
+            return Err(ProvenanceError::Room);
+        }
+        let sender = message.from.clone().unwrap_or_else(|| account.clone().into());
+        let way = if sender.bare() == *account { Way::Own } else { Way::Direct };
+        Ok(Self::of(message, account, sender, way))
+    }
+
+    /// A message that we send from `account`.
+    #[must_use]
+    pub fn own(message: Message, account: &BareJid) -> Self {
+        let sender = message.from.clone().filter(|from| from.bare() == *account).unwrap_or_else(|| account.clone().into());
+        Self::of(message, account, sender, Way::Own)
+    }
+
+    /// A message read from the catalogue together with the note that [`Provenance::to_record`] made.
+    ///
+    /// # Errors
+    /// [`ProvenanceError::Record`] when the note is none of ours.
+    pub fn from_record(message: Message, record: &str) -> Result<Self, ProvenanceError> {
+        Ok(Self { inner: message, provenance: Provenance::from_record(record)? })
+    }
+
+    fn of(message: Message, account: &BareJid, sender: Jid, way: Way) -> Self {
+        let provenance = Provenance { account: account.clone(), sender, addressee: message.to.clone(), way };
+        Self { inner: message, provenance }
+    }
+}
+
+impl Provenance {
+    /// Our account that it came to, or from.
+    pub fn account(&self) -> &BareJid {
+        &self.account
+    }
+
+    /// Who said it.
+    pub fn sender(&self) -> &Jid {
+        &self.sender
+    }
+
+    /// How it came.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Whether one of our own devices said it.
+    pub fn is_own(&self) -> bool {
+        self.sender.bare() == self.account
+    }
+
+    /// The other side of the conversation: the sender, or whom we sent it to.
+    pub fn conversation(&self) -> BareJid {
+        match &self.addressee {
+            Some(addressee) if self.is_own() => addressee.bare(),
+            _ => self.sender.bare(),
+        }
+    }
+
+    /// Whether both were said by the same person (decision 5: by bare JID outside rooms).
+    pub fn is_same_sender(&self, other: &Self) -> bool {
+        self.sender.bare() == other.sender.bare()
+    }
+
+    /// A note for the catalogue; [`Received::from_record`] reads it.
+    pub fn to_record(&self) -> String {
+        let addressee = self.addressee.as_ref().map_or("", Jid::as_str);
+        [self.way.as_str(), self.account.as_str(), self.sender.as_str(), addressee].join("\n")
+    }
+
+    fn from_record(record: &str) -> Result<Self, ProvenanceError> {
+        let fields: Vec<_> = record.split('\n').collect();
+        let [way, account, sender, addressee] = fields[..] else { return Err(ProvenanceError::Record) };
+        let jid = |text: &str| Jid::from_server(text).map_err(|_| ProvenanceError::Record);
+        Ok(Self {
+            way: Way::from_name(way).ok_or(ProvenanceError::Record)?,
+            account: jid(account)?.into_bare().map_err(|_| ProvenanceError::Record)?,
+            sender: jid(sender)?,
+            addressee: if addressee.is_empty() { None } else { Some(jid(addressee)?) },
+        })
+    }
+}
+
+impl Way {
+    /// The word that notes and `explain` use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Own => "own",
+            Self::CarbonReceived => "carbon-received",
+            Self::CarbonSent => "carbon-sent",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Direct, Self::Own, Self::CarbonReceived, Self::CarbonSent].into_iter().find(|way| way.as_str() == name)
+    }
+}
+
+impl std::fmt::Display for Provenance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.way {
+            Way::Direct => write!(f, "sent by {}", self.sender),
+            Way::Own => write!(f, "sent by ourselves ({})", self.sender),
+            Way::CarbonReceived => write!(f, "sent by {}, copied by our account", self.sender),
+            Way::CarbonSent => write!(f, "sent by our other device {}", self.sender),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! One place a file can be had from, as an offer names it. What may be used, and in which order, is decided in [`crate::plan`].
+
+use balcony_wire::encrypted_source::EncryptedSource;
+use balcony_wire::file_sharing::SourceElement;
+
+use balcony_wire::url_data::{HttpData, UrlData};
+use balcony_wire::xmpp_uri::XmppUri;
+use balcony_wire::{Jid, ns};
+use url::Url;
+
+/// One place a file can be had from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A URL.
+    Url(UrlSource),
+    /// Encrypted bytes somewhere, and the key (XEP-0448).
+    Encrypted(EncryptedSource),
+    /// A session that somebody starts when asked (XEP-0358).
+    Published {
+        /// Whom to ask; the sender of the stanza if the offer names nobody (decision 19).
+        from: Jid,
+        /// What to ask for.
+        id: String,
+        /// Namespaces of the applications offered; empty where the form cannot say.
+        applications: Vec<String>,
+    },
+    /// Somebody who may be asked for the file by its hash (XEP-0234; decision 33).
+    ByHash(Jid),
+    /// A kind that nobody here knows; it keeps its place (decision 56).
+    Unknown(UnknownSource),
+}
+
+/// A URL and what the sender says a request to it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlSource {
+    /// As written.
+    pub target: String,
+    /// What an HTTP request should carry, each judged already (XEP-0104, decision 17).
+    pub http: Vec<HttpData>,
+}
+
+/// What stands where a source should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownSource {
+    /// A URI of a scheme nobody here knows.
+    Uri(String),
+    /// An element, `{namespace}name`.
+    Element(String),
+}
+
+/// Names a source across messages, plans and restarts: two that would ask the same of the same are equal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceKey(String);
+
+impl SourceKey {
+    /// From the catalogue, as [`SourceKey::as_str`] gave it.
+    pub fn from_record(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// For the catalogue. Holds the URL: not for logs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl UrlSource {
+    /// A URL and nothing else.
+    pub fn new(target: impl Into<String>) -> Self {
+        Self { target: target.into(), http: Vec::new() }
+    }
+
+    /// The URL, if it is one.
+    pub fn url(&self) -> Option<Url> {
+        Url::parse(&self.target).ok()
+    }
+}
+
+impl Source {
+    /// A URL and nothing else.
+    pub fn url(target: impl Into<String>) -> Self {
+        Self::Url(UrlSource::new(target))
+    }
+
+    /// Reads an element of XEP-0447 `sources`; `sender` stands in where a published session names nobody.
+    pub(crate) fn from_element(element: &SourceElement, sender: &Jid) -> Self {
+        match element {
+            SourceElement::Url(data) => Self::Url(UrlSource { target: data.target.clone(), http: data.http.clone() }),
+            SourceElement::Encrypted(encrypted) => Self::Encrypted(encrypted.clone()),
+            SourceElement::JinglePub(published) => Self::Published {
+                from: published.from.clone().unwrap_or_else(|| sender.clone()),
+                id: published.id.clone(),
+                applications: published.applications().map(str::to_owned).collect(),
+            },
+            SourceElement::Unknown(element) => Self::Unknown(UnknownSource::Element(element.qualified_name())),
+        }
+    }
+
+    /// Reads the `uri` of a SIMS source (XEP-0385 §4.1, decision 33).
+    pub(crate) fn from_uri(uri: &str) -> Self {
+        let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        match scheme.as_deref() {
+            Some("xmpp") => match XmppUri::parse(uri) {
+                Some(parsed) => match parsed.published_session() {
+                    Some(id) => Self::Published { from: parsed.jid.clone(), id: id.to_owned(), applications: Vec::new() },
+                    None => Self::ByHash(parsed.jid),
+                },
+                None => Self::Unknown(UnknownSource::Uri(uri.to_owned())),
+            },
+            Some("http" | "https" | "ftp" | "ftps" | "sftp") => Self::url(uri),
+            _ => Self::Unknown(UnknownSource::Uri(uri.to_owned())),
+        }
+    }
+
+    /// The element of XEP-0447 `sources`, where there is one.
+    pub fn to_element(&self) -> Option<SourceElement> {
+        match self {
+            Self::Url(url) => Some(SourceElement::Url(UrlData { http: url.http.clone(), ..UrlData::new(&url.target) })),
+            Self::Encrypted(encrypted) => Some(SourceElement::Encrypted(encrypted.clone())),
+            Self::Published { from, id, .. } => Some(SourceElement::JinglePub(balcony_wire::jingle_pub::JinglePub::new(
+                from.clone(),
+                id.clone(),
+                ns::JINGLE_FILE_TRANSFER_5,
+            ))),
+            Self::ByHash(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Names it.
+    pub fn key(&self) -> SourceKey {
+        SourceKey(match self {
+            Self::Url(source) => format!("url {}", source.target),
+            Self::Encrypted(source) => match source.sources.as_deref() {
+                Some([SourceElement::Url(first), ..]) => format!("encrypted {}", first.target),
+                _ => "encrypted".to_owned(),
+            },
+            Self::Published { from, id, .. } => format!("published {from} {id}"),
+            Self::ByHash(jid) => format!("by-hash {jid}"),
+            Self::Unknown(UnknownSource::Uri(uri)) => format!("unknown {uri}"),
+            Self::Unknown(UnknownSource::Element(name)) => format!("unknown {name}"),
+        })
+    }
+
+    /// The bare URL, if one can stand for the whole source.
+    pub fn plain_url(&self) -> Option<&str> {
+        match self {
+            Self::Url(source) if source.http.is_empty() => Some(&source.target),
+            _ => None,
+        }
+    }
+}
+
+/// For people: where it is, without secrets of its own.
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(source) => f.write_str(&source.target),
+            Self::Encrypted(_) => f.write_str("encrypted bytes"),
+            Self::Published { from, .. } => write!(f, "a session published by {from}"),
+            Self::ByHash(jid) => write!(f, "{jid}, asked by hash"),
+            Self::Unknown(UnknownSource::Uri(uri)) => f.write_str(uri),
+            Self::Unknown(UnknownSource::Element(name)) => f.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Proof that bytes are what somebody said they are: one pass, every digest asked for, witnesses that only this module makes.
+//!
+//! The chain is `Hasher` → [`Hashed`] (these bytes have these digests) → [`Verified`] (and that is what the offer says), or
+//! [`Unproven`] (the offer says nothing that could prove it), or [`Mismatch`]. Speaks XEP-0300, XEP-0414 and XEP-0447 §6.
+
+mod hasher;
+mod verdict;
+mod witness;
+
+pub use hasher::{Hasher, Lane, UnevenLanes};
+pub use verdict::{Claim, Mismatch, Verdict};
+pub use witness::{Hashed, Unproven, Verified};
+
+use balcony_wire::hashes::HashAlgo;
+
+/// Algorithms computed for every file we share: quick ones that everybody knows (XEP-0414 §5).
+pub const SHARED_ALGOS: [HashAlgo; 2] = [HashAlgo::Sha256, HashAlgo::Blake2b256];
