@@ -99,3 +99,62 @@ impl Payload for EncryptedSource {
             .with_child_opt(self.sources.as_deref().map(write_sources))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn encrypted(children: &str) -> Result<EncryptedSource, ReadError> {
+        let cipher = "urn:xmpp:ciphers:aes-256-gcm-nopadding:0";
+        let xml = format!("<encrypted xmlns='urn:xmpp:esfs:0' cipher='{cipher}'>{children}</encrypted>");
+        EncryptedSource::read(&Element::parse(&xml).unwrap())
+    }
+
+    const KEY: &str = "<key>SuRJ2agVm/pQbJQlPq/B23Xt1YOOJCcEGJA5HrcYOGQ=</key><iv>T8RDMBaiqn6Ci4Nw</iv>";
+
+    #[test]
+    fn the_listing_is_read_and_written_back() {
+        let listing = testing_corpus::example("xep-0448/01-sharing-summit-jpg-with-juliet-shakespeare-lit-using-encrypt.xml");
+        let message = Element::parse(&listing.in_stream()).unwrap();
+        let share = message.payload::<crate::file_sharing::FileSharing>().unwrap().unwrap();
+        let [SourceElement::Encrypted(source), SourceElement::JinglePub(_)] = &share.sources.unwrap()[..] else { panic!() };
+        assert_eq!((source.key_bytes().unwrap().len(), source.iv_bytes().unwrap().len()), (32, 12));
+        assert_eq!(source.hashes.len(), 2);
+        assert_eq!(EncryptedSource::read(&source.write()).unwrap(), *source);
+    }
+
+    #[test]
+    fn xepher_lets_sources_inherit_the_namespace() {
+        let source = encrypted(&format!("{KEY}<sources><url-data target='https://a.example/x'/></sources>")).unwrap();
+        assert!(matches!(&source.sources.unwrap()[..], [SourceElement::Url(url)] if url.target == "https://a.example/x"));
+    }
+
+    #[test]
+    fn qxmpp_gives_no_hash_of_the_ciphertext() {
+        assert_eq!(encrypted(KEY).unwrap().hashes, []);
+    }
+
+    #[test]
+    fn libervia_gives_base64_of_the_hex_digits() {
+        let hex = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+        let hash = format!("<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>{}</hash>", base64::encode(hex));
+        assert_eq!(encrypted(&(KEY.to_owned() + &hash)).unwrap().hashes[0].digest().unwrap().to_hex(), hex);
+    }
+
+    #[test]
+    fn without_cipher_key_or_iv_it_is_of_no_use() {
+        assert!(encrypted("<key>AAAA</key>").is_err());
+        assert!(encrypted("<iv>AAAA</iv>").is_err());
+        assert!(EncryptedSource::read(&EncryptedSource::element().with_text_child("key", "AA").with_text_child("iv", "AA")).is_err());
+        let sources = "<sources xmlns='urn:xmpp:sfs:0'/>";
+        assert!(encrypted(&format!("{KEY}{sources}{sources}")).is_err());
+        assert_eq!(encrypted("<key>?</key><iv>?</iv>").unwrap().key_bytes(), None);
+    }
+
+    #[test]
+    fn the_key_never_shows_in_debug() {
+        let shown = format!("{:?}", encrypted(KEY).unwrap());
+        assert!(!shown.contains("SuRJ2agV") && !shown.contains("T8RDMBai"));
+    }
+}

@@ -128,3 +128,66 @@ const MAX_REGIONS: usize = 64;
 
 /// What a region is called that was dropped.
 const BAD_REGION: &str = "fallback region";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::single_range_in_vec_init)]
+mod tests {
+    use super::*;
+
+    fn read(xml: &str) -> Fallback {
+        Fallback::read(&Element::parse(xml).unwrap()).unwrap()
+    }
+
+    /// Proves: FB-2.2-1, FB-2.2-2, FB-2.2-3, FB-2.2-4.
+    #[test]
+    fn what_the_vectors_hide_is_hidden_and_nothing_else() {
+        for case in testing_corpus::vector("text-ranges")["fallbacks"].as_array().unwrap() {
+            let mut element = Fallback::element().with_attr("for", case["for"].as_str().unwrap());
+            for region in case["fallback"].as_array().into_iter().flatten() {
+                let bound = |name| region[name].as_u64().map(|at| at.to_string());
+                let body = Element::new("body", ns::FALLBACK);
+                element.push(body.with_attr_opt("start", bound("start")).with_attr_opt("end", bound("end")));
+            }
+            let fallback = Fallback::read(&element).unwrap();
+            assert_eq!(fallback.write(), element);
+            let body = case["body"].as_str().unwrap();
+            let supported = case["supported"].as_array().unwrap().iter().any(|ns| ns.as_str() == fallback.for_ns.as_deref());
+            let hidden = if supported { fallback.ranges_in(RegionOf::Body, body) } else { Vec::new() };
+            assert_eq!(text::without(body, &hidden), case["shown"].as_str().unwrap(), "{case}");
+        }
+    }
+
+    #[test]
+    fn without_children_body_and_subject_are_fallback() {
+        let all = read("<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:sfs:0'/>");
+        assert!(all.is_everything() && all.regions.is_empty());
+        assert_eq!(all.ranges_in(RegionOf::Subject, "ab"), [0..2]);
+        let subject = read("<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:sfs:0'><subject/></fallback>");
+        assert_eq!(subject.ranges_in(RegionOf::Body, "ab"), []);
+        assert_eq!(subject.ranges_in(RegionOf::Subject, "ab"), [0..2]);
+    }
+
+    /// Proves: FB-D-1.
+    #[test]
+    fn the_first_version_had_no_for() {
+        assert_eq!(read("<fallback xmlns='urn:xmpp:fallback:0'/>").for_ns, None);
+    }
+
+    #[test]
+    fn a_region_that_cannot_be_understood_hides_nothing() {
+        for region in ["start='x'", "end='-1'", "start='3' end='1'", "start='99999999999999999999999'"] {
+            let bad = read(&format!("<fallback xmlns='urn:xmpp:fallback:0' for='a'><body {region}/></fallback>"));
+            assert_eq!(bad.ranges_in(RegionOf::Body, "abcdef"), [], "{region}");
+            assert_eq!(bad.dropped.len(), 1);
+        }
+    }
+
+    #[test]
+    fn hostile_numbers_of_regions_stay_bounded_and_unknown_children_are_ignored() {
+        let bodies = "<body/>".repeat(1000);
+        assert_eq!(read(&format!("<fallback xmlns='urn:xmpp:fallback:0'>{bodies}</fallback>")).regions.len(), MAX_REGIONS);
+        let odd = read("<fallback xmlns='urn:xmpp:fallback:0' for='a'><html/><body start='0' end='1'/></fallback>");
+        assert_eq!(odd.ranges_in(RegionOf::Body, "ab"), [0..1]);
+        assert!(Fallback::read(&Element::new("fallback", "urn:xmpp:fallback:1")).is_err());
+    }
+}

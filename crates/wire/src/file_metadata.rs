@@ -254,3 +254,165 @@ fn scaled(text: &str, unit: u64) -> Option<u64> {
     let part = fraction.bytes().rev().fold(0, |sum, digit| (sum + u64::from(digit - b'0') * unit * 1000) / 10) / 1000;
     whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(part)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn read(children: &str) -> FileMetadata {
+        FileMetadata::read(&Element::parse(&format!("<file xmlns='urn:xmpp:file:metadata:0'>{children}</file>")).unwrap()).unwrap()
+    }
+
+    /// What was dropped, without the reasons.
+    fn dropped(file: &FileMetadata) -> Vec<&str> {
+        file.dropped.iter().map(|dropped| dropped.what.as_str()).collect()
+    }
+
+    /// Proves: FMD-2-4, FMD-2-8, FMD-2-12.
+    #[test]
+    fn the_listing_is_read() {
+        let file = FileMetadata::read(&Element::parse(&testing_corpus::example("xep-0446/c01-file.xml").xml).unwrap()).unwrap();
+        assert_eq!((file.name.as_deref(), file.media_type.as_deref(), file.size), (Some("test.txt"), Some("text/plain"), Some(6144)));
+        let date = file.date.unwrap();
+        assert_eq!((date.written.as_str(), date.time.unix()), ("2015-07-26T21:46:00+01:00", 1_437_943_560));
+        assert_eq!(file.hashes[0].digest().unwrap().to_hex(), "c3499c2729730a7f807efb8676a92dcb6f8a3f8f");
+        assert_eq!(file.dropped, []);
+    }
+
+    /// Proves: FMD-2-2, FMD-2-3, FMD-2-5, FMD-2-6, FMD-2-7, FMD-2-13.
+    #[test]
+    fn every_field_is_written_and_read_again() {
+        let file = FileMetadata {
+            name: Some("très cool.jpg".to_owned()),
+            media_type: Some("image/jpeg".to_owned()),
+            size: Some(u64::MAX),
+            date: DateTime::parse("2025-06-15T10:00:00Z").map(FileDate::from),
+            descs: vec![LangText::plain("The view"), LangText { lang: Some("de".to_owned()), text: "Die Aussicht".to_owned() }],
+            width: Some(4096),
+            height: Some(2160),
+            length: Some(1500),
+            hashes: vec![Hash::from(crate::hashes::Digest::new(crate::hashes::HashAlgo::Sha256, [7; 32]).unwrap())],
+            hash_used: vec![HashUsed { algo: "sha3-256".to_owned() }],
+            thumbnails: vec![Thumbnail { uri: "cid:a@b".to_owned(), media_type: None, width: Some(128), height: None }],
+            ..FileMetadata::default()
+        };
+        assert_eq!(FileMetadata::read(&file.write()).unwrap(), file);
+        assert_eq!(FileMetadata::read(&Element::parse(&file.write().to_xml()).unwrap()).unwrap(), file);
+    }
+
+    /// Proves: FMD-2-1, FMD-D-3.
+    #[test]
+    fn everything_may_be_absent_and_unknown_children_are_ignored() {
+        assert_eq!(read(""), FileMetadata::default());
+        let file = read("<color>red</color><x xmlns='urn:example'><name>no</name></x><size>1</size>");
+        assert_eq!((file.size, file.name.as_deref()), (Some(1), None));
+        assert_eq!(dropped(&file), ["{urn:xmpp:file:metadata:0}color", "{urn:example}x"]);
+    }
+
+    /// Proves: FMD-D-2.
+    #[test]
+    fn a_bad_field_costs_only_itself() {
+        let file = read(
+            "<name/><size>-1</size><date>yesterday</date><width>1.5</width><height>0x10</height><length></length><media-type> </media-type>\
+             <hash xmlns='urn:xmpp:hashes:2'>AAAA</hash><hash-used xmlns='urn:xmpp:hashes:2'/><thumbnail xmlns='urn:xmpp:thumbs:1'/><desc>d</desc>",
+        );
+        assert_eq!(dropped(&file), ["name", "size", "date", "width", "height", "length", "media-type", "hash-used", "thumbnail"]);
+        assert_eq!((file.descs.len(), file.hashes.len()), (1, 1));
+        assert!(!file.hashes[0].is_usable());
+    }
+
+    /// Proves: FMD-D-4.
+    #[test]
+    fn of_a_repeated_field_the_first_counts() {
+        let file = read("<name>a</name><name>b</name><size>1</size><size>2</size><desc>a</desc><desc>b</desc><desc xml:lang='de'>c</desc>");
+        assert_eq!((file.name.as_deref(), file.size), (Some("a"), Some(1)));
+        assert_eq!(file.descs.iter().map(|desc| desc.text.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(dropped(&file), ["name", "size", "desc"]);
+    }
+
+    /// Proves: FMD-D-1.
+    #[test]
+    fn the_first_drafts_had_a_dimension() {
+        for name in ["dimension", "dimensions"] {
+            let file = read(&format!("<{name}>4096x2160</{name}>"));
+            assert_eq!((file.width, file.height, file.from_dimension), (Some(4096), Some(2160), true));
+            assert!(file.write().children().all(|child| child.name() != name));
+        }
+        let both = read("<width>1</width><height>2</height><dimension>4096x2160</dimension>");
+        assert_eq!((both.width, both.height, both.from_dimension), (Some(1), Some(2), false));
+        assert_eq!(dropped(&read("<dimension>big</dimension>")), ["dimension"]);
+    }
+
+    #[test]
+    fn dino_writes_media_type_twice_and_an_unknown_length() {
+        let file = read("<media-type>image/png</media-type><media_type>image/png</media_type><length>4294967295</length>");
+        assert_eq!((file.media_type.as_deref(), file.length), (Some("image/png"), None));
+        assert_eq!(dropped(&file), ["length"]);
+    }
+
+    #[test]
+    fn conversations_writes_media_type_in_camel_case() {
+        assert_eq!(read("<mediaType>image/png</mediaType>").media_type.as_deref(), Some("image/png"));
+    }
+
+    #[test]
+    fn psi_and_slixmpp_write_dates_without_a_zone_and_gajim_with_two() {
+        for (text, approximate) in [
+            ("2024-05-01T10:20:30", true),        // Psi
+            ("2024-05-01T10:20:30.123456", true), // slixmpp
+            ("2024-05-01T10:20:30+00:00Z", true), // Gajim
+            ("2024-05-01T12:20:30+02:00", false),
+        ] {
+            let date = read(&format!("<date>{text}</date>")).date.unwrap();
+            assert_eq!((date.written.as_str(), date.time.unix(), date.time.is_approximate()), (text, 1_714_558_830, approximate));
+        }
+    }
+
+    #[test]
+    fn old_cheogram_measures_in_schema_org() {
+        let file = read(
+            "<width xmlns='https://schema.org/'>640</width><height xmlns='https://schema.org/'>480</height>\
+             <duration xmlns='https://schema.org/'>PT1M2.5S</duration>",
+        );
+        assert_eq!((file.width, file.height, file.length), (Some(640), Some(480), Some(62_500)));
+        for (text, ms) in [("PT12S", Some(12_000)), ("P1DT1H", Some(90_000_000)), ("PT0.0009S", Some(0)), ("P1M", None), ("12", None)] {
+            assert_eq!(iso_duration_ms(text), ms, "{text}");
+        }
+        assert_eq!(iso_duration_ms("PT99999999999999999999S"), None);
+        assert_eq!(iso_duration_ms(&format!("PT{}H", u64::MAX)), None);
+    }
+
+    #[test]
+    fn kaidan_sends_thumbnails_of_no_pixels() {
+        let file = read("<thumbnail xmlns='urn:xmpp:thumbs:1' uri='cid:a@b' width='0' height='0'/>");
+        assert_eq!((file.thumbnails.len(), dropped(&file)), (0, vec!["thumbnail"]));
+    }
+
+    #[test]
+    fn an_empty_hash_of_older_offers_announces_its_algorithm() {
+        let file = read("<hash xmlns='urn:xmpp:hashes:1' algo='sha-1'/>");
+        assert_eq!(file.hash_used, [HashUsed { algo: "sha-1".to_owned() }]);
+        assert!(file.write().child("hash-used", ns::HASHES_2).is_some());
+    }
+
+    /// Proves: HASH-3-2.
+    #[test]
+    fn two_values_of_one_algorithm_make_the_file_unreadable() {
+        let hash = |algo, byte: u8| Hash::from(crate::hashes::Digest::new(algo, [byte; 32]).unwrap()).write();
+        let (sha, other) = (hash(crate::hashes::HashAlgo::Sha256, 1), hash(crate::hashes::HashAlgo::Sha256, 2));
+        let twice = FileMetadata::element().with_child(sha.clone()).with_child(sha.clone());
+        assert_eq!(FileMetadata::read(&twice).unwrap().hashes.len(), 1);
+        let error = FileMetadata::read(&FileMetadata::element().with_child(sha).with_child(other)).unwrap_err();
+        assert_eq!(error.why(), "two different sha-256 hashes");
+    }
+
+    #[test]
+    fn hostile_numbers_of_children_stay_bounded() {
+        let hashes: String = (0..200).map(|n| format!("<hash xmlns='urn:xmpp:hashes:2' algo='x{n}'>A</hash>")).collect();
+        let thumbnails = "<thumbnail xmlns='urn:xmpp:thumbs:1' uri='cid:a@b'/>".repeat(200);
+        let file = read(&(hashes + &thumbnails));
+        assert_eq!((file.hashes.len(), file.thumbnails.len()), (MAX_HASHES, MAX_THUMBNAILS));
+        assert!(FileMetadata::read(&Element::new("file", "urn:example")).is_err());
+    }
+}

@@ -207,3 +207,110 @@ impl Payload for Sources {
         write_sources(&self.sources).with_attr_opt("id", self.id.as_deref())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn read(children: &str) -> Result<FileSharing, ReadError> {
+        FileSharing::read(&Element::parse(&format!("<file-sharing xmlns='urn:xmpp:sfs:0'>{children}</file-sharing>")).unwrap())
+    }
+
+    const FILE: &str = "<file xmlns='urn:xmpp:file:metadata:0'><name>a.jpg</name></file>";
+    const URL: &str = "<url-data xmlns='http://jabber.org/protocol/url-data' target='https://a.example/a.jpg'/>";
+
+    fn example(file: &str) -> Element {
+        Element::parse(&testing_corpus::example(file).in_stream()).unwrap()
+    }
+
+    /// Proves: SFS-3.1-2, SFS-3.1-3, SFS-3.1-4, SFS-3.1-5.
+    #[test]
+    fn the_listing_has_metadata_and_two_sources_in_order() {
+        let message = example("xep-0447/01-sharing-summit-jpg-with-juliet-shakespeare-lit.xml");
+        let share = message.payload::<FileSharing>().unwrap().unwrap();
+        assert_eq!((share.disposition, share.id.as_deref()), (Some(Disposition::Inline), None));
+        assert_eq!(share.file.as_ref().unwrap().size, Some(3_032_449));
+        let sources = share.sources.as_ref().unwrap();
+        assert!(matches!(&sources[..], [SourceElement::Url(_), SourceElement::JinglePub(_)]));
+        assert_eq!(share.dropped, []);
+        assert_eq!(FileSharing::read(&share.write()).unwrap(), share);
+    }
+
+    #[test]
+    fn attached_sources_are_read_and_written_back() {
+        let message = example("xep-0447/05-2-sharing-a-file-and-attaching-the-primary-source-for-the-file.xml");
+        let sources = message.payload::<Sources>().unwrap().unwrap();
+        assert_eq!((sources.id.as_deref(), sources.sources.len()), (Some("file-sharing-id"), 1));
+        assert_eq!(Sources::read(&sources.write()).unwrap(), sources);
+    }
+
+    #[test]
+    fn dino_shares_first_and_says_where_later() {
+        assert_eq!(read(FILE).unwrap().sources, None);
+    }
+
+    #[test]
+    fn moxxy_wants_sources_even_when_there_are_none() {
+        assert_eq!(read(&format!("{FILE}<sources/>")).unwrap().sources, Some(Vec::new()));
+    }
+
+    #[test]
+    fn slixmpp_puts_sources_before_the_file() {
+        let share = read(&format!("<sources>{URL}</sources>{FILE}")).unwrap();
+        assert_eq!((share.sources.unwrap().len(), share.file.is_some()), (1, true));
+    }
+
+    #[test]
+    fn libervia_gives_neither_hash_nor_disposition() {
+        let share = read(&format!("{FILE}<sources>{URL}</sources>")).unwrap();
+        assert_eq!((share.disposition, share.file.unwrap().hashes.len()), (None, 0));
+    }
+
+    #[test]
+    fn xepher_lets_sources_inherit_namespaces() {
+        let xml = "<file-sharing xmlns='urn:xmpp:sfs:0'><sources xmlns='urn:xmpp:sfs:0'><url-data target='https://a.example/1'/>\
+                   <jinglepub id='1'/></sources></file-sharing>";
+        let share = FileSharing::read(&Element::parse(xml).unwrap()).unwrap();
+        assert!(matches!(&share.sources.unwrap()[..], [SourceElement::Url(_), SourceElement::JinglePub(_)]));
+    }
+
+    /// Proves: SFS-3.2-12.
+    #[test]
+    fn unknown_kinds_of_sources_keep_their_place() {
+        let share = read(&format!("{FILE}<sources><torrent xmlns='urn:example' magnet='x'/>{URL}</sources>")).unwrap();
+        let sources = share.sources.as_ref().unwrap();
+        assert!(matches!(&sources[..], [SourceElement::Unknown(element), SourceElement::Url(_)] if element.ns() == "urn:example"));
+        assert_eq!(FileSharing::read(&share.write()).unwrap(), share);
+    }
+
+    #[test]
+    fn an_unknown_disposition_counts_as_none() {
+        let element = FileSharing::element().with_attr("disposition", "sideways").with_attr("id", "");
+        let share = FileSharing::read(&element).unwrap();
+        assert_eq!((share.disposition, share.id, share.dropped.len()), (None, None, 1));
+    }
+
+    #[test]
+    fn a_share_that_contradicts_itself_is_refused() {
+        assert!(read(&format!("{FILE}{FILE}")).is_err());
+        assert!(read(&format!("{FILE}<sources>{URL}</sources><sources/>")).is_err());
+        assert!(read("").is_ok());
+        assert!(FileSharing::read(&Element::new("file-sharing", "urn:xmpp:sfs:1")).is_err());
+    }
+
+    #[test]
+    fn a_broken_source_costs_only_itself() {
+        let share =
+            read(&format!("{FILE}<x xmlns='urn:example'/><sources><url-data xmlns='http://jabber.org/protocol/url-data'/>{URL}</sources>"));
+        let share = share.unwrap();
+        assert_eq!((share.sources.unwrap().len(), share.dropped.len()), (1, 2));
+    }
+
+    #[test]
+    fn hostile_numbers_of_sources_stay_bounded() {
+        let share = read(&format!("{FILE}<sources>{}</sources>", URL.repeat(1000))).unwrap();
+        assert_eq!(share.sources.unwrap().len(), MAX_SOURCES);
+        assert_eq!(share.dropped, [Dropped::new("936 sources", "only the first 64 are kept")]);
+    }
+}

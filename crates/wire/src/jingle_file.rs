@@ -99,3 +99,49 @@ impl Payload for JingleFile {
         element.with_child_opt(self.range.as_ref().map(FileRange::write))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn file(ns: &str, children: &str) -> Element {
+        Element::parse(&format!("<file xmlns='{ns}'>{children}</file>")).unwrap()
+    }
+
+    #[test]
+    fn an_offer_says_that_ranges_are_understood() {
+        let element = file(ns::JINGLE_FILE_TRANSFER_5, "<name>test.txt</name><range/><size>6144</size>");
+        let read = JingleFile::read(&element).unwrap();
+        assert_eq!((read.range.clone(), read.metadata.size), (Some(FileRange::default()), Some(6144)));
+        assert_eq!(JingleFile::read(&read.write()).unwrap(), read);
+    }
+
+    #[test]
+    fn a_range_has_bounds_and_hashes_of_its_own() {
+        let hash = "<hash xmlns='urn:xmpp:hashes:2' algo='sha-1'>kHp5RSzW/h7Gm1etSf90Mr5PC/k=</hash>";
+        let read =
+            JingleFile::read(&file(ns::JINGLE_FILE_TRANSFER_5, &format!("<range offset='2048' length='1024'>{hash}</range>"))).unwrap();
+        let range = read.range.clone().unwrap();
+        assert_eq!((range.offset, range.length, range.hashes.len()), (Some(2048), Some(1024), 1));
+        assert_eq!(read.metadata.hashes, []);
+        assert_eq!(JingleFile::read(&read.write()).unwrap(), read);
+        let bad = JingleFile::read(&file(ns::JINGLE_FILE_TRANSFER_5, "<range offset='-1'/><range/>")).unwrap();
+        assert_eq!((bad.range.unwrap().offset, bad.metadata.dropped.len()), (None, 2));
+    }
+
+    #[test]
+    fn movim_still_offers_by_version_4() {
+        let read = JingleFile::read(&file(ns::JINGLE_FILE_TRANSFER_4, "<name>a</name><size>1</size>")).unwrap();
+        assert_eq!(read.metadata.name.as_deref(), Some("a"));
+        assert_eq!(read.write().ns(), ns::JINGLE_FILE_TRANSFER_5);
+    }
+
+    #[test]
+    fn version_3_counts_inside_shared_media_only() {
+        let old = file(ns::JINGLE_FILE_TRANSFER_3, "<name>a</name>");
+        assert!(JingleFile::read(&old).is_err() && !JingleFile::matches(&old));
+        assert!(JingleFile::matches_any(&old));
+        assert_eq!(JingleFile::read_any(&old).unwrap().metadata.name.as_deref(), Some("a"));
+    }
+}

@@ -81,3 +81,42 @@ impl Payload for JinglePub {
 
 /// More applications or languages than anybody offers.
 const MAX_CHILDREN: usize = 16;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn read(xml: &str) -> Result<JinglePub, ReadError> {
+        JinglePub::read(&Element::parse(xml).unwrap())
+    }
+
+    /// Proves: JPUB-2.1-1, JPUB-2.1-2, JPUB-2.1-3, JPUB-2.1-4.
+    #[test]
+    fn an_announcement_is_read_and_written_back() {
+        let xml = "<jinglepub xmlns='urn:xmpp:jinglepub:1' from='romeo@montague.lit/resource' id='9559976B'><uri>https://a.example/</uri>\
+                   <meta xml:lang='en' title='A file'/><description xmlns='urn:xmpp:jingle:apps:file-transfer:5'/></jinglepub>";
+        let session = read(xml).unwrap();
+        assert_eq!(session.from.as_ref().map(Jid::as_str), Some("romeo@montague.lit/resource"));
+        assert_eq!(session.applications().collect::<Vec<_>>(), [ns::JINGLE_FILE_TRANSFER_5]);
+        assert_eq!(session.write(), Element::parse(xml).unwrap());
+        let made = JinglePub::new(session.from.unwrap(), "9559976B", ns::JINGLE_FILE_TRANSFER_5);
+        assert_eq!(JinglePub::read(&made.write()).unwrap(), made);
+    }
+
+    /// Proves: JPUB-D-2.
+    #[test]
+    fn without_from_the_sender_is_meant() {
+        assert_eq!(read("<jinglepub xmlns='urn:xmpp:jinglepub:1' id='1'/>").unwrap().from, None);
+    }
+
+    #[test]
+    fn without_an_id_or_with_a_broken_address_it_is_of_no_use() {
+        assert!(read("<jinglepub xmlns='urn:xmpp:jinglepub:1' from='a@b'/>").is_err());
+        assert!(read("<jinglepub xmlns='urn:xmpp:jinglepub:1' from='a@b' id=''/>").is_err());
+        assert!(read("<jinglepub xmlns='urn:xmpp:jinglepub:1' from='@' id='1'/>").is_err());
+        let many = "<description xmlns='urn:example'/>".repeat(100);
+        let bounded = read(&format!("<jinglepub xmlns='urn:xmpp:jinglepub:1' id='1'>{many}</jinglepub>")).unwrap();
+        assert_eq!((bounded.descriptions.len(), bounded.dropped.len()), (MAX_CHILDREN, 100 - MAX_CHILDREN));
+    }
+}

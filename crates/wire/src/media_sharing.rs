@@ -95,3 +95,79 @@ impl Payload for MediaSharing {
         Self::element().with_child_opt(self.file.as_ref().map(Payload::write)).with_child_opt(sources)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::references::Reference;
+
+    fn read(children: &str) -> Result<MediaSharing, ReadError> {
+        MediaSharing::read(&Element::parse(&format!("<media-sharing xmlns='urn:xmpp:sims:1'>{children}</media-sharing>")).unwrap())
+    }
+
+    fn listing(file: &str) -> MediaSharing {
+        let message = Element::parse(&testing_corpus::example(file).in_stream()).unwrap();
+        message.payload::<Reference>().unwrap().unwrap().media_sharing.unwrap()
+    }
+
+    const FILE: &str = "<file xmlns='urn:xmpp:jingle:apps:file-transfer:5'><name>a.jpg</name></file>";
+
+    /// Proves: SIMS-4.1-1, SIMS-4.1-4.
+    #[test]
+    fn the_listing_is_read_and_written_back() {
+        let share = listing("repaired/xep-0385-01-sharing-an-image-with-a-contact.xml");
+        assert_eq!(share.file.as_ref().unwrap().metadata.name.as_deref(), Some("summit.jpg"));
+        let sources = share.sources.as_ref().unwrap();
+        assert!(matches!(&sources[..], [MediaSource::Uri(web), MediaSource::Uri(session)]
+            if web.starts_with("https://download.montague.lit/") && session.starts_with("xmpp:romeo@montague.lit/resource?jingle;id=")));
+        assert_eq!(MediaSharing::read(&share.write()).unwrap(), share);
+    }
+
+    /// Proves: SIMS-D-1.
+    #[test]
+    fn the_first_version_had_hex_hashes_and_file_transfer_4() {
+        let share = listing("seeds/000-sims-listing1.xml");
+        let file = &share.file.as_ref().unwrap().metadata;
+        assert!(file.hashes.iter().all(crate::hashes::Hash::is_usable));
+        assert_eq!(share.write().children().next().map(Element::ns), Some(ns::JINGLE_FILE_TRANSFER_5));
+    }
+
+    #[test]
+    fn old_cheogram_says_file_transfer_3_and_schema_org() {
+        let share = read(
+            "<file xmlns='urn:xmpp:jingle:apps:file-transfer:3'><name>a.jpg</name><size>7</size>\
+             <width xmlns='https://schema.org/'>640</width></file><sources/>",
+        );
+        let file = share.unwrap().file.unwrap().metadata;
+        assert_eq!((file.size, file.width), (Some(7), Some(640)));
+    }
+
+    #[test]
+    fn xepher_lets_references_inherit_the_namespace() {
+        let share = read(&format!("{FILE}<sources><reference type='data' uri='https://a.example/a.jpg'/></sources>")).unwrap();
+        assert_eq!(share.sources.unwrap(), [MediaSource::Uri("https://a.example/a.jpg".to_owned())]);
+    }
+
+    /// Proves: SIMS-D-2.
+    #[test]
+    fn nothing_is_asked_for() {
+        let share = read("").unwrap();
+        assert_eq!((share.file, share.sources), (None, None));
+        let odd =
+            read("<x xmlns='urn:example'/><sources><reference xmlns='urn:xmpp:reference:0'/><y xmlns='urn:example'/></sources>").unwrap();
+        assert!(matches!(&odd.sources.unwrap()[..], [MediaSource::Unknown(element)] if element.name() == "y"));
+        assert_eq!(odd.dropped.len(), 2);
+    }
+
+    #[test]
+    fn a_share_that_contradicts_itself_is_refused_and_a_huge_one_cut() {
+        assert!(read(&format!("{FILE}{FILE}")).is_err());
+        assert!(read("<sources/><sources/>").is_err());
+        let hash = |byte: u8| format!("<hash xmlns='urn:xmpp:hashes:2' algo='sha-1'>{}</hash>", crate::base64::encode([byte; 20]));
+        let two = format!("<file xmlns='urn:xmpp:jingle:apps:file-transfer:5'>{}{}</file>", hash(1), hash(2));
+        assert!(read(&two).is_err());
+        let many = "<reference uri='https://a.example/'/>".repeat(100);
+        assert_eq!(read(&format!("<sources>{many}</sources>")).unwrap().sources.unwrap().len(), MAX_SOURCES);
+    }
+}

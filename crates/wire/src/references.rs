@@ -105,3 +105,54 @@ impl Payload for Reference {
             .with_children(self.others.iter().cloned())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn read(xml: &str) -> Reference {
+        Reference::read(&Element::parse(xml).unwrap()).unwrap()
+    }
+
+    /// Proves: REF-3.1-1, REF-3.1-3, REF-3.2-1.
+    #[test]
+    fn mentions_and_data_are_read_and_written_back() {
+        let xml =
+            "<reference xmlns='urn:xmpp:reference:0' begin='72' end='78' type='mention' uri='xmpp:juliet@capulet.lit' anchor='xmpp:a'/>";
+        let mention = read(xml);
+        assert_eq!((mention.kind.clone(), mention.range()), (Some(ReferenceKind::Mention), Some(72..78)));
+        assert_eq!(mention.write(), Element::parse(xml).unwrap());
+        let other = read("<reference xmlns='urn:xmpp:reference:0' type='quote'><x xmlns='urn:example'/></reference>");
+        assert_eq!((other.kind.as_ref().map(ReferenceKind::as_str), other.others.len()), (Some("quote"), 1));
+    }
+
+    /// Proves: SIMS-D-4.
+    #[test]
+    fn the_copy_beside_sfs_has_no_range_and_psi_needs_an_outer_uri() {
+        let xml = "<reference xmlns='urn:xmpp:reference:0' type='data' uri='https://a.example/a.jpg'><media-sharing xmlns='urn:xmpp:sims:1'/></reference>";
+        let reference = read(xml);
+        assert_eq!((reference.range(), reference.uri.as_deref()), (None, Some("https://a.example/a.jpg")));
+        assert!(reference.media_sharing.is_some());
+        assert_eq!(reference.write(), Element::parse(xml).unwrap());
+    }
+
+    /// Proves: SIMS-4.1-5.
+    #[test]
+    fn ranges_are_kept_as_written_and_bad_ones_are_no_ranges() {
+        for (begin, end) in [("x", "20"), ("20", "17"), ("-1", "3"), ("", "1")] {
+            let bad = read(&format!("<reference xmlns='urn:xmpp:reference:0' begin='{begin}' end='{end}' type='data'/>"));
+            assert_eq!((bad.range(), bad.end.as_deref()), (None, Some(end)));
+        }
+        let sims = read("<reference xmlns='urn:xmpp:reference:0' begin='17' end='20' type='data'/>");
+        assert_eq!((sims.begin.as_deref(), sims.range()), (Some("17"), Some(17..20)));
+    }
+
+    #[test]
+    fn everything_may_be_absent() {
+        assert_eq!(read("<reference xmlns='urn:xmpp:reference:0'/>"), Reference::default());
+        assert!(Reference::read(&Element::new("reference", "urn:xmpp:reference:1")).is_err());
+        let refused = "<reference xmlns='urn:xmpp:reference:0'><media-sharing xmlns='urn:xmpp:sims:1'><sources/><sources/></media-sharing></reference>";
+        assert!(Reference::read(&Element::parse(refused).unwrap()).is_err());
+    }
+}

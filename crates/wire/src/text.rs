@@ -44,3 +44,49 @@ pub fn without<'r>(text: &str, ranges: impl IntoIterator<Item = &'r CodePoints>)
     kept.push_str(&text[at..]);
     kept
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::single_range_in_vec_init)]
+mod tests {
+    use super::*;
+
+    /// Proves: CNT-2-1.
+    #[test]
+    fn texts_of_the_vectors_have_as_many_code_points_as_they_say() {
+        for case in testing_corpus::cases("text-ranges") {
+            assert_eq!(count(case["text"].as_str().unwrap()) as u64, case["code_points"].as_u64().unwrap(), "{case}");
+        }
+    }
+
+    /// Proves: CNT-3-1, CNT-D-1, REF-3.1-2.
+    #[test]
+    fn ranges_of_the_vectors_cut_what_they_say() {
+        for case in testing_corpus::vector("text-ranges")["references"].as_array().unwrap() {
+            let (Some(begin), Some(end)) = (case["begin"].as_u64(), case["end"].as_u64()) else { continue };
+            let range = usize::try_from(begin).unwrap()..usize::try_from(end).unwrap();
+            assert_eq!(slice(case["body"].as_str().unwrap(), &range), case["text"].as_str(), "{case}");
+        }
+    }
+
+    /// Proves: CNT-2.1-1.
+    #[test]
+    fn a_range_may_end_inside_a_grapheme() {
+        assert_eq!(slice("e\u{301}!", &(0..1)), Some("e"));
+        assert_eq!(slice("🇺🇳", &(1..2)), Some("🇳"));
+    }
+
+    #[test]
+    fn empty_ranges_and_the_very_end_are_inside_the_text() {
+        assert_eq!(slice("ab", &(2..2)), Some(""));
+        assert_eq!(slice("", &(0..0)), Some(""));
+        assert_eq!(slice("ab", &(3..3)), None);
+        assert_eq!(slice("ab", &(0..usize::MAX)), None);
+    }
+
+    #[test]
+    fn overlapping_and_bad_ranges_are_taken_out_once_or_not_at_all() {
+        assert_eq!(without("a😀bcd", &[1..3, 2..4, 9..10, 0..0]), "ad");
+        assert_eq!(without("abc", &[0..3, 1..2]), "");
+        assert_eq!(without("abc", &[]), "abc");
+    }
+}

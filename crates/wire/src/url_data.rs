@@ -85,7 +85,7 @@ impl Payload for UrlData {
 }
 
 /// One piece of XEP-0104 data.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpData {
     /// What it is.
     pub kind: HttpDataKind,
@@ -224,14 +224,13 @@ impl HttpData {
 }
 
 /// Values are secrets of somebody: only kind and names are shown.
-impl std::fmt::Debug for HttpData {
+impl std::fmt::Debug for HttpDataKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.kind {
-            HttpDataKind::Auth { scheme, .. } => write!(f, "auth {scheme:?}")?,
-            HttpDataKind::Cookie { name, .. } => write!(f, "cookie {name:?}")?,
-            HttpDataKind::Header { name, .. } => write!(f, "header {name:?}")?,
+        match self {
+            Self::Auth { scheme, .. } => write!(f, "auth {scheme:?}"),
+            Self::Cookie { name, .. } => write!(f, "cookie {name:?}"),
+            Self::Header { name, .. } => write!(f, "header {name:?}"),
         }
-        self.refused.map_or(Ok(()), |why| write!(f, " (refused: {why})"))
     }
 }
 
@@ -263,4 +262,86 @@ fn may_be_set(name: &str) -> bool {
 
 fn read_param(element: &Element) -> Option<(String, String)> {
     Some((filled(element, "name")?.to_owned(), element.attr("value").unwrap_or_default().to_owned()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn read(attributes: &str, children: &str) -> UrlData {
+        let xml = format!(
+            "<url-data xmlns='http://jabber.org/protocol/url-data' xmlns:http='http://jabber.org/protocol/url-data/scheme/http' \
+             {attributes}>{children}</url-data>"
+        );
+        UrlData::read(&Element::parse(&xml).unwrap()).unwrap()
+    }
+
+    fn refused(children: &str) -> Option<Refusal> {
+        read("target='https://a.example/x'", children).http[0].refused
+    }
+
+    /// Proves: URLD-5.1-1, URLD-5.2-1, HURL-5.2-1, HURL-5.3-1, HURL-5.4-1, HURL-5.5-1.
+    #[test]
+    fn all_http_data_is_read_and_written_back() {
+        let data = read(
+            "target='http://www.jabber.org/members/index.php' sid='a0'",
+            "<http:auth scheme='basic'><http:auth-param name='realm' value=''/><http:auth-param name='username' value='u'/></http:auth>\
+             <http:cookie name='jsessionid' domain='jabber.org' max-age='1234000' path='/members' comment='Web Session Identifier' \
+             version='1.0' secure='false' value='1243asd234190sa32ds'/><http:header name='Custom-Data' value='some custom data'/>\
+             <desc>one</desc><desc xml:lang='de'>eins</desc>",
+        );
+        assert_eq!((data.http.len(), data.descs.len(), data.sid.as_deref()), (3, 2, Some("a0")));
+        assert!(data.http.iter().all(|http| http.refused.is_none()));
+        assert_eq!(UrlData::read(&data.write()).unwrap(), data);
+        assert!(!data.is_plain());
+    }
+
+    /// Proves: HURL-D-1.
+    #[test]
+    fn the_listing_of_0103_has_the_value_as_text() {
+        let data = read("target='http://a.example/'", "<http:header name='Cookie'>jsessionid=1324</http:header>");
+        assert_eq!(data.http[0].kind, HttpDataKind::Header { name: "Cookie".to_owned(), value: "jsessionid=1324".to_owned() });
+    }
+
+    /// Proves: HURL-D-2.
+    #[test]
+    fn headers_that_steer_the_connection_are_refused() {
+        for name in ["Host", "content-length", "Transfer-Encoding", "Connection", "Upgrade", "Proxy-Authorization", "TE", "Trailer"] {
+            assert_eq!(refused(&format!("<http:header name='{name}' value='x'/>")), Some(Refusal::Header), "{name}");
+        }
+        assert_eq!(refused("<http:header name='X:y' value='x'/>"), Some(Refusal::Header));
+        assert_eq!(refused("<http:header name='Accept' value='a&#13;&#10;Host: b'/>"), Some(Refusal::Control));
+        assert_eq!(refused("<http:cookie name='a' value='b&#10;c'/>"), Some(Refusal::Control));
+        assert_eq!(
+            refused("<http:auth scheme='basic'><http:auth-param name='username' value='&#10;'/></http:auth>"),
+            Some(Refusal::Control)
+        );
+        assert_eq!(refused("<http:auth scheme='Digest'/>"), Some(Refusal::Scheme));
+        assert_eq!(refused("<http:auth scheme='Basic'/>"), None);
+        assert_eq!(refused("<http:header name='Cookie' value='a=b'/>"), None);
+    }
+
+    /// Proves: HURL-5.1-1.
+    #[test]
+    fn http_data_counts_for_http_urls_only() {
+        let data = read("target='ftp://a.example/x'", "<http:cookie name='a' value='b'/>");
+        assert_eq!(data.http[0].refused, Some(Refusal::NotHttp));
+    }
+
+    #[test]
+    fn incomplete_unknown_and_surplus_data_is_dropped() {
+        let data = read("target=' https://a.example/x '", "<http:cookie/><http:auth/><http:body/><x xmlns='urn:example'/><desc/>");
+        assert_eq!((data.target.as_str(), data.http.len(), data.dropped.len()), ("https://a.example/x", 0, 5));
+        let many = read("target='https://a.example/x'", &"<http:header name='A' value='b'/>".repeat(1000));
+        assert_eq!(many.http.len(), MAX_HTTP_DATA);
+        assert!(UrlData::read(&UrlData::element()).is_err());
+        assert!(UrlData::read(&UrlData::element().with_attr("target", " ")).is_err());
+    }
+
+    #[test]
+    fn secrets_never_show_in_debug() {
+        let data = read("target='https://a.example/x'", "<http:header name='Authorization' value='hunter2'/>");
+        assert!(!format!("{data:?}").contains("hunter2"));
+    }
 }
