@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use balcony_wire::{BareJid, Element, FullJid, Iq, IqKind, Jid, StanzaError};
 
-/// A request under way. Unique within a program run of one account, also over reconnections.
+/// A request under way. Unique within a session, also when it is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);
 
@@ -32,6 +32,14 @@ pub enum RequestError {
     /// Not logged in, so nothing was sent.
     #[error("not logged in")]
     NotOnline,
+    /// The server would refuse its size.
+    #[error("the request has {size} bytes, the server takes {limit}")]
+    TooLarge {
+        /// bytes of the request
+        size: usize,
+        /// what the server takes
+        limit: usize,
+    },
     /// Too much is under way.
     #[error("too many requests are under way")]
     TooMany,
@@ -139,6 +147,11 @@ impl IqTable {
     pub fn drain(&mut self) -> Vec<RequestId> {
         self.deadlines.clear();
         std::mem::take(&mut self.pending).into_keys().map(RequestId).collect()
+    }
+
+    /// All of them, oldest first.
+    pub fn under_way(&self) -> Vec<RequestId> {
+        self.pending.keys().copied().map(RequestId).collect()
     }
 
     /// How many are under way.

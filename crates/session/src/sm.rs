@@ -95,6 +95,11 @@ impl Queue {
         self.handled = self.handled.wrapping_add(1);
     }
 
+    /// What was handled so far belongs to the time before the counting.
+    pub(crate) fn restart_count(&mut self) {
+        self.handled = 0;
+    }
+
     /// Our `h`.
     pub fn handled(&self) -> u32 {
         self.handled

@@ -7,7 +7,7 @@ use balcony_wire::framing::Limits;
 use balcony_wire::{BareJid, FullJid, Jid};
 
 use crate::Security;
-use crate::iq_table::IqTable;
+use crate::iq_table::{IqTable, RequestId};
 use crate::scram::{Mechanism, ScramKeys};
 use crate::sm::{Queue, Sent};
 
@@ -126,7 +126,8 @@ pub struct ResumeState {
     pub(crate) requests: IqTable,
     pub(crate) next_sent: u64,
     pub(crate) location: Option<String>,
-    pub(crate) until: Option<Instant>,
+    pub(crate) within: Option<Duration>,
+    pub(crate) lost_at: Option<Instant>,
     pub(crate) carbons: bool,
 }
 
@@ -141,9 +142,19 @@ impl ResumeState {
         self.location.as_deref()
     }
 
+    /// Until when the server keeps the session, if it said so: trying later does no harm, waiting longer is pointless.
+    pub fn kept_until(&self) -> Option<Instant> {
+        Some(self.lost_at? + self.within?)
+    }
+
     /// How many stanzas wait for acknowledgement.
     pub fn waiting(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Requests that were never answered; none of them will be once the session is given up.
+    pub fn unanswered(&self) -> Vec<RequestId> {
+        self.requests.under_way()
     }
 
     /// Gives the session up: what was not acknowledged, oldest first.

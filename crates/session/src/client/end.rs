@@ -87,17 +87,28 @@ pub struct End {
     pub server_words: Option<String>,
     /// Where the server sent us instead (`see-other-host`); to be used only if the certificate there is good for the domain.
     pub other_host: Option<String>,
+    /// What ended the stream would end a resumed session again.
+    pub(crate) loses_session: bool,
 }
 
 impl End {
     pub(crate) fn new(cause: Cause, words: impl Into<String>) -> Self {
-        Self { cause, words: words.into(), server_words: None, other_host: None }
+        Self { cause, words: words.into(), server_words: None, other_host: None, loses_session: false }
     }
 
     #[must_use]
     pub(crate) fn with_server_words(mut self, words: Option<String>) -> Self {
         self.server_words = words.filter(|words| !words.trim().is_empty());
         self
+    }
+
+    /// Whether the session may be gone on with on another connection.
+    pub(crate) fn keeps_session(&self) -> bool {
+        let broken_off = matches!(
+            self.cause,
+            Cause::Closed | Cause::ResumedDeaf | Cause::Conflict | Cause::PolicyViolation | Cause::HostUnknown | Cause::Protocol
+        );
+        !broken_off && !self.loses_session
     }
 
     /// Whether to try again.

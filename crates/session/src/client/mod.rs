@@ -11,8 +11,13 @@
 //!        └─▶ poll_action until None ─▶ sleep until deadline() ─▶ …
 //! ```
 
+mod choose;
 mod config;
 mod end;
+mod login;
+mod negotiate;
+mod online;
+mod session;
 mod stream;
 
 pub use config::{ClientConfig, Credentials, ResumeState, Timing, UserAgent};
@@ -21,6 +26,7 @@ pub use stream::ClientStream;
 
 use std::time::Duration;
 
+use balcony_wire::stream::features::StreamFeatures;
 use balcony_wire::{Element, FullJid, Stanza};
 
 use crate::binding::BindingKind;
@@ -85,8 +91,8 @@ pub struct Learned {
     pub carbons: bool,
     /// The server takes [`ClientStream::set_activity`].
     pub client_state: bool,
-    /// All stream features the server offered after login, as they came.
-    pub features: Vec<Element>,
+    /// All stream features the server offered after login.
+    pub features: StreamFeatures,
     /// What the server put into `<bound/>` (XEP-0386): archive metadata and the like.
     pub bound: Vec<Element>,
 }

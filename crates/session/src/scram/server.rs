@@ -125,15 +125,16 @@ impl ServerScram {
         self.authzid.as_deref()
     }
 
-    /// The server's first message; `None` for a name without account.
+    /// The server's first message; `None` for a name without account. `account` is the prepared name, so that all
+    /// spellings of one name get the same salt.
     ///
     /// # Errors
     /// When called twice, or with keys of another hash.
-    pub fn challenge(&mut self, keys: Option<StoredKeys>, fake: &FakeSalts) -> Result<String, ServerScramError> {
+    pub fn challenge(&mut self, keys: Option<StoredKeys>, fake: &FakeSalts, account: &str) -> Result<String, ServerScramError> {
         if !matches!(self.step, Step::Begun) || keys.as_ref().is_some_and(|keys| keys.hash() != self.hash) {
             return Err(ServerScramError::OutOfOrder);
         }
-        let made_up = fake.keys(self.hash, &self.username);
+        let made_up = fake.keys(self.hash, account);
         let known = keys.is_some();
         let keys = keys.unwrap_or(made_up);
         let server_first = format!("r={},s={},i={}", self.nonce, encode(keys.salt()), keys.iterations());

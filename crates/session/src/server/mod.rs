@@ -11,6 +11,9 @@
 //! a time, and reads no further until the answer is there.
 
 mod config;
+mod login;
+mod negotiate;
+mod online;
 mod stream;
 
 pub use config::{ServerConfig, ServerTiming};

@@ -51,7 +51,7 @@ fn both_sides_say_what_the_vectors_say() {
         let suffix = text(&case, "server_nonce_suffix");
         let mut server = ServerScram::begin(mechanism, &client.first(), &suffix, &bindings, false).unwrap();
         assert_eq!(server.username(), text(&case, "username"));
-        let server_first = server.challenge(Some(keys), &salts()).unwrap();
+        let server_first = server.challenge(Some(keys), &salts(), "user").unwrap();
         assert_eq!(server_first, text(&case, "server_first"));
         assert_eq!(server.check(&text(&case, "client_final")).unwrap(), text(&case, "server_final"));
 
@@ -97,7 +97,7 @@ fn stored(hash: ScramHash) -> StoredKeys {
 /// A whole login; what the server says in the end.
 fn login(client: &mut ClientScram, mechanism: Mechanism, at_server: &ChannelBindings) -> Result<(), ServerScramError> {
     let mut server = ServerScram::begin(mechanism, &client.first(), "servernonce", at_server, at_server.any())?;
-    let first = server.challenge(Some(stored(mechanism.hash().unwrap())), &salts())?;
+    let first = server.challenge(Some(stored(mechanism.hash().unwrap())), &salts(), "user")?;
     let signature = server.check(&client.answer(&first).unwrap())?;
     client.verify(&signature).unwrap();
     Ok(())
@@ -195,7 +195,7 @@ fn broken_messages_never_panic_and_never_get_in() {
     ];
     for message in last {
         let mut server = ServerScram::begin(Mechanism::ScramSha1, "n,,n=user,r=abc", "s", &ChannelBindings::NONE, false).unwrap();
-        server.challenge(Some(stored(ScramHash::Sha1)), &salts()).unwrap();
+        server.challenge(Some(stored(ScramHash::Sha1)), &salts(), "user").unwrap();
         assert!(server.check(message).is_err(), "{message:?}");
         assert_eq!(server.check(message), Err(ServerScramError::OutOfOrder), "one try for each challenge");
     }
@@ -216,7 +216,7 @@ fn a_name_without_account_looks_like_one_with_an_account() {
     let first = "n,,n=nobody,r=abc";
     let challenge = |salts: &FakeSalts| {
         let mut server = ServerScram::begin(Mechanism::ScramSha256, first, "s", &ChannelBindings::NONE, false).unwrap();
-        let challenge = server.challenge(None, salts).unwrap();
+        let challenge = server.challenge(None, salts, "nobody").unwrap();
         (server, challenge)
     };
     let (mut server, one) = challenge(&salts());
@@ -301,7 +301,7 @@ proptest::proptest! {
     fn arbitrary_messages_never_panic(first in ".*", second in ".*") {
         for mechanism in [Mechanism::ScramSha1, Mechanism::ScramSha256Plus] {
             if let Ok(mut server) = ServerScram::begin(mechanism, &first, "s", &ChannelBindings::NONE, false) {
-                let _ = server.challenge(None, &salts());
+                let _ = server.challenge(None, &salts(), "user");
                 proptest::prop_assert!(server.check(&second).is_err());
             }
         }
