@@ -1,0 +1,211 @@
+//! One request and its answer over a connection of its own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use balcony_sharing::net_rules::AddressRule;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use url::Url;
+
+use super::{ANSWER, HttpError, STALL};
+use crate::net::connector::{Moved, WebHost, connect};
+use crate::net::tls::Trust;
+
+/// What we call ourselves: no version, no system.
+const AGENT: HeaderValue = HeaderValue::from_static("Balcony");
+
+/// An answer whose body is still to be read. Dropping it closes the connection.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Incoming,
+    host: String,
+    moved: Moved,
+    _driver: Driver,
+}
+
+/// Runs the connection; ends it when dropped.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The body of a request: what a channel brings, with its length told beforehand.
+pub(crate) struct Upload {
+    pieces: Option<Receiver<Bytes>>,
+    left: u64,
+}
+
+impl Upload {
+    /// Exactly `length` bytes; if fewer come, the connection is broken off.
+    pub(crate) fn new(pieces: Receiver<Bytes>, length: u64) -> Self {
+        Self { pieces: Some(pieces), left: length }
+    }
+
+    /// No body.
+    pub(crate) fn none() -> Self {
+        Self { pieces: None, left: 0 }
+    }
+}
+
+/// The file ended before its announced length.
+#[derive(Debug, thiserror::Error)]
+#[error("the file ended early")]
+pub(crate) struct EndedEarly;
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = EndedEarly;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EndedEarly>>> {
+        let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
+        match pieces.poll_recv(cx) {
+            Poll::Ready(Some(piece)) => {
+                self.left = self.left.saturating_sub(piece.len() as u64);
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            Poll::Ready(None) if self.left > 0 => Poll::Ready(Some(Err(EndedEarly))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// Sends a request to a URL that was judged already, to an address the rule allows.
+///
+/// `headers` hold what is the caller's to say; `Host` and `User-Agent` are added. Dropping the future closes the connection.
+pub(crate) async fn exchange(
+    method: Method,
+    url: &Url,
+    headers: HeaderMap,
+    body: Upload,
+    trust: &Trust,
+    rule: &AddressRule,
+) -> Result<Answer, HttpError> {
+    let to = web_host(url);
+    let host = to.host.clone();
+    let request = request(method, url, headers, body).map_err(|why| HttpError::Unspeakable { host: host.clone(), why })?;
+    let moved = Moved::default();
+    let stream = connect(&to, trust, rule, moved.clone()).await?;
+    let broken = |source| HttpError::Broken { host: host.clone(), source };
+    let (mut sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let driver = Driver(tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            // The request's own future says it to whom it concerns.
+            tracing::debug!(%error, "a connection to a web server ended");
+        }
+    }));
+    let answered = unless_stalled(sender.send_request(request), &moved).await;
+    let answer = answered.ok_or_else(|| HttpError::Stalled { host: host.clone() })?.map_err(broken)?;
+    let (head, body) = answer.into_parts();
+    Ok(Answer { status: head.status, headers: head.headers, body, host, moved, _driver: driver })
+}
+
+/// `None` when nothing moved over the wire for too long.
+async fn unless_stalled<F: Future>(future: F, moved: &Moved) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut before = moved.bytes();
+    loop {
+        match timeout(ANSWER, &mut future).await {
+            Ok(done) => return Some(done),
+            Err(_) if moved.bytes() == before => return None,
+            Err(_) => before = moved.bytes(),
+        }
+    }
+}
+
+fn request(method: Method, url: &Url, headers: HeaderMap, body: Upload) -> Result<Request<Upload>, String> {
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let mut request = Request::builder().method(method).uri(path).body(body).map_err(|error| error.to_string())?;
+    *request.headers_mut() = headers;
+    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(|error| error.to_string())?);
+    request.headers_mut().insert(USER_AGENT, AGENT);
+    Ok(request)
+}
+
+fn web_host(url: &Url) -> WebHost {
+    WebHost {
+        host: url.host_str().unwrap_or_default().to_owned(),
+        port: url.port_or_known_default().unwrap_or(443),
+        encrypted: url.scheme() == "https",
+    }
+}
+
+/// One more header, if it can be said at all.
+pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+    let value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
+    headers.append(name, value);
+    Ok(())
+}
+
+impl Answer {
+    /// A header as text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The next bytes of the body; `None` at its end. Safe to drop and call again.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        loop {
+            let before = self.moved.bytes();
+            let frame = match timeout(STALL, self.body.frame()).await {
+                Ok(frame) => frame,
+                Err(_) if self.moved.bytes() == before => return Err(HttpError::Stalled { host: self.host.clone() }),
+                Err(_) => continue,
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(source)) => return Err(HttpError::Broken { host: self.host.clone(), source }),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) if bytes.is_empty() => {}
+                    Ok(bytes) => return Ok(Some(bytes)),
+                    Err(_trailers) => {}
+                },
+            }
+        }
+    }
+
+    /// The beginning of a body that explains a refusal, as text.
+    pub(crate) async fn words(&mut self) -> Option<String> {
+        const MOST: usize = 4096;
+        let mut text = Vec::new();
+        let reading = async {
+            while let Ok(Some(bytes)) = self.next().await {
+                text.extend_from_slice(&bytes[..bytes.len().min(MOST - text.len())]);
+                if text.len() >= MOST {
+                    break;
+                }
+            }
+        };
+        // Whatever came by then is what there is to show.
+        let _ = timeout(std::time::Duration::from_secs(5), reading).await;
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+}

@@ -1,0 +1,70 @@
+//! Buffers that go round: filled by the reader of a file, shared by the hashers and the socket, and back when the last of them is done.
+//!
+//! A big upload touches a few megabytes of memory again and again instead of asking for it page by page.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+/// One buffer: big enough that hand-overs cost nothing, small enough to stay in the processor's cache.
+pub(crate) const BUFFER: usize = 256 * 1024;
+/// Buffers kept for later; more are made when needed, and dropped after.
+const KEPT: usize = 32;
+
+/// Gives out buffers and takes them back.
+#[derive(Clone, Default)]
+pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+
+struct Lent {
+    bytes: Vec<u8>,
+    len: usize,
+    pool: Pool,
+}
+
+impl Pool {
+    /// An initialised buffer of [`BUFFER`] bytes with anything in it.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| vec![0; BUFFER])
+    }
+
+    /// The first `len` bytes of a buffer as shared bytes; the buffer comes back when nobody holds them any more.
+    pub(crate) fn share(&self, bytes: Vec<u8>, len: usize) -> Bytes {
+        let len = len.min(bytes.len());
+        Bytes::from_owner(Lent { bytes, len, pool: self.clone() })
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut kept = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT {
+            kept.push(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_when_the_last_reader_is_done() {
+        let pool = Pool::default();
+        let mut buffer = pool.take();
+        buffer[..3].copy_from_slice(b"abc");
+        let shared = pool.share(buffer, 3);
+        let other = shared.clone();
+        drop(shared);
+        assert_eq!(&other[..], b"abc");
+        assert_eq!(pool.0.lock().unwrap().len(), 0);
+        drop(other);
+        assert_eq!(pool.0.lock().unwrap().len(), 1);
+        assert_eq!(pool.take().len(), BUFFER);
+    }
+}
