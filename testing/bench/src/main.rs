@@ -1,0 +1,40 @@
+//! Measures one thing and prints one number. `cargo xtask bench` runs it and keeps the median.
+//!
+//! ```text
+//! testing-bench login COUNT ENDPOINTS       milliseconds from TCP to bound, median of COUNT logins
+//! testing-bench messages COUNT ENDPOINTS    messages a second from alice to bob, in order and none lost
+//! testing-bench offers COUNT                messages a second from bytes to offers, on one core
+//! ```
+//! ENDPOINTS is a file of `KEY=VALUE` lines, as `balcony serve --endpoints` and the kit of foreign servers write it.
+
+mod client;
+mod offers;
+mod streams;
+
+use std::process::ExitCode;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(number) => {
+            println!("{number:.3}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("testing-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<f64> {
+    match arguments {
+        ["login", count, endpoints] => streams::login(count.parse()?, endpoints.as_ref()),
+        ["messages", count, endpoints] => streams::messages(count.parse()?, endpoints.as_ref()),
+        ["offers", count] => offers::measure(count.parse()?),
+        _ => Err("give it `login COUNT ENDPOINTS`, `messages COUNT ENDPOINTS` or `offers COUNT`".into()),
+    }
+}
