@@ -10,6 +10,7 @@ pub mod attaching;
 pub mod base64;
 pub mod bits_of_binary;
 pub mod caps;
+pub mod caps2;
 pub mod carbons;
 pub mod data_form;
 pub mod datetime;

@@ -78,6 +78,11 @@ impl Jid {
         Self::prepare(local, domain, resource, Resource::Strict)
     }
 
+    /// As [`Jid::from_parts`], with the leniency of [`Jid::from_server`].
+    pub(crate) fn from_foreign_parts(local: Option<&str>, domain: &str, resource: Option<&str>) -> Result<Self, JidError> {
+        Self::prepare(local, domain, resource, Resource::AsServerSays)
+    }
+
     fn split_and_prepare(text: &str, rule: Resource) -> Result<Self, JidError> {
         let (bare, resource) = match text.split_once('/') {
             Some((bare, resource)) => (bare, Some(resource)),
