@@ -1,7 +1,9 @@
 //! One file that somebody offers, whatever the dialect it was said in.
 
+use balcony_wire::BareJid;
 use balcony_wire::file_metadata::FileMetadata;
 pub use balcony_wire::file_sharing::Disposition;
+use balcony_wire::file_sharing::MAX_SOURCES;
 use balcony_wire::reading::LangText;
 
 use crate::verify::Claim;
@@ -15,9 +17,18 @@ pub struct Offer {
     pub(crate) file: FileMetadata,
     pub(crate) digests: DigestSet,
     pub(crate) disposition: Option<Disposition>,
-    pub(crate) sources: Vec<Source>,
+    pub(crate) places: Vec<Place>,
     pub(crate) said_in: Vec<Via>,
     pub(crate) shares: Vec<usize>,
+}
+
+/// A source and who named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where the file is said to be.
+    pub source: Source,
+    /// Who says so.
+    pub named_by: BareJid,
 }
 
 /// Names an offer within its conversation.
@@ -99,7 +110,7 @@ impl Offer {
     pub fn name(&self) -> FileName {
         match &self.file.name {
             Some(name) => FileName::from_peer(name),
-            None => self.sources.iter().find_map(FileName::from_source).unwrap_or_default(),
+            None => self.sources().find_map(FileName::from_source).unwrap_or_default(),
         }
     }
 
@@ -151,13 +162,31 @@ impl Offer {
     }
 
     /// Where it can be had, in the order of the sender.
-    pub fn sources(&self) -> &[Source] {
-        &self.sources
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.places.iter().map(|place| &place.source)
+    }
+
+    /// Where it can be had and who says so, in the order they were named.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Whether a place was named by whoever offers the file (XEP-0447 §6, decision 5).
+    pub fn is_senders_own(&self, place: &Place) -> bool {
+        place.named_by == self.provenance.sender().bare()
+    }
+
+    /// Adds a source that somebody in the conversation names later; one that is known already, and what is over the bound, changes nothing.
+    pub fn add_source(&mut self, source: Source, named_by: BareJid) {
+        let known = self.places.iter().any(|place| place.source.key() == source.key());
+        if !known && self.places.len() < MAX_SOURCES {
+            self.places.push(Place { source, named_by });
+        }
     }
 
     /// Whether nothing says yet where to fetch it (XEP-0447 §3.2).
     pub fn is_pending(&self) -> bool {
-        self.sources.is_empty()
+        self.places.is_empty()
     }
 
     /// The dialects it was said in, the richest first.

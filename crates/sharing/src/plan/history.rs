@@ -1,0 +1,169 @@
+//! What happened when sources were tried: data that goes back into the next plan.
+
+use std::time::{Duration, SystemTime};
+
+use crate::SourceKey;
+
+/// What happened before, for one offer or for many: records are found by source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    records: Vec<Record>,
+}
+
+/// One attempt and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Which source.
+    pub source: SourceKey,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Outcome {
+    /// With the right bytes, or with all bytes where nothing can prove them.
+    #[error("it gave the file")]
+    Fetched,
+    /// It alone gave all bytes, and they are not those of the offer.
+    #[error("it gave other bytes than those offered")]
+    WrongBytes,
+    /// The file is not there any more (404, 410).
+    #[error("the file is no longer there (status {0}); ask the sender to share it again")]
+    Gone(u16),
+    /// The server will not give it (401, 403 and other refusals).
+    #[error("the server does not give it out (status {0})")]
+    Refused(u16),
+    /// The server has a problem of its own (5xx, 408, 429).
+    #[error("the server is not able to give it now (status {0})")]
+    ServerFailed(u16),
+    /// An answer that makes no sense here.
+    #[error("the server answered in a way that cannot be used (status {0})")]
+    Unusable(u16),
+    /// A range other than the one asked for.
+    #[error("the server sent another part of the file than the one asked for")]
+    WrongRange,
+    /// More bytes than announced: stopped.
+    #[error("it has more than the {0} bytes announced")]
+    TooLong(u64),
+    /// The body ended before its time.
+    #[error("it ended after {got} of {expected} bytes")]
+    TooShort {
+        /// bytes there
+        got: u64,
+        /// bytes that should have been
+        expected: u64,
+    },
+    /// A redirect or an address that is not followed.
+    #[error("{0}")]
+    Blocked(String),
+    /// No connection, no TLS, or one that broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Silence for too long.
+    #[error("it stopped sending for {0} seconds")]
+    Stalled(u64),
+}
+
+impl Outcome {
+    /// A word for the catalogue and for programs; [`Outcome::from_record`] reads it with [`Outcome::detail`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fetched => "fetched",
+            Self::WrongBytes => "wrong-bytes",
+            Self::Gone(_) => "gone",
+            Self::Refused(_) => "refused",
+            Self::ServerFailed(_) => "server-failed",
+            Self::Unusable(_) => "unusable",
+            Self::WrongRange => "wrong-range",
+            Self::TooLong(_) => "too-long",
+            Self::TooShort { .. } => "too-short",
+            Self::Blocked(_) => "blocked",
+            Self::Unreachable(_) => "unreachable",
+            Self::Stalled(_) => "stalled",
+        }
+    }
+
+    /// What else is known, as text; empty for nothing.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Fetched | Self::WrongBytes | Self::WrongRange => String::new(),
+            Self::Gone(status) | Self::Refused(status) | Self::ServerFailed(status) | Self::Unusable(status) => status.to_string(),
+            Self::TooLong(number) | Self::Stalled(number) => number.to_string(),
+            Self::TooShort { got, expected } => format!("{got}/{expected}"),
+            Self::Blocked(words) | Self::Unreachable(words) => words.clone(),
+        }
+    }
+
+    /// From the catalogue; `None` for what nobody here wrote.
+    pub fn from_record(code: &str, detail: &str) -> Option<Self> {
+        let status = || detail.parse().ok();
+        let number = || detail.parse().ok();
+        Some(match code {
+            "fetched" => Self::Fetched,
+            "wrong-bytes" => Self::WrongBytes,
+            "gone" => Self::Gone(status()?),
+            "refused" => Self::Refused(status()?),
+            "server-failed" => Self::ServerFailed(status()?),
+            "unusable" => Self::Unusable(status()?),
+            "wrong-range" => Self::WrongRange,
+            "too-long" => Self::TooLong(number()?),
+            "too-short" => {
+                let (got, expected) = detail.split_once('/')?;
+                Self::TooShort { got: got.parse().ok()?, expected: expected.parse().ok()? }
+            }
+            "blocked" => Self::Blocked(detail.to_owned()),
+            "unreachable" => Self::Unreachable(detail.to_owned()),
+            "stalled" => Self::Stalled(number()?),
+            _ => return None,
+        })
+    }
+
+    /// Whether it worked.
+    pub fn is_success(&self) -> bool {
+        *self == Self::Fetched
+    }
+
+    /// Whether the same source would do the same again: it is not asked any more for this offer.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::WrongBytes | Self::TooLong(_) | Self::Gone(_))
+    }
+}
+
+impl History {
+    /// From records in the order they happened.
+    #[must_use]
+    pub fn new(records: Vec<Record>) -> Self {
+        Self { records }
+    }
+
+    /// Adds what happened.
+    pub fn push(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// The records, in the order they happened.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// How the last attempt at a source ended, and how many failed in a row.
+    pub(super) fn of(&self, source: &SourceKey) -> Option<(&Record, u32)> {
+        let mut own = self.records.iter().rev().filter(|record| record.source == *source);
+        let last = own.next()?;
+        let failed_before = own.take_while(|record| !record.outcome.is_success()).count();
+        Some((last, u32::try_from(failed_before).unwrap_or(u32::MAX).saturating_add(1)))
+    }
+
+    /// Whether a source gave wrong bytes once, whatever happened since.
+    pub(super) fn last_final(&self, source: &SourceKey) -> Option<&Record> {
+        self.records.iter().rev().find(|record| record.source == *source && record.outcome.is_final())
+    }
+}
+
+/// How long a source that failed so often in a row is left alone: 30 s, doubled each time, a day at most.
+pub(super) fn back_off(failures: u32) -> Duration {
+    Duration::from_secs(30 << failures.saturating_sub(1).min(12)).min(Duration::from_secs(24 * 60 * 60))
+}

@@ -1,0 +1,236 @@
+//! Where a file is fetched from, in which order, what that reveals, and why every other source is left out.
+//!
+//! Pure: the same offer, rules, history and circumstances give the same plan, word for word. Speaks XEP-0447 §3.2 and §6.
+
+mod history;
+mod policy;
+mod question;
+mod rank;
+mod reason;
+
+pub use history::{History, Outcome, Record};
+pub use policy::{Policy, Rule, Unasked};
+pub use question::{Answer, Concern, Question};
+pub use reason::Reason;
+
+use std::time::SystemTime;
+
+use url::Url;
+
+use crate::net_rules::AddressRule;
+use crate::{Agreement, DigestSet, Exposure, NetRules, Offer, Proof, SourceKey};
+
+/// What to do about an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The bytes are here already: these are the digests of the copy.
+    Have(DigestSet),
+    /// Fetch it by this plan, now.
+    Fetch(Plan),
+    /// Ask the person first.
+    Ask(Question),
+    /// Nothing to do but wait.
+    Wait(Wait),
+    /// It cannot or must not be fetched.
+    Refuse(Refusal),
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Nothing says yet where the file is: a source is still to be attached (XEP-0447 §3.2).
+    ForSource,
+    /// What failed may be tried again at that time.
+    Until(SystemTime, Plan),
+}
+
+/// Why nothing can be done: every source with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.words())]
+pub struct Refusal {
+    /// Every source that was named.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Ordered attempts, and a reason for everything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What to try, in this order.
+    pub attempts: Vec<Attempt>,
+    /// Sources that are not tried.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// One thing to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which source of the offer.
+    pub source: SourceKey,
+    /// How it is asked.
+    pub how: How,
+    /// What that reveals.
+    pub exposure: Exposure,
+}
+
+/// How a source is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By HTTP.
+    Http {
+        /// Where.
+        url: Url,
+        /// Request headers that the sender asks for (XEP-0104), safe to send to this origin and to no other.
+        headers: Vec<(String, String)>,
+        /// Which addresses the host may have.
+        addresses: AddressRule,
+    },
+}
+
+/// A source that is not tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which one.
+    pub source: SourceKey,
+    /// In words for people.
+    pub what: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What is known at the moment of deciding.
+#[derive(Clone, Debug)]
+pub struct Circumstances {
+    /// The time, for back-off.
+    pub now: SystemTime,
+    /// What is ours on the net.
+    pub rules: NetRules,
+    /// Further hosts known to be the sender's server's, beside its domain and what lies below it.
+    pub senders_hosts: Vec<String>,
+    /// Digests of a copy that the store has under one of the offer's digests.
+    pub have: Option<DigestSet>,
+    /// Whether the sender is somebody the person knows: a contact, or one of their own devices.
+    pub is_contact: bool,
+    /// Whether the person asks for this file now.
+    pub asked: bool,
+    /// Whether bytes cost money on this network.
+    pub metered: bool,
+    /// What the person has agreed to for this offer.
+    pub answers: Vec<Answer>,
+}
+
+impl Circumstances {
+    /// Nothing known but the time: a stranger's offer that nobody asked for.
+    #[must_use]
+    pub fn at(now: SystemTime) -> Self {
+        Self {
+            now,
+            rules: NetRules::default(),
+            senders_hosts: Vec::new(),
+            have: None,
+            is_contact: false,
+            asked: false,
+            metered: false,
+            answers: Vec::new(),
+        }
+    }
+}
+
+/// Decides what to do about an offer.
+#[must_use]
+pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Decision {
+    if let Some(copy) = circumstances.have.as_ref().filter(|copy| copy.agreement(offer.digests()) == Agreement::Same) {
+        return Decision::Have(copy.clone());
+    }
+    if is_nothing(offer) {
+        return Decision::Fetch(lay_out(offer, policy, history, circumstances));
+    }
+    if offer.is_pending() {
+        return Decision::Wait(Wait::ForSource);
+    }
+    let plan = lay_out(offer, policy, history, circumstances);
+    if plan.attempts.is_empty() {
+        return match plan.left_out.iter().filter_map(|left_out| left_out.reason.until()).min() {
+            Some(until) => Decision::Wait(Wait::Until(until, plan)),
+            None => Decision::Refuse(Refusal { left_out: plan.left_out }),
+        };
+    }
+    question::weigh(plan, offer, policy, circumstances)
+}
+
+/// The plan as `why` shows it: every attempt the rules do not forbid, whether or not a person must be asked, and the reason for the rest.
+#[must_use]
+pub fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Plan {
+    rank::lay_out(offer, policy, history, circumstances)
+}
+
+/// Whether the file is empty and provably so: then there is nothing to fetch.
+fn is_nothing(offer: &Offer) -> bool {
+    offer.size() == Some(0) && offer.proof() == Proof::Digest
+}
+
+impl Plan {
+    /// What the whole plan reveals at most, the least first.
+    pub fn exposures(&self) -> Vec<&Exposure> {
+        let mut exposures: Vec<_> = self.attempts.iter().map(|attempt| &attempt.exposure).collect();
+        exposures.sort();
+        exposures.dedup();
+        exposures
+    }
+}
+
+impl Refusal {
+    fn words(&self) -> String {
+        match &self.left_out[..] {
+            [] => "the offer names no place to fetch the file from".to_owned(),
+            [only] => format!("{} cannot be used: {}", only.what, only.reason),
+            [first, ..] => format!("none of {} sources can be used; the first: {}", self.left_out.len(), first.reason),
+        }
+    }
+}
+
+impl Decision {
+    /// The word that `explain` uses.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Have(_) => "have",
+            Self::Fetch(_) => "fetch",
+            Self::Ask(_) => "ask",
+            Self::Wait(_) => "wait",
+            Self::Refuse(_) => "refuse",
+        }
+    }
+
+    /// The plan in it, if there is one.
+    pub fn plan(&self) -> Option<&Plan> {
+        match self {
+            Self::Fetch(plan) | Self::Wait(Wait::Until(_, plan)) => Some(plan),
+            Self::Ask(question) => Some(question.plan()),
+            Self::Have(_) | Self::Wait(Wait::ForSource) | Self::Refuse(_) => None,
+        }
+    }
+
+    /// The sources left out.
+    pub fn left_out(&self) -> &[LeftOut] {
+        match self {
+            Self::Refuse(refusal) => &refusal.left_out,
+            other => other.plan().map_or(&[], |plan| &plan.left_out),
+        }
+    }
+}
+
+/// For people: what will happen and why.
+impl std::fmt::Display for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Have(_) => f.write_str("the file is here already"),
+            Self::Fetch(plan) => match plan.attempts.first() {
+                Some(first) => write!(f, "it is fetched now: {}", first.exposure),
+                None => f.write_str("the file is empty: there is nothing to fetch"),
+            },
+            Self::Ask(question) => write!(f, "{question}"),
+            Self::Wait(Wait::ForSource) => f.write_str("the sender has not said yet where the file is"),
+            Self::Wait(Wait::Until(..)) => f.write_str("its sources failed a short while ago and are tried again later"),
+            Self::Refuse(refusal) => write!(f, "{refusal}"),
+        }
+    }
+}

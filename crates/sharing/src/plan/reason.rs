@@ -1,0 +1,81 @@
+//! Why a source is left out of a plan, in words fit for people.
+
+use std::time::SystemTime;
+
+use crate::Exposure;
+use crate::net_rules::Refused;
+use crate::plan::Outcome;
+
+/// Why a source is left out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// A kind of source that this version does not fetch from.
+    #[error("this version does not fetch from {0}")]
+    Unsupported(&'static str),
+    /// A kind that nobody here knows.
+    #[error("unknown kind of source")]
+    UnknownKind,
+    /// No URL, a scheme that is not fetched, a host that must not be reached.
+    #[error("{0}")]
+    Address(#[from] Refused),
+    /// No digest proves the bytes, and somebody else than the sender names the source (XEP-0447 §6).
+    #[error("without a usable hash only the sender's own sources count")]
+    NotTheSenders,
+    /// No digest proves the bytes, and the way is not secure (XEP-0447 §6).
+    #[error("without a usable hash only secure sources count")]
+    InsecureUnproven,
+    /// The sender asks for headers, cookies or credentials in the request, and no digest proves the answer (decision 17).
+    #[error("it needs request data from the sender, which is only sent where a usable hash proves the answer")]
+    RequestDataUnproven,
+    /// The sender asks for request data that is never sent.
+    #[error("it needs request data that is never sent: {0}")]
+    RequestData(String),
+    /// The rules forbid what it reveals.
+    #[error("your rules forbid it: {0}")]
+    Forbidden(Exposure),
+    /// It needs a yes, and something else does not.
+    #[error("it is asked only after the others, and after asking you: {0}")]
+    NeedsAnswer(Exposure),
+    /// The rules take nothing that cannot be proven.
+    #[error("your rules take no file without a usable hash")]
+    Unproven,
+    /// It failed for good.
+    #[error("tried before: {0}")]
+    Failed(Outcome),
+    /// It failed lately.
+    #[error("tried a short while ago: {outcome}")]
+    Later {
+        /// what happened
+        outcome: Outcome,
+        /// when it may be tried again
+        until: SystemTime,
+    },
+}
+
+impl Reason {
+    /// When the reason is over by itself.
+    pub fn until(&self) -> Option<SystemTime> {
+        match self {
+            Self::Later { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// The word that `explain` and programs use.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unsupported(_) => "unsupported",
+            Self::UnknownKind => "unknown-kind",
+            Self::Address(_) => "address-refused",
+            Self::NotTheSenders => "not-the-senders",
+            Self::InsecureUnproven => "insecure-unproven",
+            Self::RequestDataUnproven => "request-data-unproven",
+            Self::RequestData(_) => "request-data-refused",
+            Self::Forbidden(_) => "forbidden",
+            Self::NeedsAnswer(_) => "needs-answer",
+            Self::Unproven => "unproven",
+            Self::Failed(_) => "failed",
+            Self::Later { .. } => "later",
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The machines that move bytes: what to ask of whom, what to make of the answer, when to try elsewhere. No bytes pass
+//! through them, only their number; whoever drives them opens connections, writes files and computes digests.
+//!
+//! Driven alike: `handle_*(now, …)`, then `poll_action()` until it is empty, then sleep until `deadline()`.
+
+mod backoff;
+pub mod failure;
+pub mod fetch;
+mod headers;
+pub mod response;
+pub mod upload;
