@@ -5,14 +5,22 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod accounts;
 mod certificates;
 mod database;
 mod error;
 mod gate;
+mod handler;
 mod http;
+mod hub;
+mod im;
 mod listener;
+mod mailbox;
+mod outbox;
 mod refusal;
 mod running;
+mod services;
+mod sessions;
 mod settings;
 mod upload;
 

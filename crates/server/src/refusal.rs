@@ -63,8 +63,12 @@ reasons! {
     OtherServer: Cancel, RemoteServerNotFound, 404, "this server does not talk to other servers";
     /// The database or the disk failed.
     Broken: Wait, InternalServerError, 500, "the server made a mistake";
+    /// A disco node that is not there.
+    NoSuchNode: Cancel, ItemNotFound, 404, "there is no such node";
     /// The roster is full.
     RosterFull: Modify, PolicyViolation, 400, "the roster is full";
+    /// A name or group that is empty, too long or full of controls.
+    OddRosterItem: Modify, NotAcceptable, 400, "a name or group of the contact is not acceptable";
     /// No such contact.
     NoSuchContact: Cancel, ItemNotFound, 404, "there is no such contact";
     /// Too much presence sent to others.

@@ -10,6 +10,7 @@ mod media_type;
 mod name;
 mod put;
 mod range;
+mod slot;
 mod token;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use self::folder::Folder;
 use self::ledger::Ledger;
 use self::name::ObjectName;
+pub(crate) use self::slot::Slots;
 use self::token::Signer;
 use crate::database::{Database, DatabaseError};
 use crate::settings::UploadSettings;
