@@ -15,6 +15,7 @@ pub mod plan;
 pub mod provenance;
 pub mod source;
 pub mod transfer;
+pub mod transfer;
 pub mod verify;
 
 pub use digest_set::{Agreement, DigestSet};

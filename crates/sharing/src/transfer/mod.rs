@@ -1,11 +1,9 @@
-//! The machines that move bytes: what to ask of whom, what to make of the answer, when to try elsewhere. No bytes pass
-//! through them, only their number; whoever drives them opens connections, writes files and computes digests.
+//! Machines that carry bytes: fetching by a plan, uploading into a slot.
 //!
-//! Driven alike: `handle_*(now, …)`, then `poll_action()` until it is empty, then sleep until `deadline()`.
+//! Each is driven alike: put an event in with `handle_*`, take effects out with `poll_action` until there is none, sleep until
+//! `deadline`, then `handle_timeout`. Bytes themselves never pass through: the machines say how many to take.
 
-mod backoff;
-pub mod failure;
 pub mod fetch;
-mod headers;
-pub mod response;
-pub mod upload;
+mod http;
+
+pub use http::{NetFailure, OpenUrl, ResponseHead};

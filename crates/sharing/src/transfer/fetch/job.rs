@@ -1,0 +1,464 @@
+//! The machine of a fetch.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use balcony_wire::hashes::HashAlgo;
+use url::Url;
+
+use super::response::{Body, Meaning, meaning};
+use super::stage::Stage;
+use super::{Action, FetchFailed, FetchSettings, Fetched, Portion, Progress, ResumePoint};
+use crate::net_rules::{AddressRule, follow, is_same_origin};
+use crate::plan::{Attempt, How, Outcome};
+use crate::transfer::{NetFailure, OpenUrl, ResponseHead};
+use crate::{Claim, Hashed, NetRules, Plan, SourceKey, Verdict};
+
+/// Fetches one file by a plan. See the [module](super) for how it is driven.
+#[derive(Debug)]
+pub struct FetchJob {
+    claim: Claim,
+    rules: NetRules,
+    settings: FetchSettings,
+    candidates: Vec<Candidate>,
+    stage: Stage,
+    purity: Purity,
+    state: State,
+    told_total: Option<u64>,
+    outcomes: Vec<(SourceKey, Outcome)>,
+    actions: VecDeque<Action>,
+}
+
+/// A source of the plan and how it fares.
+#[derive(Debug)]
+struct Candidate {
+    source: SourceKey,
+    url: Url,
+    headers: Vec<(String, String)>,
+    addresses: AddressRule,
+    failures: u32,
+    not_before: Option<Instant>,
+    is_out: bool,
+}
+
+/// Whether bytes of several sources may stand in one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purity {
+    /// They may: a digest will tell.
+    Mixed,
+    /// They may not: nothing could tell, or mixing went wrong before.
+    Alone,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing under way; the next step is chosen at once.
+    Choosing,
+    /// A source is asked again at that time.
+    Waiting { until: Instant },
+    Opening { request: Request, deadline: Instant },
+    Receiving { request: Request, body: Receiving, deadline: Instant },
+    Hashing,
+    Paused,
+    Over,
+}
+
+#[derive(Clone, Debug)]
+struct Request {
+    candidate: usize,
+    url: Url,
+    redirects: u8,
+    from: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Receiving {
+    /// Bytes of the body still to be passed over.
+    skip: u64,
+    ends_at: Option<u64>,
+    total: Option<u64>,
+    /// Bytes in staging when it began.
+    began_at: u64,
+}
+
+impl FetchJob {
+    /// A job for the attempts of a plan. `resume` tells of bytes in staging; the driver has hashed them already.
+    #[must_use]
+    pub fn new(plan: &Plan, claim: Claim, rules: NetRules, settings: FetchSettings, resume: Option<ResumePoint>, now: Instant) -> Self {
+        let purity = if claim.can_prove() { Purity::Mixed } else { Purity::Alone };
+        let mut job = Self {
+            candidates: plan.attempts.iter().map(Candidate::new).collect(),
+            stage: resume.map(Stage::resumed).unwrap_or_default(),
+            claim,
+            rules,
+            settings,
+            purity,
+            state: State::Choosing,
+            told_total: None,
+            outcomes: Vec::new(),
+            actions: VecDeque::new(),
+        };
+        if job.stage.len() > job.limit() {
+            job.restart();
+        }
+        job.choose(now);
+        job
+    }
+
+    /// The algorithms that the driver's hasher must compute.
+    pub fn algos(&self) -> impl Iterator<Item = HashAlgo> {
+        self.claim.algos()
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`FetchJob::handle_timeout`] is to be called, if nothing else happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Waiting { until } => Some(*until),
+            State::Opening { deadline, .. } | State::Receiving { deadline, .. } => Some(*deadline),
+            State::Choosing | State::Hashing | State::Paused | State::Over => None,
+        }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress { have: self.stage.len(), total: self.claim.size.or(self.told_total) }
+    }
+
+    /// What a later job needs to know about the staging file as it is now.
+    pub fn resume_point(&self) -> ResumePoint {
+        self.stage.resume_point()
+    }
+
+    /// Whether it has come to an end.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// The head of an answer came.
+    pub fn handle_opened(&mut self, now: Instant, head: &ResponseHead) {
+        let State::Opening { request, .. } = &self.state else { return };
+        let request = request.clone();
+        match meaning(head, request.from) {
+            Meaning::Body(body) => self.begin(now, request, body, head),
+            Meaning::Redirect(location) => self.redirect(now, &request, &location),
+            Meaning::Complete => {
+                self.actions.push_back(Action::Close);
+                self.finish();
+            }
+            Meaning::StartOver => {
+                self.actions.push_back(Action::Close);
+                self.restart();
+                self.choose(now);
+            }
+            Meaning::Failed(outcome) => {
+                self.actions.push_back(Action::Close);
+                self.fail(now, request.candidate, outcome, head.retry_after());
+            }
+        }
+    }
+
+    /// A chunk of the body came; tells which part of it to write and to hash.
+    pub fn handle_bytes(&mut self, now: Instant, len: usize) -> Portion {
+        let limit = self.limit();
+        let patience = self.settings.stall_timeout;
+        let State::Receiving { request, body, deadline } = &mut self.state else { return Portion::NONE };
+        *deadline = now + patience;
+        let skipped = usize::try_from(body.skip).unwrap_or(usize::MAX).min(len);
+        body.skip -= skipped as u64;
+        let taken = (len - skipped) as u64;
+        let candidate = request.candidate;
+        if self.stage.len().saturating_add(taken) > limit {
+            self.too_long(now, candidate);
+            return Portion::NONE;
+        }
+        if taken > 0 {
+            self.stage.grow(&self.candidates[candidate].source, taken);
+        }
+        Portion(skipped..len)
+    }
+
+    /// The body ended as the server meant it to.
+    pub fn handle_end(&mut self, now: Instant) {
+        let State::Receiving { request, body, .. } = &self.state else { return };
+        let (candidate, body) = (request.candidate, *body);
+        let have = self.stage.len();
+        let expected = body.ends_at.or(self.claim.size).unwrap_or(have);
+        if have < expected {
+            return self.fail(now, candidate, Outcome::TooShort { got: have, expected }, None);
+        }
+        match body.total {
+            Some(total) if have < total && have > body.began_at => self.choose(now), // a part smaller than asked for: on to the next
+            Some(total) if have < total => self.fail(now, candidate, Outcome::TooShort { got: have, expected: total }, None),
+            _ => self.finish(),
+        }
+    }
+
+    /// There is no answer, or the body broke off.
+    pub fn handle_failed(&mut self, now: Instant, failure: &NetFailure) {
+        let outcome = match failure {
+            NetFailure::Refused(refused) => Outcome::Blocked(refused.to_string()),
+            other => Outcome::Unreachable(other.to_string()),
+        };
+        if let State::Opening { request, .. } | State::Receiving { request, .. } = &self.state {
+            self.fail(now, request.candidate, outcome, None);
+        }
+    }
+
+    /// The hasher is finished.
+    pub fn handle_hashed(&mut self, now: Instant, hashed: Hashed) {
+        if !matches!(self.state, State::Hashing) {
+            return;
+        }
+        if hashed.size() != self.stage.len() {
+            // the staging file is not what this machine was told: nothing in it can be trusted
+            self.restart();
+            return self.choose(now);
+        }
+        match self.claim.judge(hashed) {
+            Verdict::Verified(verified) => self.done(Fetched::Verified(verified)),
+            Verdict::Unproven(unproven) => self.done(Fetched::Unproven(unproven)),
+            Verdict::Mismatch(_) => self.wrong_bytes(now),
+        }
+    }
+
+    /// The deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &self.state {
+            State::Waiting { until } if *until <= now => self.choose(now),
+            State::Opening { request, deadline } if *deadline <= now => {
+                let (candidate, patience) = (request.candidate, self.settings.open_timeout);
+                self.stalled(now, candidate, patience);
+            }
+            State::Receiving { request, deadline, .. } if *deadline <= now => {
+                let (candidate, patience) = (request.candidate, self.settings.stall_timeout);
+                self.stalled(now, candidate, patience);
+            }
+            _ => {}
+        }
+    }
+
+    /// Stops for now; what is in staging stays.
+    pub fn pause(&mut self) {
+        if matches!(self.state, State::Over | State::Hashing) {
+            return;
+        }
+        self.close();
+        self.actions.push_back(Action::Note(self.stage.resume_point()));
+        self.state = State::Paused;
+    }
+
+    /// Goes on after a pause.
+    pub fn go_on(&mut self, now: Instant) {
+        if matches!(self.state, State::Paused) {
+            self.choose(now);
+        }
+    }
+
+    /// Ends the job without a result; what becomes of the staging file is the person's choice.
+    pub fn cancel(&mut self) {
+        self.close();
+        self.actions.retain(|action| matches!(action, Action::Close | Action::Restart | Action::Record(..)));
+        self.state = State::Over;
+    }
+
+    /// The most bytes the file may have.
+    fn limit(&self) -> u64 {
+        self.claim.size.unwrap_or(self.settings.unannounced_limit)
+    }
+
+    /// Picks the next step: the end, a source to ask now, or a wait.
+    fn choose(&mut self, now: Instant) {
+        if self.claim.size == Some(self.stage.len()) && (self.stage.len() > 0 || self.claim.can_prove()) {
+            return self.finish();
+        }
+        let best = self.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_out);
+        let best = match self.purity {
+            Purity::Mixed => best.min_by_key(|(at, candidate)| (candidate.failures, *at)),
+            Purity::Alone => best.min_by_key(|(at, candidate)| (!self.stage.givers().contains(&candidate.source), *at)),
+        };
+        match best.map(|(at, candidate)| (at, candidate.not_before)) {
+            None => self.give_up(),
+            Some((_, Some(until))) if until > now => self.state = State::Waiting { until },
+            Some((at, _)) => self.ask(now, at),
+        }
+    }
+
+    /// Asks a source for what is missing, or for everything where its bytes cannot follow those in staging.
+    fn ask(&mut self, now: Instant, at: usize) {
+        let source = self.candidates[at].source.clone();
+        let may_follow = match self.purity {
+            Purity::Mixed => true,
+            Purity::Alone => self.stage.is_only(&source) && (self.claim.can_prove() || self.stage.validator_of(&source).is_some()),
+        };
+        if self.stage.len() > 0 && !may_follow {
+            self.restart();
+        }
+        let candidate = &self.candidates[at];
+        let (url, addresses) = (candidate.url.clone(), candidate.addresses.clone());
+        self.open(now, Request { candidate: at, url, redirects: 0, from: self.stage.len() }, addresses);
+    }
+
+    fn open(&mut self, now: Instant, request: Request, addresses: AddressRule) {
+        let candidate = &self.candidates[request.candidate];
+        let mut headers = vec![("Accept-Encoding".to_owned(), "identity".to_owned())];
+        if is_same_origin(&candidate.url, &request.url) {
+            headers.extend(candidate.headers.iter().cloned());
+        }
+        if request.from > 0 {
+            headers.push(("Range".to_owned(), format!("bytes={}-", request.from)));
+            if let Some(validator) = self.stage.validator_of(&candidate.source) {
+                headers.push(("If-Range".to_owned(), validator.to_owned()));
+            }
+        }
+        self.actions.push_back(Action::Open(OpenUrl { url: request.url.clone(), headers, from_byte: request.from, addresses }));
+        self.state = State::Opening { request, deadline: now + self.settings.open_timeout };
+    }
+
+    fn redirect(&mut self, now: Instant, request: &Request, location: &str) {
+        self.actions.push_back(Action::Close);
+        match follow(&request.url, location, request.redirects, &self.rules) {
+            Ok((url, addresses)) => self.open(now, Request { url, redirects: request.redirects + 1, ..request.clone() }, addresses),
+            Err(refused) => self.fail(now, request.candidate, Outcome::Blocked(refused.to_string()), None),
+        }
+    }
+
+    /// A body begins: checks what it announces before any byte is taken.
+    fn begin(&mut self, now: Instant, request: Request, body: Body, head: &ResponseHead) {
+        let source = self.candidates[request.candidate].source.clone();
+        if body.total.or(body.ends_at).is_some_and(|bytes| bytes > self.limit()) {
+            return self.too_long(now, request.candidate);
+        }
+        let validator = head.strong_validator();
+        let known = self.stage.validator_of(&source);
+        let changed = known.is_some() && known != validator;
+        if request.from > 0 && changed {
+            self.restart();
+            if body.starts_at > 0 {
+                self.actions.push_back(Action::Close);
+                return self.choose(now);
+            }
+        }
+        let may_skip = self.purity == Purity::Mixed || known.is_some() || self.claim.can_prove();
+        if self.stage.len() > 0 && body.starts_at < self.stage.len() && !may_skip {
+            self.restart();
+        }
+        self.told_total = body.total.or(self.told_total);
+        self.stage.set_validator(&source, validator);
+        self.actions.push_back(Action::Note(ResumePoint { source: Some(source), ..self.stage.resume_point() }));
+        let began_at = self.stage.len();
+        let body = Receiving { skip: began_at.saturating_sub(body.starts_at), ends_at: body.ends_at, total: body.total, began_at };
+        self.state = State::Receiving { request, body, deadline: now + self.settings.stall_timeout };
+    }
+
+    /// More bytes than announced: nothing of this source is kept.
+    fn too_long(&mut self, now: Instant, candidate: usize) {
+        self.actions.push_back(Action::Close);
+        if self.stage.givers().contains(&self.candidates[candidate].source) {
+            self.restart();
+        }
+        self.fail(now, candidate, Outcome::TooLong(self.limit()), None);
+    }
+
+    fn stalled(&mut self, now: Instant, candidate: usize, patience: Duration) {
+        self.actions.push_back(Action::Close);
+        self.fail(now, candidate, Outcome::Stalled(patience.as_secs()), None);
+    }
+
+    /// An attempt failed: remembers it and goes on.
+    fn fail(&mut self, now: Instant, at: usize, outcome: Outcome, retry_after: Option<Duration>) {
+        let gained = match &self.state {
+            State::Receiving { body, .. } => self.stage.len() > body.began_at,
+            _ => false,
+        };
+        let settings = self.settings;
+        let candidate = &mut self.candidates[at];
+        candidate.failures = if gained { 1 } else { candidate.failures + 1 };
+        let wait = settings.back_off.saturating_mul(1 << (candidate.failures - 1).min(16));
+        candidate.not_before = Some(now + retry_after.unwrap_or_default().max(wait).min(settings.longest_wait));
+        candidate.is_out = !is_passing(&outcome) || candidate.failures >= settings.tries || self.outcomes.len() >= MAX_OUTCOMES;
+        self.record(at, outcome);
+        self.state = State::Choosing;
+        self.choose(now);
+    }
+
+    fn record(&mut self, at: usize, outcome: Outcome) {
+        let source = self.candidates[at].source.clone();
+        self.actions.push_back(Action::Record(source.clone(), outcome.clone()));
+        self.outcomes.push((source, outcome));
+    }
+
+    /// Wrong bytes: blames who gave them all; where several did, or an earlier job, each is asked once more alone.
+    fn wrong_bytes(&mut self, now: Instant) {
+        let culprit = self.stage.culprit().and_then(|culprit| self.candidates.iter().position(|candidate| candidate.source == *culprit));
+        if let Some(at) = culprit {
+            self.candidates[at].is_out = true;
+            self.record(at, Outcome::WrongBytes);
+        } else if self.purity == Purity::Alone && self.stage.givers().is_empty() {
+            // nobody gave a byte and yet they are wrong: an empty file that should not be one
+            return self.give_up();
+        }
+        self.purity = Purity::Alone;
+        self.restart();
+        self.state = State::Choosing;
+        self.choose(now);
+    }
+
+    fn restart(&mut self) {
+        self.stage.clear();
+        self.actions.push_back(Action::Restart);
+    }
+
+    fn finish(&mut self) {
+        self.actions.push_back(Action::Finish);
+        self.state = State::Hashing;
+    }
+
+    fn done(&mut self, fetched: Fetched) {
+        for source in self.stage.givers().to_vec() {
+            self.actions.push_back(Action::Record(source, Outcome::Fetched));
+        }
+        self.actions.push_back(Action::Done(fetched));
+        self.state = State::Over;
+    }
+
+    fn give_up(&mut self) {
+        self.actions.push_back(Action::Note(self.stage.resume_point()));
+        let outcomes = std::mem::take(&mut self.outcomes);
+        self.actions.push_back(Action::Failed(FetchFailed { outcomes, kept: self.stage.len() }));
+        self.state = State::Over;
+    }
+
+    fn close(&mut self) {
+        if matches!(self.state, State::Opening { .. } | State::Receiving { .. }) {
+            self.actions.push_back(Action::Close);
+        }
+    }
+}
+
+impl Candidate {
+    fn new(attempt: &Attempt) -> Self {
+        let How::Http { url, headers, addresses } = &attempt.how;
+        Self {
+            source: attempt.source.clone(),
+            url: url.clone(),
+            headers: headers.clone(),
+            addresses: addresses.clone(),
+            failures: 0,
+            not_before: None,
+            is_out: false,
+        }
+    }
+}
+
+/// More failures than any fetch needs, however often a byte was gained in between.
+const MAX_OUTCOMES: usize = 200;
+
+/// Whether the same source may do better a moment later.
+fn is_passing(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::ServerFailed(_) | Outcome::TooShort { .. } | Outcome::Unreachable(_) | Outcome::Stalled(_))
+}

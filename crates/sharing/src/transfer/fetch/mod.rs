@@ -1,0 +1,141 @@
+//! Fetches one file by a plan: resumes by range, goes on from another source where one fails, stops at more bytes than announced,
+//! and is done only when the digests were judged. RFC 9110 §14; XEP-0447 §3.2 and §6.
+//!
+//! The driver owns the staging file, the [`crate::Hasher`] (for [`FetchJob::algos`]) and the connection. It feeds what happens and performs
+//! every [`Action`], in order, until there is none; of each chunk it writes and hashes the [`Portion`] it is told to. A job that
+//! is dropped leaves the staging file as it is; [`FetchJob::resume_point`] says what a later job needs to know about it.
+
+mod job;
+mod response;
+mod stage;
+
+pub use job::FetchJob;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::plan::Outcome;
+use crate::transfer::OpenUrl;
+use crate::{SourceKey, Unproven, Verified};
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make this request; answer with `handle_opened` or `handle_failed`.
+    Open(OpenUrl),
+    /// Drop the request or the body that is under way; nothing about it is fed any more.
+    Close,
+    /// Cut the staging file to nothing and begin a fresh hasher.
+    Restart,
+    /// Write the resume point beside the staging file.
+    Note(ResumePoint),
+    /// Put this into the history.
+    Record(SourceKey, Outcome),
+    /// All bytes are there: sync the staging file, finish the hasher, answer with `handle_hashed`.
+    Finish,
+    /// The end: commit the staging file as what it is.
+    Done(Fetched),
+    /// The end: no source gave the file. The staging file may serve another try.
+    Failed(FetchFailed),
+}
+
+/// The part of a chunk to write and to hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portion(pub Range<usize>);
+
+impl Portion {
+    /// Nothing of it.
+    pub const NONE: Self = Self(0..0);
+
+    /// The bytes to write and to hash.
+    pub fn of<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
+        chunk.get(self.0.clone()).unwrap_or_default()
+    }
+}
+
+/// What was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is what the offer says.
+    Verified(Verified),
+    /// Nothing in the offer could prove it.
+    Unproven(Unproven),
+}
+
+/// What a later job needs to know about a staging file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// Bytes in it.
+    pub len: u64,
+    /// The only source they came from; `None` if there were several, or none.
+    pub source: Option<SourceKey>,
+    /// What the server called the version of the file they are part of.
+    pub validator: Option<String>,
+}
+
+/// No source gave the file: every one that was tried, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.words())]
+pub struct FetchFailed {
+    /// In the order they happened.
+    pub outcomes: Vec<(SourceKey, Outcome)>,
+    /// Bytes that are kept for another try.
+    pub kept: u64,
+}
+
+impl FetchFailed {
+    fn words(&self) -> String {
+        let last = match self.outcomes.last() {
+            Some((_, outcome)) => outcome.to_string(),
+            None => "there is no source left to try".to_owned(),
+        };
+        match self.kept {
+            0 => format!("the file could not be fetched: {last}"),
+            kept => format!("the file could not be fetched: {last}; {kept} bytes are kept for another try"),
+        }
+    }
+
+    /// Whether trying again can help by itself.
+    pub fn is_passing(&self) -> bool {
+        self.outcomes.iter().any(|(_, outcome)| !outcome.is_final())
+    }
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes in staging.
+    pub have: u64,
+    /// Bytes announced by the offer, else by the server.
+    pub total: Option<u64>,
+}
+
+/// Patience and bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchSettings {
+    /// From the request to the head of the answer.
+    pub open_timeout: Duration,
+    /// Between two chunks.
+    pub stall_timeout: Duration,
+    /// Failures of one source in a row, without a byte gained, before it is given up.
+    pub tries: u32,
+    /// Wait after the first failure; doubled with each further one.
+    pub back_off: Duration,
+    /// The longest wait, also where the server asks for more.
+    pub longest_wait: Duration,
+    /// Bytes taken where the offer announces no size.
+    pub unannounced_limit: u64,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            open_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
+            tries: 3,
+            back_off: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(60),
+            unannounced_limit: 4 << 30,
+        }
+    }
+}

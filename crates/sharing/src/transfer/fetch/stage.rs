@@ -1,0 +1,72 @@
+//! What is known about the bytes in staging: how many, from whom, of which version.
+
+use super::ResumePoint;
+use crate::SourceKey;
+
+/// The bytes in staging and where they came from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stage {
+    len: u64,
+    givers: Vec<SourceKey>,
+    validator: Option<String>,
+    from_earlier: bool,
+}
+
+impl Stage {
+    /// As an earlier job left it.
+    pub(super) fn resumed(point: ResumePoint) -> Self {
+        Self { len: point.len, from_earlier: point.len > 0, givers: point.source.into_iter().collect(), validator: point.validator }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Takes bytes of a source.
+    pub(super) fn grow(&mut self, source: &SourceKey, bytes: u64) {
+        self.len += bytes;
+        if bytes > 0 && !self.givers.contains(source) {
+            self.givers.push(source.clone());
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Remembers what a source calls the version it gives; mixed bytes have none.
+    pub(super) fn set_validator(&mut self, source: &SourceKey, validator: Option<&str>) {
+        self.validator = if self.is_only(source) { validator.map(str::to_owned) } else { None };
+    }
+
+    /// The version of the bytes, if all are this source's.
+    pub(super) fn validator_of(&self, source: &SourceKey) -> Option<&str> {
+        self.validator.as_deref().filter(|_| self.len > 0 && self.givers.as_slice() == std::slice::from_ref(source))
+    }
+
+    /// Whether no byte is somebody else's.
+    pub(super) fn is_only(&self, source: &SourceKey) -> bool {
+        self.len == 0 || self.givers.as_slice() == std::slice::from_ref(source)
+    }
+
+    /// Whom to blame for wrong bytes: one source that gave all of them in this job. Nobody otherwise.
+    pub(super) fn culprit(&self) -> Option<&SourceKey> {
+        match &self.givers[..] {
+            [only] if !self.from_earlier => Some(only),
+            _ => None,
+        }
+    }
+
+    pub(super) fn givers(&self) -> &[SourceKey] {
+        &self.givers
+    }
+
+    pub(super) fn resume_point(&self) -> ResumePoint {
+        let source = match &self.givers[..] {
+            [only] => Some(only.clone()),
+            _ => None,
+        };
+        ResumePoint { len: self.len, validator: self.validator.clone().filter(|_| source.is_some()), source }
+    }
+}
