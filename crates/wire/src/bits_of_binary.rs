@@ -50,7 +50,7 @@ impl Payload for BitsOfBinary {
             .with_attr("cid", self.cid.as_str())
             .with_attr_opt("type", self.media_type.as_deref())
             .with_attr_opt("max-age", self.max_age.map(|seconds| seconds.to_string()))
-            .with_text(self.data.as_ref().map(|data| base64::encode(data)).unwrap_or_default())
+            .with_text(self.data.as_ref().map(base64::encode).unwrap_or_default())
     }
 }
 

@@ -72,7 +72,7 @@ impl Fallback {
     /// The ranges of `text`, a body or subject, that are fallback; regions that do not fit are left out.
     pub fn ranges_in(&self, of: RegionOf, text: &str) -> Vec<CodePoints> {
         if self.is_everything() {
-            return vec![0..text::count(text)];
+            return std::iter::once(0..text::count(text)).collect();
         }
         self.regions.iter().filter(|region| region.of == of).filter_map(|region| region.range_in(text)).collect()
     }
