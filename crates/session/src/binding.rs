@@ -62,12 +62,12 @@ impl ChannelBindings {
         self.kinds().next().is_some()
     }
 
-    /// The best kind we have and the server knows. `advertised` is what XEP-0440 said; without it the best we have
-    /// (RFC 9266 makes the exporter the default of TLS 1.3).
+    /// The best kind we have and the server knows. `advertised` is what XEP-0440 said; without it there is none.
+    ///
+    /// COMPAT(ejabberd 23.01): it offers `-PLUS`, says no kinds and means `tls-unique`, also with TLS 1.3 where RFC 9266 makes
+    /// the exporter the default. A guess that is wrong looks like a wrong password.
     pub fn choose<S: AsRef<str>>(&self, advertised: Option<&[S]>) -> Option<BindingKind> {
-        match advertised {
-            Some(names) => self.kinds().find(|kind| names.iter().any(|name| name.as_ref() == kind.name())),
-            None => self.kinds().next(),
-        }
+        let names = advertised?;
+        self.kinds().find(|kind| names.iter().any(|name| name.as_ref() == kind.name()))
     }
 }

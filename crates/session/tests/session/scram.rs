@@ -292,7 +292,7 @@ fn the_binding_follows_what_the_server_advertises() {
     assert_eq!(both.choose(Some(&["tls-server-end-point", "tls-exporter"])), Some(BindingKind::Exporter));
     assert_eq!(both.choose(Some(&["tls-unique", "tls-server-end-point"])), Some(BindingKind::ServerEndPoint));
     assert_eq!(both.choose(Some(&["tls-unique"])), None);
-    assert_eq!(both.choose::<&str>(None), Some(BindingKind::Exporter));
+    assert_eq!(both.choose::<&str>(None), None);
     assert_eq!(ChannelBindings::NONE.choose(Some(&["tls-exporter"])), None);
 }
 
