@@ -29,7 +29,7 @@ const PLAN: &[(&str, &[&str])] = &[
     ("testing-corpus", &[]),
     ("testing-net", &["balcony-wire", "balcony-session"]),
     ("testing-peers", &[]),
-    ("testing-bench", &["balcony-wire", "balcony-session", "balcony-sharing", "balcony-store", "balcony-client", "balcony-server"]),
+    ("testing-bench", &["balcony-wire", "balcony-session", "balcony-sharing", "testing-peers"]),
     ("xtask", &["testing-peers"]),
 ];
 

@@ -22,6 +22,16 @@ impl Endpoints {
         Ok(Self { file: file.to_owned(), values })
     }
 
+    /// The same with one more line, in a file beside the first: for a server that does not tell its accounts.
+    pub fn with(mut self, key: &str, value: &str) -> Result<Self, PeerError> {
+        self.values.insert(key.to_owned(), value.to_owned());
+        self.file.as_mut_os_string().push(".more");
+        let lines: String = self.values.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+        std::fs::write(&self.file, lines)
+            .map_err(|source| PeerError::Io { what: format!("cannot write {}", self.file.display()), source })?;
+        Ok(self)
+    }
+
     /// The file they were read from; the kit's checks take it.
     pub fn file(&self) -> &Path {
         &self.file
@@ -90,4 +100,23 @@ impl Endpoints {
 #[allow(clippy::panic, reason = "this crate is used by tests only, which end by panicking")]
 pub(crate) fn fail(what: std::fmt::Arguments<'_>) -> ! {
     panic!("{what}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::Endpoints;
+
+    #[test]
+    fn a_line_can_be_added_for_the_checks() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("endpoints");
+        std::fs::write(&file, "DOMAIN=localhost\nIP=127.0.0.1\nC2S_PORT=5222\n").unwrap();
+        let there = Endpoints::read(&file).unwrap().with("ACCOUNTS", "alice:alicepw,bob:b:b").unwrap();
+        let again = Endpoints::read(there.file()).unwrap();
+        assert_eq!(
+            (again.starttls().as_str(), again.jid("bob").as_str(), again.password("bob")),
+            ("127.0.0.1:5222", "bob@localhost", "b:b")
+        );
+    }
 }
