@@ -1,7 +1,9 @@
 //! The stream machines, each side against the other and against what other programs computed.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod connecting;
+mod login;
+mod pair;
 mod scram;
 
 /// The one instant that tests take from the machine; all other times are counted from it.
