@@ -15,7 +15,6 @@ pub mod plan;
 pub mod provenance;
 pub mod source;
 pub mod transfer;
-pub mod transfer;
 pub mod verify;
 
 pub use digest_set::{Agreement, DigestSet};

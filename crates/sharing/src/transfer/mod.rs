@@ -1,9 +1,10 @@
-//! Machines that carry bytes: fetching by a plan, uploading into a slot.
+//! The machines that move bytes: what to ask of whom, what to make of the answer, when to try elsewhere. No bytes pass
+//! through them, only their number; whoever drives them opens connections, writes files and computes digests.
 //!
-//! Each is driven alike: put an event in with `handle_*`, take effects out with `poll_action` until there is none, sleep until
-//! `deadline`, then `handle_timeout`. Bytes themselves never pass through: the machines say how many to take.
+//! Driven alike: `handle_*(now, …)`, then `poll_action()` until it is empty, then sleep until `deadline()`.
 
 pub mod fetch;
 mod http;
+pub mod upload;
 
 pub use http::{NetFailure, OpenUrl, ResponseHead};

@@ -211,7 +211,9 @@ impl UploadError {
         match self {
             Self::NoService => "ask whoever runs your server for HTTP upload (XEP-0363), or use another account",
             Self::Empty => "put something into the file, or send its name in words",
-            Self::TooLarge { .. } | Self::TooLargeForUnknownLimit(_) => "send a smaller file, or send it from an account whose server takes more",
+            Self::TooLarge { .. } | Self::TooLargeForUnknownLimit(_) => {
+                "send a smaller file, or send it from an account whose server takes more"
+            }
             Self::Quota { .. } => "wait, or delete old uploads where the server lets you",
             Self::Refused { .. } => "ask whoever runs your server",
             Self::Silent { .. } | Self::Broken { .. } | Self::Stalled { .. } => "try again: nothing was sent to anybody yet",
@@ -283,7 +285,8 @@ impl UploadJob {
             return Err(UploadError::Empty);
         }
         let largest = task.services.iter().max_by_key(|service| service.max_file_size).cloned().ok_or(UploadError::NoService)?;
-        let services: VecDeque<Service> = task.services.into_iter().filter(|service| service.max_file_size.is_none_or(|limit| size <= limit)).collect();
+        let services: VecDeque<Service> =
+            task.services.into_iter().filter(|service| service.max_file_size.is_none_or(|limit| size <= limit)).collect();
         if services.is_empty() {
             let limit = largest.max_file_size.unwrap_or_default();
             return Err(UploadError::TooLarge { service: largest.jid, size, limit });

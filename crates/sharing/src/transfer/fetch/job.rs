@@ -55,9 +55,18 @@ enum State {
     /// Nothing under way; the next step is chosen at once.
     Choosing,
     /// A source is asked again at that time.
-    Waiting { until: Instant },
-    Opening { request: Request, deadline: Instant },
-    Receiving { request: Request, body: Receiving, deadline: Instant },
+    Waiting {
+        until: Instant,
+    },
+    Opening {
+        request: Request,
+        deadline: Instant,
+    },
+    Receiving {
+        request: Request,
+        body: Receiving,
+        deadline: Instant,
+    },
     Hashing,
     Paused,
     Over,
@@ -334,8 +343,8 @@ impl FetchJob {
             return self.too_long(now, request.candidate);
         }
         let validator = head.strong_validator();
-        let known = self.stage.validator_of(&source);
-        let changed = known.is_some() && known != validator;
+        let is_known = self.stage.validator_of(&source).is_some();
+        let changed = is_known && self.stage.validator_of(&source) != validator;
         if request.from > 0 && changed {
             self.restart();
             if body.starts_at > 0 {
@@ -343,7 +352,7 @@ impl FetchJob {
                 return self.choose(now);
             }
         }
-        let may_skip = self.purity == Purity::Mixed || known.is_some() || self.claim.can_prove();
+        let may_skip = self.purity == Purity::Mixed || is_known || self.claim.can_prove();
         if self.stage.len() > 0 && body.starts_at < self.stage.len() && !may_skip {
             self.restart();
         }
