@@ -27,7 +27,6 @@ const PLAN: &[(&str, &[&str])] = &[
     ("balcony-server", &["balcony-wire", "balcony-session", "balcony-sharing"]),
     ("balcony", &["balcony-wire", "balcony-session", "balcony-sharing", "balcony-store", "balcony-client", "balcony-server"]),
     ("testing-corpus", &[]),
-    ("testing-net", &["balcony-wire", "balcony-session"]),
     ("testing-peers", &[]),
     ("testing-bench", &["balcony-wire", "balcony-session", "balcony-sharing", "testing-peers"]),
     ("xtask", &["testing-peers"]),

@@ -37,7 +37,7 @@ impl Site {
         }
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            if let Ok(endpoints) = Endpoints::read(&file) {
+            if let Some(endpoints) = Endpoints::read(&file).ok().filter(|endpoints| endpoints.find("CA").is_some()) {
                 return Ok(Self { child, endpoints });
             }
             if Instant::now() > deadline || !matches!(child.try_wait(), Ok(None)) {
