@@ -21,7 +21,7 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 /// For characters outside the alphabet, missing or superfluous padding, and unused bits that are not zero.
 pub fn decode(text: &str) -> Result<Vec<u8>, Base64Error> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-    if text.as_bytes().iter().any(|byte| is_space(byte)) {
+    if text.as_bytes().iter().any(is_space) {
         let text: Vec<u8> = text.bytes().filter(|byte| !is_space(byte)).collect();
         STANDARD.decode(text).map_err(|_| Base64Error) // where it went wrong is of no use to anybody
     } else {

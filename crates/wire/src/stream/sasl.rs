@@ -215,14 +215,14 @@ impl Failure {
     pub(super) fn read_children(element: &Element) -> Self {
         let mut failure = Self::new(SaslCondition::NotAuthorized);
         let mut known = false;
+        let own = |child: &Element| child.ns() == element.ns() || child.ns() == ns::SASL;
         for child in element.children() {
             match child.name() {
-                "text" if child.ns() == element.ns() || child.ns() == ns::SASL => {
-                    if failure.text.is_none() {
-                        failure.text = Some(child.text());
-                        failure.lang = child.lang().map(str::to_owned);
-                    }
+                "text" if failure.text.is_none() && own(child) => {
+                    failure.text = Some(child.text());
+                    failure.lang = child.lang().map(str::to_owned);
                 }
+                "text" if own(child) => {}
                 name if child.ns() == ns::SASL => {
                     if let (false, Some(condition)) = (known, SaslCondition::read(name)) {
                         failure.condition = condition;
