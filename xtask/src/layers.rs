@@ -33,7 +33,7 @@ const PLAN: &[(&str, &[&str])] = &[
 ];
 
 /// These do no I/O …
-const PURE: &[&str] = &["balcony-wire", "balcony-session", "balcony-sharing"];
+pub(crate) const PURE: &[&str] = &["balcony-wire", "balcony-session", "balcony-sharing"];
 
 /// … so none of these is anywhere below them: sockets, files, threads, clocks, chance.
 const IO: &[&str] = &[
@@ -91,6 +91,16 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(format!("layers:\n  {}", faults.join("\n  ")))
+}
+
+/// A target without files, sockets and threads: what builds for it does no I/O by accident.
+pub(crate) const BROWSERS: &str = "wasm32-unknown-unknown";
+
+/// Whether that target is installed.
+pub(crate) fn browsers_can_be_built_for() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let folder = output(std::process::Command::new(rustc).args(["--print", "target-libdir", "--target", BROWSERS]));
+    folder.is_ok_and(|folder| std::path::Path::new(folder.trim()).exists())
 }
 
 /// Where each dependency has its reason.

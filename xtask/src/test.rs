@@ -15,8 +15,8 @@ use tally::{Tally, read_counts};
 const HELP: &str = "\
 cargo xtask test [--no-peers]
 
-Formatting, all tests (by cargo-nextest where it is installed, else by cargo test), doc tests, clippy without warnings, layers, and
-whether the generated lists are up to date.
+Formatting, all tests (by cargo-nextest where it is installed, else by cargo test), doc tests, clippy without warnings, layers (and the
+crates without I/O for wasm32, where that target is installed), and whether the generated lists are up to date.
 
 Tests with foreign XMPP programs (Prosody, ejabberd, slixmpp, go-sendxmpp, profanity) need them: on Debian, root gets them installed by
 testing/peers/kit/install, into the system by apt and into target/peers by pip. Elsewhere, or with --no-peers, those tests are left out
@@ -53,6 +53,11 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     }
     run.check("clippy", || whole(cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])));
     run.check("layers", || layers::main(&[]));
+    if layers::browsers_can_be_built_for() {
+        let mut check = vec!["check", "--quiet", "--target", layers::BROWSERS];
+        layers::PURE.iter().for_each(|name| check.extend(["--package", name]));
+        run.check("crates without I/O, for wasm32", || whole(cargo(&check)));
+    }
     run.check("xeps", || xeps::main(&["--check".to_owned()]));
     run.check("requirements", || requirements::main(&["--check".to_owned()]));
     run.end(started.elapsed())
