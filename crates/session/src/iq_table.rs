@@ -67,7 +67,7 @@ pub enum Match {
     /// It answers this request.
     Answer(RequestId, Result<Option<Element>, RequestError>),
     /// It is a request of somebody else.
-    Request(Box<Iq>),
+    Request(Iq),
     /// An answer to nothing we asked, or from somebody we did not ask: to be ignored (never answered, RFC 6120 §8.2.3).
     Stray,
 }
@@ -90,7 +90,7 @@ impl IqTable {
     /// Sorts an incoming iq.
     pub fn take(&mut self, iq: Iq, own: Option<&FullJid>) -> Match {
         let answer = match iq.kind {
-            IqKind::Get(_) | IqKind::Set(_) => return Match::Request(Box::new(iq)),
+            IqKind::Get(_) | IqKind::Set(_) => return Match::Request(iq),
             IqKind::Result(payload) => Ok(payload),
             IqKind::Error(error) => Err(RequestError::Refused { from: iq.from.clone(), error }),
         };

@@ -118,7 +118,7 @@ impl ClientStream {
     fn handle_iq(&mut self, iq: Iq) {
         let own = self.session.as_ref().map(|session| &session.jid);
         match self.requests.take(iq, own) {
-            Match::Request(iq) => self.actions.push_back(Action::Stanza(Stanza::Iq(*iq))),
+            Match::Request(iq) => self.actions.push_back(Action::Stanza(Stanza::Iq(iq))),
             Match::Answer(request, _) if self.pulse.ping == Some(request) => self.pulse.answered(),
             Match::Answer(request, result) => self.actions.push_back(Action::Answer { request, result }),
             Match::Stray => {}

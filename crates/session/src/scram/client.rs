@@ -189,8 +189,8 @@ struct ServerFirst<'a> {
 
 impl<'a> ServerFirst<'a> {
     fn read(message: &'a str) -> Result<Self, ClientScramError> {
-        if message.starts_with("e=") {
-            return Err(ClientScramError::Refused(message[2..].split(',').next().unwrap_or_default().to_owned()));
+        if let Some(error) = message.strip_prefix("e=") {
+            return Err(ClientScramError::Refused(error.split(',').next().unwrap_or_default().to_owned()));
         }
         let mut attributes = Attributes::of(message);
         let mut next = |letter| attributes.expect(letter).ok_or(ClientScramError::Malformed);

@@ -102,7 +102,7 @@ impl ServerScram {
             return Err(ServerScramError::Malformed);
         }
         let authzid = read_authzid(authzid)?;
-        let mut bound = client_first[..client_first.len() - bare.len()].as_bytes().to_vec();
+        let mut bound = client_first.as_bytes()[..client_first.len() - bare.len()].to_vec();
         bound.extend_from_slice(&data);
         Ok(Self {
             hash,

@@ -28,6 +28,7 @@ use crate::sm::{Queue, Sent};
 
 /// What the driver is to do, or to answer.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "stanzas are most of what comes, a box for each would cost more than the room")]
 pub enum Action {
     /// Send these bytes: all that was said since the last poll, in one piece.
     Write(Vec<u8>),
@@ -147,9 +148,9 @@ impl Detached {
     ///
     /// # Errors
     /// Hands the stanza back when there is no room: to be stored or bounced.
-    pub fn push(&mut self, now: std::time::Instant, stanza: Stanza) -> Result<(), Stanza> {
+    pub fn push(&mut self, now: std::time::Instant, stanza: Stanza) -> Result<(), Box<Stanza>> {
         if self.queue.is_full() {
-            return Err(stanza);
+            return Err(Box::new(stanza));
         }
         let _fits = self.queue.push(now, None, stanza.into_element());
         Ok(())

@@ -223,7 +223,7 @@ fn a_server_that_does_not_know_the_password_is_not_believed() {
             let text = String::from_utf8(pair.to_client.iter().copied().collect()).unwrap();
             let Some(at) = text.find(end) else { return };
             let begin = text[..at].rfind('>').unwrap() + 1;
-            let forged = balcony_wire::base64::encode(format!("v={}", balcony_wire::base64::encode(&[9; 64])).as_bytes());
+            let forged = balcony_wire::base64::encode(format!("v={}", balcony_wire::base64::encode([9; 64])).as_bytes());
             pair.to_client = format!("{}{forged}{}", &text[..begin], &text[at..]).into_bytes().into();
         });
         assert!(pair.seen.online.is_empty());

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod connecting;
+mod hostile;
 mod login;
 mod pair;
+mod resuming;
 mod scram;
 
 /// The one instant that tests take from the machine; all other times are counted from it.
