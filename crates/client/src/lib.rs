@@ -1,11 +1,22 @@
 //! Shares and fetches files over XMPP: an async library.
+//!
+//! Drivers only: sockets, files and threads around the machines of `balcony_session` and `balcony_sharing`, which hold the
+//! opinions.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod account;
+mod error;
 mod http;
 mod net;
 mod redacted;
+mod words;
 
+pub use account::{
+    Account, Availability, ConnectOptions, Connection, NoServerAddress, OfflineError, Online, Report, ServerAddress, Services,
+    UploadService,
+};
+pub use error::{Class, ConnectError};
 pub use http::HttpError;
 pub use net::NetError;
 pub use net::tls::TrustError;

@@ -1,0 +1,131 @@
+//! What we answer when asked: what we can do, and that we are there. Everything else gets `service-unavailable`.
+//!
+//! XEP-0030, XEP-0115, XEP-0199.
+
+use balcony_wire::caps::{Caps, verification_string};
+use balcony_wire::disco::{DiscoInfo, DiscoItems, Identity};
+use balcony_wire::hashes::HashAlgo;
+use balcony_wire::ping::Ping;
+use balcony_wire::stanza::DefinedCondition;
+use balcony_wire::{Iq, IqKind, Payload as _, Presence, PresenceKind, StanzaError, ns};
+use sha1::{Digest as _, Sha1};
+
+use super::options::Availability;
+
+/// Names the software in caps.
+const NODE: &str = "urn:balcony";
+
+/// What this library understands, each once.
+pub(crate) fn features() -> Vec<String> {
+    let plain = [
+        ns::DISCO_INFO,
+        ns::DISCO_ITEMS,
+        ns::CAPS,
+        ns::PING,
+        ns::OOB,
+        ns::FILE_METADATA,
+        ns::SFS,
+        ns::SIMS,
+        ns::REFERENCE,
+        ns::HASHES_2,
+        ns::FALLBACK,
+        ns::STANZA_ID,
+        ns::URL_DATA,
+    ];
+    // Those that can prove, and SHA-1 for what it is still worth: a mismatch.
+    let hashes = HashAlgo::ALL.into_iter().filter(|algo| algo.is_usable());
+    let hashes = hashes.map(|algo| format!("{}{}", ns::HASH_FUNCTION_PREFIX, algo.name()));
+    plain.into_iter().map(str::to_owned).chain(hashes).collect()
+}
+
+fn info() -> DiscoInfo {
+    DiscoInfo { identities: vec![Identity::new("client", "pc", Some("Balcony"))], features: features(), ..DiscoInfo::default() }
+}
+
+fn caps() -> Option<Caps> {
+    let ver = verification_string(&info(), |input| Sha1::digest(input).to_vec()).ok()?;
+    Some(Caps { hash: "sha-1".to_owned(), node: NODE.to_owned(), ver })
+}
+
+/// The presence to begin a session with, if any.
+pub(crate) fn presence(availability: Availability) -> Option<Presence> {
+    let Availability::Available(priority) = availability else { return None };
+    let mut presence = Presence::new(PresenceKind::Available, None);
+    if priority != 0 {
+        presence.payloads.push(balcony_wire::Element::new("priority", ns::CLIENT).with_text(priority.to_string()));
+    }
+    presence.payloads.extend(caps().map(|caps| caps.write()));
+    Some(presence)
+}
+
+/// The answer to a request.
+pub(crate) fn answer(request: &Iq) -> Iq {
+    let refuse = |condition| request.refuse(StanzaError::new(condition));
+    let IqKind::Get(payload) = &request.kind else { return refuse(DefinedCondition::ServiceUnavailable) };
+    if Ping::matches(payload) {
+        return request.result(None);
+    }
+    if DiscoInfo::matches(payload) {
+        let node = payload.attr("node").map(str::to_owned);
+        let known = caps().map(|caps| caps.disco_node());
+        return if node.is_none() || node == known {
+            request.result(Some(DiscoInfo { node, ..info() }.write()))
+        } else {
+            refuse(DefinedCondition::ItemNotFound)
+        };
+    }
+    if DiscoItems::matches(payload) {
+        return request.result(Some(DiscoItems::query(payload.attr("node").map(str::to_owned)).write()));
+    }
+    refuse(DefinedCondition::ServiceUnavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use balcony_sharing::verify::SHARED_ALGOS;
+    use balcony_wire::Element;
+
+    use super::*;
+
+    fn ask(payload: Element) -> Iq {
+        answer(&Iq::get("1", None, payload))
+    }
+
+    /// Proves: C0030-3-1.
+    #[test]
+    fn says_what_it_can_do_each_thing_once() {
+        let IqKind::Result(Some(result)) = ask(DiscoInfo::query(None).write()).kind else { panic!("no result") };
+        let info = DiscoInfo::read(&result).unwrap();
+        let mut features = info.features.clone();
+        features.sort();
+        features.dedup();
+        assert_eq!(features.len(), info.features.len(), "Gajim drops caps with a feature twice");
+        for feature in [ns::SFS, ns::SIMS, ns::OOB, ns::PING, "urn:xmpp:hash-function-text-names:sha-256"] {
+            assert!(info.has(feature), "{feature}");
+        }
+        for algo in SHARED_ALGOS {
+            assert!(info.has(&format!("urn:xmpp:hash-function-text-names:{}", algo.name())));
+        }
+    }
+
+    #[test]
+    fn answers_for_the_node_of_its_caps_and_no_other() {
+        let node = caps().unwrap().disco_node();
+        assert!(matches!(ask(DiscoInfo::query(Some(node)).write()).kind, IqKind::Result(Some(_))));
+        assert!(matches!(ask(DiscoInfo::query(Some("other".to_owned())).write()).kind, IqKind::Error(_)));
+    }
+
+    #[test]
+    fn answers_pings_and_refuses_what_it_does_not_know() {
+        assert!(matches!(ask(Ping.write()).kind, IqKind::Result(None)));
+        let IqKind::Error(error) = ask(Element::new("query", "urn:example:unknown")).kind else { panic!("no error") };
+        assert_eq!(error.condition, DefinedCondition::ServiceUnavailable);
+    }
+
+    #[test]
+    fn the_presence_carries_priority_only_when_there_is_one() {
+        assert!(presence(Availability::Hidden).is_none());
+        assert_eq!(presence(Availability::Available(-1)).unwrap().priority(), -1);
+        assert_eq!(presence(Availability::Available(0)).unwrap().payloads.len(), 1);
+    }
+}

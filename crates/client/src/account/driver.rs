@@ -1,0 +1,546 @@
+//! The task behind an account: connects, feeds the stream machine, carries out what it says, connects again. It has no
+//! opinions: when to try again, when to stop, what an answer is, all that comes from `balcony_session`.
+//!
+//! It owns connection and machine; everybody else talks to it through bounded channels and sees its state in a watch.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use balcony_session::Security;
+use balcony_session::client::{Action, Advice, Ask, ClientConfig, ClientStream, End, Failure, Learned, PeerLimits, ResumeState, SendError};
+use balcony_session::connect_plan::{ConnectPlan, Endpoint, SrvAnswer, connect_plan};
+use balcony_session::iq_table::{RequestError, RequestId};
+use balcony_session::reconnect::{Backoff, BackoffBounds};
+use balcony_session::sm::{Sent, SentId};
+use balcony_wire::{Element, FullJid, IqKind, Jid, Message, Stanza};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+
+use super::answers;
+use super::options::{ConnectOptions, ServerAddress};
+use super::socket::{Event, Socket};
+use crate::net::tls::Trust;
+use crate::net::{NetError, dns};
+
+/// Unwritten bytes above which nothing more is taken from the handles.
+const FULL: usize = 1024 * 1024;
+/// Bytes read at once.
+const READ: usize = 16 * 1024;
+/// Commands taken before the connection is looked at again.
+const BATCH: usize = 64;
+
+/// What the handles ask of the task.
+pub(crate) enum Command {
+    Send {
+        stanza: Box<Stanza>,
+        done: oneshot::Sender<Result<oneshot::Receiver<Delivery>, SendError>>,
+    },
+    Request {
+        to: Option<Jid>,
+        ask: Ask,
+        timeout: Duration,
+        done: oneshot::Sender<Result<Option<Element>, RequestError>>,
+    },
+    /// Look at once whether the connection is alive, or connect at once if waiting.
+    Probe,
+    Close,
+}
+
+/// What became of a stanza.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The server has it.
+    Acknowledged,
+    /// The server acknowledges nothing.
+    Unknowable,
+    /// The session is gone; it may or may not have arrived.
+    Lost,
+}
+
+/// How the account's connection is.
+#[derive(Clone, Debug)]
+pub enum Connection {
+    /// On the way.
+    Connecting,
+    /// Logged in.
+    Online(Arc<Online>),
+    /// The connection was lost; the next attempt comes by itself.
+    Waiting {
+        /// why
+        why: End,
+        /// for how long
+        pause: Duration,
+    },
+    /// It will not come back by itself.
+    Ended(End),
+}
+
+/// A login.
+#[derive(Clone, Debug)]
+pub struct Online {
+    /// Who we are.
+    pub jid: FullJid,
+    /// What the login taught us.
+    pub learned: Learned,
+    /// What the server says it takes.
+    pub limits: PeerLimits,
+    /// The version of TLS, in words.
+    pub tls: &'static str,
+    /// Where we are connected to.
+    pub host: String,
+    /// How the connection was encrypted.
+    pub security: Security,
+    /// From TCP to logged in.
+    pub took: Duration,
+    /// Which connection of this account it is, counted from 1.
+    pub connection: u64,
+    /// Which session it is, counted from 1: the same number after a resumption.
+    pub session: u64,
+}
+
+/// All the task works with.
+pub(crate) struct Driver {
+    options: ConnectOptions,
+    trust: Trust,
+    commands: mpsc::Receiver<Command>,
+    messages: mpsc::Sender<Message>,
+    state: watch::Sender<Connection>,
+    requests: HashMap<RequestId, oneshot::Sender<Result<Option<Element>, RequestError>>>,
+    deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
+    /// Stanzas of the last read that the inbox had no room for.
+    backlog: VecDeque<Message>,
+    connections: u64,
+    sessions: u64,
+    /// All handles are gone, or one of them said so.
+    closing: bool,
+}
+
+/// What a connection at work waits for.
+enum Input {
+    Connection(std::io::Result<Event>),
+    Room,
+    Command(Option<Command>),
+    Deadline,
+}
+
+/// One connection at work.
+struct Link {
+    stream: ClientStream,
+    socket: Socket,
+    endpoint: Endpoint,
+    began: Instant,
+    buffer: Vec<u8>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        options: ConnectOptions,
+        trust: Trust,
+        commands: mpsc::Receiver<Command>,
+        messages: mpsc::Sender<Message>,
+        state: watch::Sender<Connection>,
+    ) -> Self {
+        Self {
+            options,
+            trust,
+            commands,
+            messages,
+            state,
+            requests: HashMap::new(),
+            deliveries: HashMap::new(),
+            backlog: VecDeque::new(),
+            connections: 0,
+            sessions: 0,
+            closing: false,
+        }
+    }
+
+    /// Runs until the account is closed or cannot be connected any more. The first failure ends it too: whoever connects waits
+    /// for an answer; reconnecting is for those who were there once.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new(BackoffBounds::default());
+        let mut resume = None;
+        let mut elsewhere = None;
+        loop {
+            let (end, left) = self.connection(resume.take(), elsewhere.take(), &mut backoff).await;
+            tracing::info!(cause = ?end.cause, "the stream ended");
+            let stops = end.advice() == Advice::Stop || self.sessions == 0 || self.closing;
+            if stops && end.other_host.is_none() {
+                self.give_up(left, end);
+                return;
+            }
+            elsewhere = end.other_host.as_deref().and_then(|host| address_in(host));
+            resume = left;
+            if elsewhere.is_none() {
+                let pause = backoff.failed(Instant::now(), random_number());
+                self.state.send_replace(Connection::Waiting { why: end.clone(), pause });
+                self.wait(pause).await;
+                if self.closing {
+                    self.give_up(resume, end);
+                    return;
+                }
+            }
+            self.state.send_replace(Connection::Connecting);
+        }
+    }
+
+    /// Waits before the next attempt; answers meanwhile that nobody is logged in.
+    async fn wait(&mut self, pause: Duration) {
+        let until = tokio::time::Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                command = self.commands.recv() => match command {
+                    Some(Command::Send { done, .. }) => { let _ = done.send(Err(SendError::NotOnline)); }
+                    Some(Command::Request { done, .. }) => { let _ = done.send(Err(RequestError::NotOnline)); }
+                    Some(Command::Probe) => return,
+                    Some(Command::Close) | None => { self.closing = true; return; }
+                },
+            }
+        }
+    }
+
+    /// The end: everybody who waits is told.
+    fn give_up(&mut self, resume: Option<ResumeState>, end: End) {
+        self.lost(resume.map(ResumeState::give_up).unwrap_or_default());
+        self.deliveries.clear();
+        for (_, done) in self.requests.drain() {
+            let _ = done.send(Err(RequestError::Disconnected));
+        }
+        self.state.send_replace(Connection::Ended(end));
+    }
+
+    /// One connection from dialling to its end.
+    async fn connection(
+        &mut self,
+        resume: Option<ResumeState>,
+        elsewhere: Option<ServerAddress>,
+        backoff: &mut Backoff,
+    ) -> (End, Option<ResumeState>) {
+        self.connections += 1;
+        let began = Instant::now();
+        let location = resume.as_ref().and_then(ResumeState::location).and_then(address_in);
+        let mut failures = Vec::new();
+        for endpoint in self.endpoints(elsewhere, location).await {
+            match self.reach(&endpoint).await {
+                Ok((socket, bindings)) => {
+                    let mut stream = ClientStream::new(self.config(endpoint.security, resume), random(), Instant::now());
+                    match bindings {
+                        Some(bindings) => stream.handle_tls(Instant::now(), bindings),
+                        None => stream.handle_connected(Instant::now()),
+                    }
+                    let link = Link { stream, socket, endpoint, began, buffer: vec![0; READ] };
+                    return self.drive(link, backoff).await;
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        // A bad certificate is worth more words than the closed port next to it.
+        let certificate = failures.iter().position(|failure| matches!(failure, Failure::Certificate(_)));
+        let not_offered = || Failure::Connect(format!("{} says that it offers no XMPP to clients", self.options.account.domain()));
+        let failure = match certificate {
+            Some(at) => failures.swap_remove(at),
+            None => failures.into_iter().next_back().unwrap_or_else(not_offered),
+        };
+        let mut stream = ClientStream::new(self.config(Security::StartTls, resume), random(), began);
+        stream.handle_failure(Instant::now(), failure);
+        self.drain_unconnected(stream)
+    }
+
+    fn drain_unconnected(&mut self, mut stream: ClientStream) -> (End, Option<ResumeState>) {
+        loop {
+            match stream.poll_action() {
+                Some(Action::Ended(end)) => return (end, stream.into_resume()),
+                Some(action) => self.perform_offline(action),
+                // The machine always ends on a failure; if it ever does not, connecting timed out.
+                None => stream.handle_timeout(Instant::now() + Duration::from_secs(3600)),
+            }
+        }
+    }
+
+    fn perform_offline(&mut self, action: Action) {
+        match action {
+            Action::Answer { request, result } => self.answered(request, result),
+            Action::Lost(sent) => self.lost(sent),
+            Action::Acknowledged(sent) => self.acknowledged(&sent),
+            Action::Write(_) | Action::StartTls | Action::Online { .. } | Action::Stanza(_) | Action::Ended(_) => {}
+        }
+    }
+
+    fn config(&self, security: Security, resume: Option<ResumeState>) -> ClientConfig {
+        let mut config = ClientConfig::new(self.options.account.clone(), self.options.credentials.clone());
+        config.resource.clone_from(&self.options.resource);
+        config.security = security;
+        config.floor = self.options.floor;
+        config.carbons = false;
+        config.resume = resume;
+        config
+    }
+
+    /// Where to connect to, in order.
+    async fn endpoints(&self, elsewhere: Option<ServerAddress>, location: Option<ServerAddress>) -> Vec<Endpoint> {
+        let security = self.options.server.as_ref().map_or(Security::StartTls, |(_, security)| *security);
+        let at = |address: ServerAddress| Endpoint { host: address.host, port: address.port, security };
+        let mut endpoints: Vec<Endpoint> = elsewhere.into_iter().chain(location).map(at).collect();
+        if let Some((address, _)) = &self.options.server {
+            endpoints.push(at(address.clone()));
+            return endpoints;
+        }
+        let domain = self.options.account.domain();
+        let ascii = match url::Host::parse(domain) {
+            Ok(host) => host.to_string(),
+            Err(_) => domain.to_owned(), // the look-up will say what is wrong with it
+        };
+        let (starttls, direct): (SrvAnswer, SrvAnswer) = dns::srv(&ascii).await;
+        if let ConnectPlan::Try(planned) = connect_plan(&ascii, starttls, direct, random()) {
+            endpoints.extend(planned);
+        }
+        endpoints
+    }
+
+    /// Connects, with direct TLS also the handshake.
+    async fn reach(&self, endpoint: &Endpoint) -> Result<(Socket, Option<balcony_session::ChannelBindings>), Failure> {
+        let mut socket = Socket::connect(&endpoint.host, endpoint.port).await.map_err(failure)?;
+        let bindings = match endpoint.security {
+            Security::StartTls => None,
+            Security::DirectTls => Some(socket.encrypt(&self.trust, self.options.account.domain()).await.map_err(failure)?),
+        };
+        Ok((socket, bindings))
+    }
+
+    /// Feed, perform, sleep.
+    async fn drive(&mut self, mut link: Link, backoff: &mut Backoff) -> (End, Option<ResumeState>) {
+        loop {
+            while let Some(action) = link.stream.poll_action() {
+                if let Action::Ended(end) = action {
+                    link.socket.close().await;
+                    return (end, link.stream.into_resume());
+                }
+                self.perform(&mut link, action, backoff).await;
+            }
+            self.input(&mut link).await;
+        }
+    }
+
+    async fn input(&mut self, link: &mut Link) {
+        let deadline = link.stream.deadline();
+        let takes_commands = link.socket.waiting() < FULL && !self.closing;
+        let has_room = self.backlog.is_empty();
+        // Nothing is read while the last messages wait for whoever looks at them.
+        let buffer: &mut [u8] = if has_room { &mut link.buffer } else { &mut [] };
+        let input = tokio::select! {
+            event = link.socket.event(buffer) => Input::Connection(event),
+            permit = self.messages.reserve(), if !has_room => { drop(permit); Input::Room }
+            command = self.commands.recv(), if takes_commands => Input::Command(command),
+            () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Input::Deadline,
+        };
+        let now = Instant::now();
+        match input {
+            Input::Connection(Ok(Event::Wrote)) => {}
+            Input::Connection(Ok(Event::Read(0))) => link.stream.handle_closed(now),
+            Input::Connection(Ok(Event::Read(read))) => link.stream.handle_bytes(now, &link.buffer[..read]),
+            Input::Connection(Err(error)) => link.stream.handle_failure(now, Failure::Io(error.to_string())),
+            Input::Room => self.hand_over(),
+            Input::Command(command) => self.commands_from(command, &mut link.stream),
+            Input::Deadline => link.stream.handle_timeout(now),
+        }
+    }
+
+    /// Gives the messages that wait to whoever looks at them, as far as there is room.
+    fn hand_over(&mut self) {
+        while let Some(message) = self.backlog.pop_front() {
+            match self.messages.try_send(message) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(message)) => return self.backlog.push_front(message),
+                // Nobody looks any more: the account is being dropped.
+                Err(mpsc::error::TrySendError::Closed(_)) => self.backlog.clear(),
+            }
+        }
+    }
+
+    /// Takes a command, and those right behind it, so that they are written in one piece.
+    fn commands_from(&mut self, first: Option<Command>, stream: &mut ClientStream) {
+        let mut next = first;
+        for _ in 0..BATCH {
+            match next {
+                Some(command) => self.command(command, stream),
+                None => {
+                    self.closing = true;
+                    stream.close(Instant::now());
+                }
+            }
+            match self.commands.try_recv() {
+                Ok(command) if !self.closing => next = Some(command),
+                _ => return,
+            }
+        }
+        if let Some(command) = next {
+            self.command(command, stream);
+        }
+    }
+
+    fn command(&mut self, command: Command, stream: &mut ClientStream) {
+        let now = Instant::now();
+        match command {
+            Command::Send { stanza, done } => {
+                let sent = stream.send(now, *stanza).map(|id| {
+                    let (sender, receiver) = oneshot::channel();
+                    if self.acknowledges() {
+                        self.deliveries.insert(id, sender);
+                    } else {
+                        let _ = sender.send(Delivery::Unknowable);
+                    }
+                    receiver
+                });
+                // Whoever asked may have gone meanwhile, here and below.
+                let _ = done.send(sent);
+            }
+            Command::Request { to, ask, timeout, done } => {
+                let request = stream.request(now, to, ask, timeout);
+                self.requests.insert(request, done);
+            }
+            Command::Probe => stream.probe(now),
+            Command::Close => {
+                self.closing = true;
+                stream.close(now);
+            }
+        }
+    }
+
+    fn acknowledges(&self) -> bool {
+        matches!(&*self.state.borrow(), Connection::Online(online) if online.learned.acknowledged)
+    }
+
+    async fn perform(&mut self, link: &mut Link, action: Action, backoff: &mut Backoff) {
+        match action {
+            Action::Write(bytes) => link.socket.queue(&bytes),
+            Action::StartTls => {
+                let done = match link.socket.flush().await {
+                    Ok(()) => link.socket.encrypt(&self.trust, self.options.account.domain()).await.map_err(failure),
+                    Err(error) => Err(Failure::Io(error.to_string())),
+                };
+                match done {
+                    Ok(bindings) => link.stream.handle_tls(Instant::now(), bindings),
+                    Err(failure) => link.stream.handle_failure(Instant::now(), failure),
+                }
+            }
+            Action::Online { jid, resumed, learned, limits } => {
+                backoff.online(Instant::now());
+                self.online(link, jid, resumed, *learned, limits);
+            }
+            Action::Stanza(stanza) => self.received(stanza, &mut link.stream),
+            Action::Answer { request, result } => self.answered(request, result),
+            Action::Acknowledged(sent) => self.acknowledged(&sent),
+            Action::Lost(sent) => self.lost(sent),
+            Action::Ended(_) => {}
+        }
+    }
+
+    fn online(&mut self, link: &mut Link, jid: FullJid, resumed: bool, learned: Learned, limits: PeerLimits) {
+        if !resumed {
+            self.sessions += 1;
+            if let Some(presence) = answers::presence(self.options.availability) {
+                // The stream ended again already; then there is nobody to tell.
+                let _ = link.stream.send(Instant::now(), presence.into());
+            }
+        }
+        tracing::info!(resumed, mechanism = %learned.mechanism, sasl2 = learned.sasl2, "logged in");
+        // From here on the floor holds for reconnections as well.
+        self.options.floor = self.options.floor.max(Some(learned.mechanism));
+        let online = Online {
+            jid,
+            learned,
+            limits,
+            tls: link.socket.tls_version().unwrap_or("no TLS"),
+            host: link.endpoint.host.clone(),
+            security: link.endpoint.security,
+            took: link.began.elapsed(),
+            connection: self.connections,
+            session: self.sessions,
+        };
+        self.state.send_replace(Connection::Online(Arc::new(online)));
+    }
+
+    fn received(&mut self, stanza: Stanza, stream: &mut ClientStream) {
+        match stanza {
+            Stanza::Message(message) => {
+                self.backlog.push_back(message);
+                self.hand_over();
+            }
+            Stanza::Iq(iq) if matches!(iq.kind, IqKind::Get(_) | IqKind::Set(_)) => {
+                // If the queue is full or the stream over, the asker runs into a deadline of their own.
+                let _ = stream.answer(Instant::now(), answers::answer(&iq));
+            }
+            Stanza::Iq(_) | Stanza::Presence(_) => {}
+        }
+    }
+
+    fn answered(&mut self, request: RequestId, result: Result<Option<Element>, RequestError>) {
+        if let Some(done) = self.requests.remove(&request) {
+            let _ = done.send(result);
+        }
+    }
+
+    fn acknowledged(&mut self, sent: &[Sent]) {
+        for id in sent.iter().filter_map(|sent| sent.id) {
+            if let Some(done) = self.deliveries.remove(&id) {
+                let _ = done.send(Delivery::Acknowledged);
+            }
+        }
+    }
+
+    fn lost(&mut self, sent: Vec<Sent>) {
+        for id in sent.iter().filter_map(|sent| sent.id) {
+            if let Some(done) = self.deliveries.remove(&id) {
+                let _ = done.send(Delivery::Lost);
+            }
+        }
+    }
+}
+
+/// `host` or `host:port`, as servers name other places.
+fn address_in(text: &str) -> Option<ServerAddress> {
+    text.parse().ok().or_else(|| {
+        let host = text.trim_start_matches('[').trim_end_matches(']');
+        (!host.is_empty()).then(|| ServerAddress { host: host.to_owned(), port: 5222 })
+    })
+}
+
+/// As the machine wants to hear it.
+fn failure(error: NetError) -> Failure {
+    let words = crate::words::with_causes(&error);
+    match error {
+        NetError::Certificate { .. } => Failure::Certificate(words),
+        NetError::Tls { .. } => Failure::Tls(words),
+        NetError::Unknown { .. } | NetError::TimedOut { .. } | NetError::Unreachable { .. } | NetError::Forbidden(_) => {
+            Failure::Connect(words)
+        }
+    }
+}
+
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    bytes
+}
+
+fn random_number() -> u64 {
+    let bytes = random();
+    u64::from_be_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
+}
+
+/// For an account whose task is gone without a word: it panicked, or the runtime is shutting down.
+pub(crate) fn broken_off() -> End {
+    let account = Jid::parse("invalid").and_then(Jid::into_bare).expect("a domain is a bare address");
+    let credentials = balcony_session::client::Credentials::Password(String::new());
+    let mut stream = ClientStream::new(ClientConfig::new(account, credentials), [0; 32], Instant::now());
+    stream.handle_failure(Instant::now(), Failure::Io("the program is ending".to_owned()));
+    loop {
+        match stream.poll_action() {
+            Some(Action::Ended(end)) => return end,
+            Some(_) => {}
+            None => stream.handle_timeout(Instant::now() + Duration::from_secs(3600)),
+        }
+    }
+}
