@@ -123,7 +123,7 @@ impl FileMetadata {
         } else if child.name() == HashUsed::NAME {
             match child.attr("algo") {
                 Some(algo) => self.hash_used.push(HashUsed { algo: algo.to_owned() }),
-                None => self.dropped.push(Dropped::new("hash-used", "no algorithm is named")),
+                None => self.dropped.push(Dropped::new("hash-used", "no algo attribute")),
             }
         } else {
             self.dropped.push(Dropped::unknown(child));

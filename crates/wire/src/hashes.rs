@@ -217,7 +217,7 @@ impl fmt::Display for Digest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// No `algo` attribute.
-    #[error("no algorithm is named")]
+    #[error("no algo attribute")]
     NoAlgorithm,
     /// A name nobody here knows.
     #[error("unknown algorithm")]

@@ -9,7 +9,7 @@ use balcony_wire::*;
 use testing_corpus::{Example, Origin};
 
 /// Reads an element by its type and writes it back, if it is one of that type.
-type RoundTrip = fn(&Element) -> Option<Result<Element, ReadError>>;
+pub(super) type RoundTrip = fn(&Element) -> Option<Result<Element, ReadError>>;
 
 fn round_trip<P: Payload>(element: &Element) -> Option<Result<Element, ReadError>> {
     P::matches(element).then(|| P::read(element).map(|read| read.write()))
@@ -20,7 +20,7 @@ macro_rules! types {
 }
 
 /// Every payload type of the crate.
-fn types() -> Vec<(&'static str, RoundTrip)> {
+pub(super) fn types() -> Vec<(&'static str, RoundTrip)> {
     types![
         attaching::AttachTo,
         bits_of_binary::BitsOfBinary,
@@ -122,12 +122,12 @@ fn canonical(element: &Element) -> String {
     format!("<{}{}>{}</>", element.qualified_name(), attributes.concat(), nodes.concat())
 }
 
-fn each_element(element: &Element, see: &mut impl FnMut(&Element)) {
+pub(super) fn each_element(element: &Element, see: &mut impl FnMut(&Element)) {
     see(element);
     element.children().for_each(|child| each_element(child, see));
 }
 
-fn parsed() -> Vec<(Example, Element)> {
+pub(super) fn parsed() -> Vec<(Example, Element)> {
     let parse = |example: Example| {
         let element = Element::parse(&example.in_stream_without_comments()).unwrap_or_else(|error| panic!("{}: {error}", example.file));
         (example, element)

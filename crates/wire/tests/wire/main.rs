@@ -3,4 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod core_framing;
+mod core_payloads;
+mod core_stanza;
+mod core_stream;
 mod corpus;
+mod mutations;
