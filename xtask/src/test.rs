@@ -159,7 +159,7 @@ impl Run {
 
 /// Runs a command, its output going where ours goes.
 fn whole(mut command: Command) -> Result<()> {
-    let status = command.env("CARGO_TERM_COLOR", "never").stdin(std::process::Stdio::null()).status();
+    let status = command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_QUIET", "true").stdin(std::process::Stdio::null()).status();
     let status = status.map_err(|error| format!("cannot run {}: {error}", command.get_program().to_string_lossy()))?;
     if status.success() { Ok(()) } else { Err(format!("it ended with {status}")) }
 }
@@ -168,7 +168,7 @@ fn whole(mut command: Command) -> Result<()> {
 fn shown(mut command: Command) -> (Vec<String>, bool) {
     let run = || -> std::io::Result<(Vec<String>, bool)> {
         let (reader, writer) = std::io::pipe()?;
-        command.env("CARGO_TERM_COLOR", "never").stdin(std::process::Stdio::null());
+        command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_QUIET", "true").stdin(std::process::Stdio::null());
         command.stdout(writer.try_clone()?).stderr(writer);
         let mut child = command.spawn()?;
         drop(command); // it holds the other ends of the pipe
