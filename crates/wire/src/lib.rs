@@ -28,6 +28,7 @@ pub mod hashes;
 pub mod hints;
 pub mod http_upload;
 pub mod jid;
+pub mod jingle;
 pub mod jingle_file;
 pub mod jingle_pub;
 pub mod media_element;

@@ -46,6 +46,8 @@ pub const URL_DATA_HTTP: &str = "http://jabber.org/protocol/url-data/scheme/http
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0390
 pub const CAPS2: &str = "urn:xmpp:caps";
+/// XEP-0166
+pub const JINGLE: &str = "urn:xmpp:jingle:1";
 /// XEP-0198
 pub const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199
