@@ -7,6 +7,7 @@
 
 mod accounts;
 mod certificates;
+mod connection;
 mod database;
 mod error;
 mod gate;

@@ -71,6 +71,8 @@ reasons! {
     OddRosterItem: Modify, NotAcceptable, 400, "a name or group of the contact is not acceptable";
     /// No such contact.
     NoSuchContact: Cancel, ItemNotFound, 404, "there is no such contact";
+    /// The account has enough sessions.
+    TooManySessions: Wait, ResourceConstraint, 503, "the account has too many sessions";
     /// Too much presence sent to others.
     TooManyDirected: Wait, ResourceConstraint, 503, "presence was sent to too many addresses";
 

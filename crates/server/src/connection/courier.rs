@@ -1,0 +1,172 @@
+//! Carries what a client says to where it belongs, one stanza after the other.
+//!
+//! While a delivery waits for room at its addressee nothing more is read from this client: that is the backpressure. The
+//! client's own mail is taken in meanwhile, so two clients that flood each other cannot block each other.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use balcony_wire::Stanza;
+use futures_util::future::BoxFuture;
+use tokio::time::Sleep;
+
+use crate::hub::{Hub, Work};
+use crate::mailbox::{Place, PutError};
+use crate::outbox::{Delivery, Otherwise, Outbox};
+use crate::refusal::Reason;
+use crate::sessions::{Control, Session};
+use balcony_wire::stream::error::StreamErrorCondition;
+
+/// See the module.
+pub(crate) struct Courier {
+    hub: Arc<Hub>,
+    session: Arc<Session>,
+    /// Said by the client, not yet looked at.
+    heard: VecDeque<Stanza>,
+    /// The one that is being looked at.
+    work: Option<BoxFuture<'static, Work>>,
+    /// What it led to.
+    outbox: Outbox,
+    /// The delivery that waits for room.
+    waiting: Option<Waiting>,
+    /// Addressed to sessions that ended meanwhile.
+    lost: Vec<Stanza>,
+    handed_out: Option<i64>,
+}
+
+struct Waiting {
+    delivery: Delivery,
+    place: BoxFuture<'static, Option<Place>>,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl Courier {
+    pub(crate) fn new(hub: Arc<Hub>, session: Arc<Session>) -> Self {
+        Self {
+            hub,
+            session,
+            heard: VecDeque::new(),
+            work: None,
+            outbox: Outbox::default(),
+            waiting: None,
+            lost: Vec::new(),
+            handed_out: None,
+        }
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The client said this.
+    pub(crate) fn hear(&mut self, stanza: Stanza) {
+        self.heard.push_back(stanza);
+    }
+
+    /// More to deliver.
+    pub(crate) fn add(&mut self, outbox: Outbox) {
+        self.outbox.append(outbox);
+    }
+
+    /// Whether all that was said is done with.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.heard.is_empty() && self.work.is_none() && self.outbox.is_empty() && self.waiting.is_none() && self.lost.is_empty()
+    }
+
+    /// Kept messages up to this one are with the client's stream.
+    pub(crate) fn take_handed_out(&mut self) -> Option<i64> {
+        if self.outbox.is_empty() { self.handed_out.take() } else { None }
+    }
+
+    /// Does what can be done without waiting. What is for the client itself goes to `home`.
+    pub(crate) fn advance(&mut self, home: &mut VecDeque<Stanza>) {
+        while self.waiting.is_none() {
+            if let Some(delivery) = self.outbox.pop() {
+                self.deliver(delivery, home);
+            } else if self.work.is_some() {
+                return;
+            } else if !self.lost.is_empty() {
+                let lost = std::mem::take(&mut self.lost);
+                self.work = Some(Box::pin(give_back(self.hub.clone(), lost)));
+            } else if let Some(stanza) = self.heard.pop_front() {
+                if let Some(slow) = self.hub.quick(stanza, &mut self.outbox) {
+                    let (hub, session) = (self.hub.clone(), self.session.clone());
+                    self.work = Some(Box::pin(async move { hub.process(&session, slow).await }));
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery, home: &mut VecDeque<Stanza>) {
+        let Delivery { to, stanza, otherwise } = delivery;
+        if Arc::ptr_eq(&to, &self.session) {
+            home.push_back(stanza);
+            return;
+        }
+        match to.mailbox().try_put(stanza) {
+            Ok(()) => {}
+            Err(PutError::Full(stanza)) => {
+                let place = Box::pin(to.mailbox().clone().place_for(to.mailbox().weight(&stanza)));
+                let patience = Box::pin(tokio::time::sleep(self.hub.limits().delivery_deadline));
+                self.waiting = Some(Waiting { delivery: Delivery { to, stanza, otherwise }, place, patience });
+            }
+            Err(PutError::Closed(stanza)) => self.lose(stanza, otherwise),
+        }
+    }
+
+    fn lose(&mut self, stanza: Stanza, otherwise: Otherwise) {
+        if otherwise == Otherwise::Bounce {
+            self.lost.push(stanza);
+        }
+    }
+
+    /// Waits until something can go on; then [`Courier::advance`]. Dropping the future loses nothing.
+    pub(crate) async fn progress(&mut self) {
+        if let Some(waiting) = &mut self.waiting {
+            let outcome = tokio::select! {
+                place = &mut waiting.place => Ok(place),
+                () = &mut waiting.patience => Err(()),
+            };
+            let Some(Waiting { delivery, .. }) = self.waiting.take() else { return };
+            self.go_on(delivery, outcome);
+        } else if let Some(work) = &mut self.work {
+            let done = work.await;
+            self.work = None;
+            self.outbox.append(done.outbox);
+            self.handed_out = done.handed_out.or(self.handed_out);
+        } else {
+            std::future::pending().await
+        }
+    }
+
+    fn go_on(&mut self, delivery: Delivery, outcome: Result<Option<Place>, ()>) {
+        let Delivery { to, stanza, otherwise } = delivery;
+        match outcome {
+            Ok(Some(place)) => {
+                if let Err(PutError::Closed(stanza) | PutError::Full(stanza)) = place.put(stanza) {
+                    self.lose(stanza, otherwise);
+                }
+            }
+            Ok(None) => self.lose(stanza, otherwise),
+            Err(()) if otherwise == Otherwise::Bounce => {
+                let mut errors = Outbox::default();
+                self.hub.bounce(stanza, Reason::Stuck.into(), &mut errors);
+                self.outbox.append(errors);
+            }
+            // It would go on with a picture of the world that is not true any more.
+            Err(()) => to.tell(Control::Close(StreamErrorCondition::ResourceConstraint, "the client takes nothing")),
+        }
+    }
+}
+
+/// What could not be delivered goes elsewhere or back.
+async fn give_back(hub: Arc<Hub>, lost: Vec<Stanza>) -> Work {
+    let mut work = Work::default();
+    let now = SystemTime::now();
+    hub.return_undelivered(lost.into_iter().map(|stanza| (stanza, now)).collect(), &mut work.outbox).await;
+    work
+}

@@ -1,0 +1,178 @@
+//! RFC 6121 §8.5: where a message goes.
+
+use std::time::SystemTime;
+
+use balcony_wire::datetime::DateTime;
+use balcony_wire::delay::Delay;
+use balcony_wire::{Element, Jid, Message, MessageKind, Stanza, ns};
+
+use super::offline::Stored;
+use crate::hub::Hub;
+use crate::outbox::Outbox;
+use crate::refusal::Reason;
+
+/// What becomes of a message that has no session of its full address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// To all sessions of the account that take messages.
+    ToAll,
+    /// Kept until one comes.
+    Keep,
+    /// Returned.
+    Refuse,
+    /// Dropped, as the RFC says.
+    Ignore,
+}
+
+/// The table of RFC 6121 §8.5.4, for bare addresses and for full ones without session. `takers`: whether a session of
+/// non-negative priority is there.
+fn fate(kind: MessageKind, to_full: bool, takers: bool) -> Fate {
+    match kind {
+        MessageKind::Error => Fate::Ignore,
+        MessageKind::Groupchat => Fate::Refuse,
+        MessageKind::Normal | MessageKind::Headline if to_full => Fate::Refuse,
+        MessageKind::Headline if !takers => Fate::Ignore,
+        _ if takers => Fate::ToAll,
+        MessageKind::Normal | MessageKind::Chat | MessageKind::Headline => Fate::Keep,
+    }
+}
+
+impl Hub {
+    /// Delivers a message at once if its addressee has sessions; hands it back if not.
+    pub(crate) fn deliver_now(&self, message: Message, outbox: &mut Outbox) -> Option<Message> {
+        let to = message.to.as_ref()?;
+        if to.domain() != self.domain().as_str() || to.local().is_none() {
+            return Some(message);
+        }
+        if !to.is_bare()
+            && let Some(session) = self.sessions().find(to)
+        {
+            outbox.deliver(&session, message);
+            return None;
+        }
+        let mut takers: Vec<_> = self.sessions().of(&to.bare());
+        takers.retain(|session| session.takes_messages());
+        if takers.is_empty() || fate(message.kind, !to.is_bare(), true) != Fate::ToAll {
+            return Some(message);
+        }
+        for session in &takers[1..] {
+            outbox.deliver(session, message.clone());
+        }
+        outbox.deliver(&takers[0], message);
+        None
+    }
+
+    /// Delivers, keeps, returns or drops a message.
+    pub(crate) async fn route_message(&self, message: Message, sent_at: SystemTime, outbox: &mut Outbox) {
+        let Some(message) = self.deliver_now(message, outbox) else { return };
+        let refused = match self.keep(&message, sent_at).await {
+            Ok(()) => return,
+            Err(reason) => reason,
+        };
+        self.bounce(message.into(), refused.into(), outbox);
+    }
+
+    async fn keep(&self, message: &Message, sent_at: SystemTime) -> Result<(), Reason> {
+        let Some(to) = &message.to else { return Ok(()) };
+        if to.domain() != self.domain().as_str() {
+            return Err(if self.registry().is_host(to.domain()) { Reason::NobodyThere } else { Reason::OtherServer });
+        }
+        let Some(account) = to.local() else { return Err(Reason::NobodyThere) };
+        match fate(message.kind, !to.is_bare(), false) {
+            Fate::Ignore => return Ok(()),
+            Fate::Refuse | Fate::ToAll => return Err(Reason::NobodyThere),
+            Fate::Keep if only_says_that_somebody_types(message) => return Ok(()),
+            Fate::Keep if forbids_storing(message) => return Err(Reason::NotStored),
+            Fate::Keep => {}
+        }
+        match self.offline().store(account, stamped(message.clone(), self.domain(), sent_at).into_element().to_xml()).await {
+            Ok(Stored::Kept) => Ok(()),
+            Ok(Stored::Full) => Err(Reason::OfflineFull),
+            Ok(Stored::NoAccount) => Err(Reason::NobodyThere),
+            Err(error) => {
+                tracing::error!(%error, "a message could not be kept");
+                Err(Reason::Broken)
+            }
+        }
+    }
+
+    /// What a session that is over did not take: on to other sessions, kept, or returned.
+    pub(crate) async fn return_undelivered(&self, undelivered: Vec<(Stanza, SystemTime)>, outbox: &mut Outbox) {
+        for (stanza, sent_at) in undelivered {
+            match stanza {
+                Stanza::Message(message) => {
+                    // To the bare address it went to all, so whoever else is there has it.
+                    let had_by_others = message.to.as_ref().is_some_and(|to| to.is_bare() && self.has_takers(to));
+                    if !had_by_others {
+                        self.route_message(message, sent_at, outbox).await;
+                    }
+                }
+                Stanza::Presence(_) => {}
+                Stanza::Iq(_) => self.bounce(stanza, Reason::NobodyThere.into(), outbox),
+            }
+        }
+    }
+
+    fn has_takers(&self, account: &Jid) -> bool {
+        self.sessions().of(&account.bare()).iter().any(|session| session.takes_messages())
+    }
+}
+
+/// `<delay/>` by the domain, unless it is there already.
+fn stamped(message: Message, domain: &Jid, at: SystemTime) -> Message {
+    let by_us = |delay: Result<Delay, _>| delay.is_ok_and(|delay| delay.from.as_ref() == Some(domain));
+    if message.payloads_of::<Delay>().any(by_us) {
+        return message;
+    }
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default();
+    match i64::try_from(seconds).ok().and_then(DateTime::from_unix) {
+        Some(stamp) => message.with(&Delay { stamp, from: Some(domain.clone()), reason: None }),
+        None => message,
+    }
+}
+
+/// XEP-0334: not to be stored, not even for a while.
+fn forbids_storing(message: &Message) -> bool {
+    message.payloads.iter().any(|payload| payload.ns() == ns::HINTS && matches!(payload.name(), "no-store" | "no-permanent-store"))
+}
+
+/// XEP-0085 and nothing else: out of date by the time it could be delivered.
+fn only_says_that_somebody_types(message: &Message) -> bool {
+    let passing = |payload: &Element| {
+        payload.ns() == "http://jabber.org/protocol/chatstates" || payload.name() == "thread" || payload.ns() == ns::HINTS
+    };
+    !message.payloads.is_empty() && message.payloads.iter().all(passing)
+}
+
+#[cfg(test)]
+mod tests {
+    use MessageKind::{Chat, Error, Groupchat, Headline, Normal};
+
+    use super::*;
+
+    /// Proves: C6121-8-1.
+    #[test]
+    fn messages_go_where_the_table_of_rfc_6121_sends_them() {
+        let table = [
+            // kind, bare with takers, bare without, full without session: with takers, without
+            (Normal, Fate::ToAll, Fate::Keep, Fate::Refuse, Fate::Refuse),
+            (Chat, Fate::ToAll, Fate::Keep, Fate::ToAll, Fate::Keep),
+            (Groupchat, Fate::Refuse, Fate::Refuse, Fate::Refuse, Fate::Refuse),
+            (Headline, Fate::ToAll, Fate::Ignore, Fate::Refuse, Fate::Refuse),
+            (Error, Fate::Ignore, Fate::Ignore, Fate::Ignore, Fate::Ignore),
+        ];
+        for (kind, bare, bare_alone, full, full_alone) in table {
+            let fates = [fate(kind, false, true), fate(kind, false, false), fate(kind, true, true), fate(kind, true, false)];
+            assert_eq!(fates, [bare, bare_alone, full, full_alone], "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_kept_message_is_stamped_once() {
+        let domain = Jid::parse("localhost").unwrap();
+        let once = stamped(Message::new(Chat, None).with_body("hi"), &domain, SystemTime::UNIX_EPOCH);
+        let delay = once.payload::<Delay>().unwrap().unwrap();
+        assert_eq!((delay.stamp.unix(), delay.from), (0, Some(domain.clone())));
+        assert_eq!(stamped(once.clone(), &domain, SystemTime::now()), once);
+    }
+}
