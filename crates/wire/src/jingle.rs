@@ -46,7 +46,7 @@ pub struct Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Description {
     /// A file, of `file-transfer:5` or `:4`.
-    File(FileDescription),
+    File(Box<FileDescription>),
     /// Something else, as it came.
     Other(Element),
 }
@@ -100,7 +100,7 @@ impl Content {
             match child.name() {
                 "description" if read.description.is_none() => {
                     read.description = Some(match FileDescription::matches(child) {
-                        true => Description::File(FileDescription::read(child)?),
+                        true => Description::File(Box::new(FileDescription::read(child)?)),
                         false => Description::Other(child.clone()),
                     });
                 }
