@@ -1,4 +1,4 @@
-//! XEP-0059 Result set management, v1.0.1 <https://xmpp.org/extensions/xep-0059.html>
+//! XEP-0059 Result set management, v1.0 <https://xmpp.org/extensions/xep-0059.html>
 
 use crate::element::Element;
 use crate::ns;

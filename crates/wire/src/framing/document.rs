@@ -53,6 +53,6 @@ impl Element {
     pub fn to_xml(&self) -> String {
         let mut out = Vec::with_capacity(256);
         writer::write_document(self, &mut out);
-        String::from_utf8(out).unwrap_or_default()
+        String::from_utf8(out).expect("names and values are strings, and markup is ASCII")
     }
 }

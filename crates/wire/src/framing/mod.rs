@@ -174,6 +174,7 @@ impl Framing {
     pub fn push(&mut self, bytes: &[u8]) {
         if self.consumed == self.buffer.len() {
             self.buffer.clear();
+            self.buffer.shrink_to(4 * SLICE);
             self.consumed = 0;
         } else if self.consumed >= SLICE {
             self.buffer.drain(..self.consumed);
@@ -277,9 +278,12 @@ impl Framing {
         StreamHead::read(header, content)
     }
 
-    /// White space is to be seen at once, so that it does not pile up over hours.
+    /// White space is to be seen at once, so that it does not pile up over hours; what a big stanza took is given back.
     fn between_stanzas(&mut self) {
         self.parser.set_text_buffering(false);
+        if self.stanza > SLICE {
+            self.parser.release_temporaries();
+        }
         self.stanza = 0;
         self.apply_limits();
     }

@@ -1,4 +1,8 @@
-//! RFC 6120 §4.3.2 Stream features, with those of XEP-0198, XEP-0386, XEP-0388, XEP-0440 and XEP-0478.
+//! RFC 6120 §4.3.2 Stream features
+//! XEP-0440 SASL channel-binding type capability, v1.0.0 <https://xmpp.org/extensions/xep-0440.html>
+//! XEP-0478 Stream limits advertisement, v0.1.0 <https://xmpp.org/extensions/xep-0478.html>
+//!
+//! Features nobody here knows are kept as they are.
 
 use crate::caps::Caps;
 use crate::element::Element;

@@ -186,6 +186,17 @@ fn limits_hold() {
     assert_eq!(in_stream(&"<a>xxxxxxxxxx</a>".repeat(1000)).0.len(), 1001);
 }
 
+/// Proves: C6120-13.12-1.
+#[test]
+fn even_strangers_may_send_stanzas_of_ten_thousand_bytes() {
+    let stanza = format!("<message>{}</message>", "<a>x</a>".repeat((10_000 - 19) / 8));
+    for limits in [Limits::BEFORE_LOGIN, Limits::AFTER_LOGIN] {
+        assert_eq!(frames(limits, &[HEADER.as_bytes(), stanza.as_bytes()]).1, None);
+    }
+    let text = format!("<message><body>{}</body></message>", "x".repeat(10_000 - 32));
+    assert_eq!(frames(Limits::BEFORE_LOGIN, &[HEADER.as_bytes(), text.as_bytes()]).1, None);
+}
+
 #[test]
 fn an_endless_token_is_cut_off_before_it_ends() {
     for start in ["<a b='", "<a>", "<", "<a ", " <a><![CDATA[", "</"] {

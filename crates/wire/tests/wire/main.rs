@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod core_framing;
+mod core_namespaces;
 mod core_payloads;
 mod core_stanza;
 mod core_stream;
