@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod connecting;
+mod disco;
 mod hostile;
 mod login;
 mod pair;
