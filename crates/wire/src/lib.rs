@@ -31,6 +31,7 @@ pub mod jid;
 pub mod jingle;
 pub mod jingle_file;
 pub mod jingle_pub;
+pub mod listing;
 pub mod media_element;
 pub mod media_sharing;
 pub mod ni;
