@@ -4,7 +4,6 @@ use balcony_wire::Element;
 use balcony_wire::framing::{Frame, Framing, FramingError, Limits, StreamHead, writer};
 
 /// The framing of what comes and the buffer of what goes.
-#[derive(Debug)]
 pub(crate) struct Line {
     framing: Framing,
     out: Vec<u8>,
@@ -89,5 +88,12 @@ impl Line {
     pub(crate) fn restart_logged_in(&mut self) {
         self.open = false;
         self.framing.restart_keeping();
+    }
+}
+
+impl std::fmt::Debug for Line {
+    /// Without what is said: with PLAIN that is the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("open", &self.open).field("unsent", &self.out.len()).finish_non_exhaustive()
     }
 }

@@ -36,7 +36,7 @@ use crate::sm::Sent;
 
 /// What the driver is to do, or to tell. Take them one after the other: a [`Action::Write`] before [`Action::StartTls`]
 /// or [`Action::Ended`] must be flushed before those are carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Action {
     /// Send these bytes. All that was said since the last poll, in one piece.
     Write(Vec<u8>),
@@ -70,6 +70,22 @@ pub enum Action {
     Lost(Vec<Sent>),
     /// The stream is over; close the connection. Always the last action.
     Ended(End),
+}
+
+impl std::fmt::Debug for Action {
+    /// Names the action; tells neither bytes (with PLAIN they hold the password) nor what people say to each other.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Write(bytes) => write!(f, "Write({} bytes)", bytes.len()),
+            Self::StartTls => f.write_str("StartTls"),
+            Self::Online { resumed, .. } => write!(f, "Online(resumed: {resumed})"),
+            Self::Stanza(_) => f.write_str("Stanza"),
+            Self::Answer { request, result } => write!(f, "Answer({request:?}, {})", if result.is_ok() { "result" } else { "error" }),
+            Self::Acknowledged(stanzas) => write!(f, "Acknowledged({})", stanzas.len()),
+            Self::Lost(stanzas) => write!(f, "Lost({})", stanzas.len()),
+            Self::Ended(end) => write!(f, "Ended({:?})", end.cause),
+        }
+    }
 }
 
 /// What a login taught us, for the next one and for showing.

@@ -27,7 +27,7 @@ use crate::scram::Mechanism;
 use crate::sm::{Queue, Sent};
 
 /// What the driver is to do, or to answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[allow(clippy::large_enum_variant, reason = "stanzas are most of what comes, a box for each would cost more than the room")]
 pub enum Action {
     /// Send these bytes: all that was said since the last poll, in one piece.
@@ -60,10 +60,27 @@ pub enum Action {
     },
     /// The client said this; `from` is its full address.
     Stanza(Stanza),
-    /// Somebody looks at the client, or nobody (XEP-0352). A resumed stream starts active.
+    /// Somebody looks at the client, or nobody (XEP-0352). Also said when a session is resumed: that starts active.
     Activity(Activity),
     /// The stream is over; flush and close the connection. Always the last action. Then [`ServerStream::into_leftover`].
     Ended(ServerEnd),
+}
+
+impl std::fmt::Debug for Action {
+    /// Names the action; tells neither bytes nor names nor what people say to each other.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Write(bytes) => write!(f, "Write({} bytes)", bytes.len()),
+            Self::StartTls => f.write_str("StartTls"),
+            Self::LookUp { mechanism, .. } => write!(f, "LookUp({mechanism})"),
+            Self::Bind(_) => f.write_str("Bind"),
+            Self::Resume { .. } => f.write_str("Resume"),
+            Self::Resumable { .. } => f.write_str("Resumable"),
+            Self::Stanza(_) => f.write_str("Stanza"),
+            Self::Activity(activity) => write!(f, "Activity({activity:?})"),
+            Self::Ended(end) => write!(f, "Ended({:?})", end.condition),
+        }
+    }
 }
 
 /// A login wants an address.

@@ -332,6 +332,7 @@ impl ServerStream {
                 self.line.say(&resumed.write());
             }
         }
+        self.actions.push_back(Action::Activity(super::Activity::Active));
         self.resend();
     }
 

@@ -444,8 +444,9 @@ fn a_stanza_that_the_server_would_refuse_is_not_sent() {
     assert_eq!(pair.served.bodies(), ["short"]);
 }
 
+/// Proves: C0352-4-1.
 #[test]
-fn client_state_is_told_and_a_resumed_stream_starts_active() {
+fn client_state_is_told_and_gets_no_answer() {
     use balcony_session::client::Activity;
     let mut host = Host::default();
     let mut pair = online(&mut host);
@@ -453,6 +454,7 @@ fn client_state_is_told_and_a_resumed_stream_starts_active() {
     pair.client.set_activity(pair.now, Activity::Active);
     pair.run(&mut host);
     assert_eq!(pair.served.activity, [Activity::Inactive, Activity::Active]);
+    assert!(pair.server_said().ends_with("</stream:features>"));
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use balcony_session::client::{Advice, Cause, Credentials};
+use balcony_session::client::{Advice, Cause, Credentials, UserAgent};
 use balcony_session::{ChannelBindings, Mechanism, ScramHash, ScramKeys, Security};
 use balcony_wire::stream::error::StreamErrorCondition;
 
@@ -25,7 +25,7 @@ fn used(pair: &Pair) -> Mechanism {
     pair.seen.learned.as_ref().expect("logged in").mechanism
 }
 
-/// Proves: C6120-4.3-1, C6120-5-1, C0388-2-1, C0388-2-2, C0388-3-1, C0386-3-1, C6120-7-1.
+/// Proves: C6120-4.3-1, C6120-5-1, C0388-2-2, C0388-3-1, C0386-3-1, C6120-7-1.
 #[test]
 fn a_login_takes_the_strongest_mechanism_and_few_round_trips() {
     let pair = log_in(|_| {}, |_| {});
@@ -299,4 +299,32 @@ fn the_tag_and_the_first_header_tell_nothing_private() {
     let (clear, _encrypted) = said.split_once("<starttls").unwrap();
     assert!(!clear.contains("romeo"), "who logs in is said inside TLS only");
     assert!(said.contains("<tag>Balcony</tag>"));
+}
+
+/// Proves: C0388-2-1, C0388-2-3.
+#[test]
+fn the_installation_names_itself_inside_tls_and_the_server_answers_with_the_address() {
+    let id = "d4565fa7-4d72-4749-b3d3-740edbf87770";
+    let mut host = Host::default();
+    let mut client = client_config();
+    client.user_agent = Some(UserAgent { id: id.to_owned(), software: "Balcony".to_owned(), device: None });
+    let mut pair = Pair::new(client, &Arc::new(server_config()), 5);
+    pair.run(&mut host);
+    assert_eq!(host.user_agents, [Some(id.to_owned())]);
+    let said = pair.client_said();
+    assert!(said.find("<user-agent").unwrap() > said.find("<starttls").unwrap());
+    let identifier = "<authorization-identifier>romeo@capulet.example/Balcony/1</authorization-identifier>";
+    assert!(pair.server_said().contains(identifier));
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output() {
+    let mut server = server_config();
+    server.mechanisms = vec![Mechanism::Plain];
+    let mut pair = Pair::new(client_config(), &Arc::new(server), 5);
+    let secret = balcony_wire::base64::encode(format!("\0romeo\0{PASSWORD}"));
+    let mut shown = String::new();
+    pair.run_with(&mut Host::default(), &mut |pair| shown.push_str(&format!("{:?} {:?}", pair.client, pair.server)));
+    assert!(pair.client_said().contains(&secret), "PLAIN was used");
+    assert!(!shown.contains(PASSWORD) && !shown.contains(&secret) && !shown.contains(&format!("{:?}", secret.as_bytes())));
 }

@@ -59,6 +59,7 @@ pub struct Host {
     pub looked_up: Vec<String>,
     pub resources: u32,
     pub enabled: Vec<Element>,
+    pub user_agents: Vec<Option<String>>,
 }
 
 /// What a client machine said to its driver, bytes left out.
@@ -251,6 +252,7 @@ impl Pair {
             server::Action::Bind(request) => {
                 host.resources += 1;
                 host.enabled.extend(request.enable);
+                host.user_agents.push(request.user_agent);
                 let resource = match request.wanted {
                     WantedResource::Any => format!("any{}", host.resources),
                     WantedResource::Named(name) => name,

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use balcony_session::client::{Advice, Cause, ClientConfig, Credentials, ResumeState};
+use balcony_session::client::{Activity, Advice, Cause, ClientConfig, Credentials, ResumeState};
 use balcony_session::scram::ScramHash;
 use balcony_session::server::{Detached, ServerConfig};
 use balcony_wire::stream::error::StreamErrorCondition;
 
-use crate::pair::{Host, Pair, client_config, keys, message, online, server_config};
+use crate::pair::{Host, Pair, Seed, client_config, keys, message, online, server_config};
 
 fn quick_client() -> ClientConfig {
     let mut config = client_config();
@@ -47,58 +47,67 @@ impl Script {
     }
 }
 
-/// One connection, cut after so many bytes, then others until all is said. Returns the length of an uncut run.
-fn run_cut(sasl2: bool, cut_at: Option<usize>, seed: u64) -> Option<usize> {
+/// Connections cut after so many bytes each, then one that is not. Returns the length of the last.
+fn run_cut(sasl2: bool, cuts: &[usize], seed: u64) -> usize {
     let config = server(sasl2);
     let mut host = Host::default();
     let mut script = Script { client: names("c", 4), server: names("s", 4) };
     let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
     let mut resume: Option<ResumeState> = None;
-    let mut length = None;
-    for connection in 0..3 {
+    let mut length = 0;
+    for connection in 0..=cuts.len() {
         let mut client = quick_client();
         client.resume = resume.take();
         let resuming = client.resume.is_some();
-        let mut pair = Pair::new(client, &config, seed * 10 + connection);
-        pair.cut_at = if connection == 0 { cut_at } else { None };
+        let mut pair = Pair::new(client, &config, seed * 10 + connection as u64);
+        pair.cut_at = cuts.get(connection).copied();
         pair.piece = if seed.is_multiple_of(2) { usize::MAX } else { 40 };
         let heard = !at_server.is_empty();
         pair.run_with(&mut host, &mut |pair| script.act(pair, heard));
-        if resuming {
+        if resuming && !pair.is_cut {
             assert!(pair.seen.online[0].1, "resumed: {:?}", pair.seen.end);
-            assert!(pair.seen.lost.is_empty());
         }
+        assert!(pair.seen.lost.is_empty());
         at_client.extend(pair.seen.bodies());
         at_server.extend(pair.served.bodies());
         let was_cut = pair.is_cut;
-        length = Some(pair.said_by_client.len() + pair.said_by_server.len());
+        length = pair.said_by_client.len() + pair.said_by_server.len();
         let (state, ..) = pair.part(&mut host);
         resume = state;
         if !was_cut {
             break;
         }
     }
-    assert_eq!(at_server, names("c", 4), "cut at {cut_at:?}, seed {seed}");
-    assert_eq!(at_client, names("s", 4), "cut at {cut_at:?}, seed {seed}");
+    assert_eq!(at_server, names("c", 4), "cut at {cuts:?}, seed {seed}");
+    assert_eq!(at_client, names("s", 4), "cut at {cuts:?}, seed {seed}");
     length
 }
 
 /// Proves: C0198-4-1, C0198-5-1.
 #[test]
 fn a_connection_cut_at_any_byte_loses_nothing_and_doubles_nothing_with_bind_2() {
-    let length = run_cut(true, None, 0).unwrap();
+    let length = run_cut(true, &[], 0);
     assert!(length > 2000);
     for cut_at in 1..=length {
-        run_cut(true, Some(cut_at), cut_at as u64);
+        run_cut(true, &[cut_at], cut_at as u64);
     }
 }
 
 /// Proves: C0198-5-1.
 #[test]
 fn a_connection_cut_at_any_byte_loses_nothing_and_doubles_nothing_the_old_way() {
-    let length = run_cut(false, None, 0).unwrap();
+    let length = run_cut(false, &[], 0);
     for cut_at in 1..=length {
-        run_cut(false, Some(cut_at), cut_at as u64);
+        run_cut(false, &[cut_at], cut_at as u64);
+    }
+}
+
+#[test]
+fn connections_cut_again_and_again_lose_nothing_and_double_nothing() {
+    for seed in 1..400 {
+        let mut chance = Seed::new(seed);
+        let cuts: Vec<usize> = (0..1 + chance.below(6)).map(|_| 1 + chance.below(4500)).collect();
+        run_cut(seed % 3 != 0, &cuts, seed);
     }
 }
 
@@ -129,6 +138,8 @@ fn after_resumption_the_client_says_nothing_of_its_own() {
     assert!(pair.seen.online[0].1);
     assert_eq!((pair.served.bodies(), pair.seen.bodies()), (vec!["c1".to_owned()], vec!["s0".to_owned()]));
     assert_eq!(pair.served.stanzas.len(), 1, "no presence, no roster request");
+    assert_eq!(host.resources, 1, "binding asked for along with resuming is not done as well");
+    assert_eq!(pair.served.activity, [Activity::Active], "a resumed stream starts active");
 }
 
 #[test]
@@ -353,4 +364,20 @@ fn a_full_queue_hands_stanzas_back_instead_of_growing() {
         pair.client.send(pair.now, message(&format!("c{number}"))).unwrap();
     }
     assert_eq!(pair.client.send(pair.now, message("c2")), Err(balcony_session::client::SendError::QueueFull));
+}
+
+/// Proves: C6120-4.6-1.
+#[test]
+fn spaces_keep_a_connection_alive() {
+    let mut host = Host::default();
+    let mut pair = online(&mut host);
+    let before = pair.said_by_server.len();
+    for _ in 0..20 {
+        pair.pass(&mut host, Duration::from_secs(100));
+        pair.server.handle_bytes(pair.now, b" ");
+        pair.client.handle_bytes(pair.now, b" ");
+    }
+    assert!(pair.seen.end.is_none() && pair.served.end.is_none());
+    let said = String::from_utf8_lossy(&pair.said_by_server[before..]).into_owned();
+    assert!(!said.contains("<r "), "the server did not have to ask: {said}");
 }
