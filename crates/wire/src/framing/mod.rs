@@ -149,9 +149,10 @@ impl Framing {
     }
 
     /// Starts anew on the same connection, after TLS or SASL. Bytes not yet consumed are dropped, and the call says how
-    /// many: after `<proceed/>` any number but 0 is an attack.
+    /// many, blanks apart: after `<proceed/>` any number but 0 is an attack.
     pub fn restart(&mut self) -> usize {
-        let dropped = self.unread();
+        // COMPAT(go-sendxmpp 0.5): a line break behind <starttls/>; blanks cannot say anything.
+        let dropped = self.buffer[self.consumed..].iter().filter(|byte| !is_space(**byte)).count();
         *self = Self::new(self.next_limits.take().unwrap_or(self.builder.limits));
         dropped
     }
