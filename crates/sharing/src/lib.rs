@@ -5,6 +5,7 @@
 //! [`transfer::upload::UploadJob`] and [`verify::Hasher`] → [`dialect::write`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod dialect;
 pub mod digest_set;
 pub mod exposure;
 pub mod file_name;
@@ -22,7 +23,7 @@ pub use exposure::{Exposure, ExposureKind};
 pub use file_name::FileName;
 pub use media_type::{MediaType, Presentation};
 pub use net_rules::NetRules;
-pub use offer::{Disposition, Offer, OfferId, Place, Proof, Via};
+pub use offer::{Disposition, NamedBy, Offer, OfferId, Place, Proof, Via};
 pub use plan::{Decision, Plan};
 pub use provenance::{Provenance, ProvenanceError, Received, Way};
 pub use source::{Source, SourceKey, UnknownSource, UrlSource};

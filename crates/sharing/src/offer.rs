@@ -1,6 +1,6 @@
 //! One file that somebody offers, whatever the dialect it was said in.
 
-use balcony_wire::BareJid;
+use balcony_wire::Jid;
 use balcony_wire::file_metadata::FileMetadata;
 pub use balcony_wire::file_sharing::Disposition;
 use balcony_wire::file_sharing::MAX_SOURCES;
@@ -28,7 +28,16 @@ pub struct Place {
     /// Where the file is said to be.
     pub source: Source,
     /// Who says so.
-    pub named_by: BareJid,
+    pub named_by: NamedBy,
+}
+
+/// Who named a source of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    /// Whoever offers the file.
+    Sender,
+    /// Somebody else in the conversation, or somebody who cannot be told to be the sender.
+    Other(Jid),
 }
 
 /// Names an offer within its conversation.
@@ -171,16 +180,18 @@ impl Offer {
         &self.places
     }
 
-    /// Whether a place was named by whoever offers the file (XEP-0447 §6, decision 5).
-    pub fn is_senders_own(&self, place: &Place) -> bool {
-        place.named_by == self.provenance.sender().bare()
+    /// Adds a source that somebody in the conversation names later (XEP-0447 §3.3). Whether that is the sender is decided by
+    /// provenance (decision 5). One that is known already, and what is over the bound, changes nothing.
+    pub fn add_source(&mut self, source: Source, by: &Provenance) {
+        let named_by = if by.is_same_sender(&self.provenance) { NamedBy::Sender } else { NamedBy::Other(by.sender().clone()) };
+        self.push_place(Place { source, named_by });
     }
 
-    /// Adds a source that somebody in the conversation names later; one that is known already, and what is over the bound, changes nothing.
-    pub fn add_source(&mut self, source: Source, named_by: BareJid) {
-        let known = self.places.iter().any(|place| place.source.key() == source.key());
+    /// Adds a place unless it is known, or there are too many (decision 56).
+    pub(crate) fn push_place(&mut self, place: Place) {
+        let known = self.places.iter().any(|old| old.source.key() == place.source.key());
         if !known && self.places.len() < MAX_SOURCES {
-            self.places.push(Place { source, named_by });
+            self.places.push(place);
         }
     }
 

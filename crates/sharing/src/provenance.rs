@@ -3,7 +3,8 @@
 //! Only the constructors here make a [`Provenance`], and each checks what its way of coming asks for. Today a message comes
 //! directly or was sent by ourselves; carbons, archives and rooms each get a constructor and a [`Way`] of their own.
 
-use balcony_wire::{BareJid, Jid, Message, MessageKind};
+use balcony_wire::stanza::MessageKind;
+use balcony_wire::{BareJid, Jid, Message, carbons};
 
 /// Something together with who it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum Way {
     CarbonReceived,
     /// Sent by another of our devices and copied to us by our own account (XEP-0280).
     CarbonSent,
+    /// Reflected by a room; the sender is an occupant, whose nick proves nothing.
+    Room,
 }
 
 /// Why a stanza has no provenance to go by.
@@ -40,6 +43,9 @@ pub enum ProvenanceError {
     /// A room reflects it: who speaks is decided by the room's rules, not by the address.
     #[error("the message comes from a room and not from a person")]
     Room,
+    /// No room reflects it.
+    #[error("the message does not come from a room")]
+    NoRoom,
     /// A copy or an archived message that does not come from the own account.
     #[error("{0} hands us a copy of a message, which only our own account may do")]
     Forged(Jid),
@@ -80,6 +86,35 @@ impl Received<Message> {
         let sender = message.from.clone().unwrap_or_else(|| account.clone().into());
         let way = if sender.bare() == *account { Way::Own } else { Way::Direct };
         Ok(Self::of(message, account, sender, way))
+    }
+
+    /// A message that a room reflects.
+    ///
+    /// # Errors
+    /// [`ProvenanceError::NoRoom`] for any type but groupchat, and without a sender.
+    pub fn room(message: Message, account: &BareJid) -> Result<Self, ProvenanceError> {
+        match message.from.clone() {
+            Some(sender) if message.kind == MessageKind::Groupchat => Ok(Self::of(message, account, sender, Way::Room)),
+            _ => Err(ProvenanceError::NoRoom),
+        }
+    }
+
+    /// The message inside a carbon copy (XEP-0280). Only the own account may hand us one.
+    ///
+    /// # Errors
+    /// [`ProvenanceError::NoCopy`] when there is none inside, [`ProvenanceError::Forged`] when it is not from the own account.
+    pub fn carbon(message: &Message, account: &BareJid) -> Result<Self, ProvenanceError> {
+        let (way, forwarded) = match (message.payload::<carbons::Received>(), message.payload::<carbons::Sent>()) {
+            (Some(Ok(copy)), _) => (Way::CarbonReceived, copy.0),
+            (None, Some(Ok(copy))) => (Way::CarbonSent, copy.0),
+            _ => return Err(ProvenanceError::NoCopy),
+        };
+        if let Some(forger) = message.from.as_ref().filter(|from| from.as_str() != account.as_str()) {
+            return Err(ProvenanceError::Forged(forger.clone()));
+        }
+        let inner = forwarded.message().filter(|inner| inner.kind != MessageKind::Groupchat).ok_or(ProvenanceError::NoCopy)?;
+        let sender = inner.from.clone().unwrap_or_else(|| account.clone().into());
+        Ok(Self::of(inner, account, sender, way))
     }
 
     /// A message that we send from `account`.
@@ -132,9 +167,9 @@ impl Provenance {
         }
     }
 
-    /// Whether both were said by the same person (decision 5: by bare JID outside rooms).
+    /// Whether both were said by the same person: by bare JID outside rooms; in rooms nobody can be told yet (decision 5).
     pub fn is_same_sender(&self, other: &Self) -> bool {
-        self.sender.bare() == other.sender.bare()
+        self.way != Way::Room && other.way != Way::Room && self.sender.bare() == other.sender.bare()
     }
 
     /// A note for the catalogue; [`Received::from_record`] reads it.
@@ -164,11 +199,12 @@ impl Way {
             Self::Own => "own",
             Self::CarbonReceived => "carbon-received",
             Self::CarbonSent => "carbon-sent",
+            Self::Room => "room",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Direct, Self::Own, Self::CarbonReceived, Self::CarbonSent].into_iter().find(|way| way.as_str() == name)
+        [Self::Direct, Self::Own, Self::CarbonReceived, Self::CarbonSent, Self::Room].into_iter().find(|way| way.as_str() == name)
     }
 }
 
@@ -179,6 +215,67 @@ impl std::fmt::Display for Provenance {
             Way::Own => write!(f, "sent by ourselves ({})", self.sender),
             Way::CarbonReceived => write!(f, "sent by {}, copied by our account", self.sender),
             Way::CarbonSent => write!(f, "sent by our other device {}", self.sender),
+            Way::Room => write!(f, "sent by somebody in a room as {}", self.sender),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use balcony_wire::Element;
+    use balcony_wire::stanza::Stanza;
+
+    use super::*;
+
+    fn message(xml: &str) -> Message {
+        match Stanza::read(Element::parse(xml).unwrap()).unwrap() {
+            Stanza::Message(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn juliet() -> BareJid {
+        Jid::parse("juliet@capulet.lit").unwrap().into_bare().unwrap()
+    }
+
+    fn copy(outer_from: &str) -> Message {
+        message(&format!(
+            "<message xmlns='jabber:client' from='{outer_from}' to='juliet@capulet.lit/balcony'><received xmlns='urn:xmpp:carbons:2'>\
+             <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='romeo@montague.lit/orchard' \
+             to='juliet@capulet.lit/tomb' type='chat'><body>hi</body></message></forwarded></received></message>"
+        ))
+    }
+
+    /// Proves: C0280-7-1.
+    #[test]
+    fn only_the_own_account_may_hand_us_a_copy() {
+        let carbon = Received::carbon(&copy("juliet@capulet.lit"), &juliet()).unwrap();
+        assert_eq!((carbon.provenance().way(), carbon.provenance().sender().as_str()), (Way::CarbonReceived, "romeo@montague.lit/orchard"));
+        for forger in ["mallory@evil.example", "juliet@capulet.lit/phone", "capulet.lit"] {
+            assert!(matches!(Received::carbon(&copy(forger), &juliet()), Err(ProvenanceError::Forged(_))), "{forger}");
+        }
+        let direct = Received::direct(copy("mallory@evil.example"), &juliet()).unwrap();
+        assert_eq!(direct.provenance().sender().as_str(), "mallory@evil.example");
+    }
+
+    #[test]
+    fn a_room_is_no_person() {
+        let reflected = message("<message xmlns='jabber:client' type='groupchat' from='room@muc.lit/romeo'><body>hi</body></message>");
+        assert_eq!(Received::direct(reflected.clone(), &juliet()), Err(ProvenanceError::Room));
+        let said = Received::room(reflected, &juliet()).unwrap();
+        assert!(!said.provenance().is_same_sender(said.provenance()), "a nick alone is no proof");
+    }
+
+    #[test]
+    fn a_note_for_the_catalogue_comes_back_as_it_was() {
+        let sent = message("<message xmlns='jabber:client' to='romeo@montague.lit'><body>hi</body></message>");
+        let own = Received::own(sent.clone(), &juliet());
+        assert!(own.provenance().is_own());
+        assert_eq!(own.provenance().conversation().as_str(), "romeo@montague.lit");
+        assert_eq!(Received::from_record(sent.clone(), &own.provenance().to_record()).unwrap(), own);
+        for forged in ["", "direct", "direct\na@b\n\n", "x\na@b\nc@d\n", "direct\na@b/r\nc@d\n", "direct\na@b\nc@d\n\n"] {
+            assert_eq!(Received::from_record(sent.clone(), forged), Err(ProvenanceError::Record), "{forged:?}");
         }
     }
 }

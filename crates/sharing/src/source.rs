@@ -25,7 +25,12 @@ pub enum Source {
         applications: Vec<String>,
     },
     /// Somebody who may be asked for the file by its hash (XEP-0234; decision 33).
-    ByHash(Jid),
+    ByHash {
+        /// Whom to ask.
+        jid: Jid,
+        /// As written.
+        uri: String,
+    },
     /// A kind that nobody here knows; it keeps its place (decision 56).
     Unknown(UnknownSource),
 }
@@ -103,7 +108,7 @@ impl Source {
             Some("xmpp") => match XmppUri::parse(uri) {
                 Some(parsed) => match parsed.published_session() {
                     Some(id) => Self::Published { from: parsed.jid.clone(), id: id.to_owned(), applications: Vec::new() },
-                    None => Self::ByHash(parsed.jid),
+                    None => Self::ByHash { jid: parsed.jid, uri: uri.to_owned() },
                 },
                 None => Self::Unknown(UnknownSource::Uri(uri.to_owned())),
             },
@@ -122,7 +127,7 @@ impl Source {
                 id.clone(),
                 ns::JINGLE_FILE_TRANSFER_5,
             ))),
-            Self::ByHash(_) | Self::Unknown(_) => None,
+            Self::ByHash { .. } | Self::Unknown(_) => None,
         }
     }
 
@@ -135,7 +140,7 @@ impl Source {
                 _ => "encrypted".to_owned(),
             },
             Self::Published { from, id, .. } => format!("published {from} {id}"),
-            Self::ByHash(jid) => format!("by-hash {jid}"),
+            Self::ByHash { jid, .. } => format!("by-hash {jid}"),
             Self::Unknown(UnknownSource::Uri(uri)) => format!("unknown {uri}"),
             Self::Unknown(UnknownSource::Element(name)) => format!("unknown {name}"),
         })
@@ -157,7 +162,7 @@ impl std::fmt::Display for Source {
             Self::Url(source) => f.write_str(&source.target),
             Self::Encrypted(_) => f.write_str("encrypted bytes"),
             Self::Published { from, .. } => write!(f, "a session published by {from}"),
-            Self::ByHash(jid) => write!(f, "{jid}, asked by hash"),
+            Self::ByHash { jid, .. } => write!(f, "{jid}, asked by hash"),
             Self::Unknown(UnknownSource::Uri(uri)) => f.write_str(uri),
             Self::Unknown(UnknownSource::Element(name)) => f.write_str(name),
         }

@@ -11,7 +11,7 @@ use super::history::back_off;
 use super::{Attempt, Circumstances, History, How, LeftOut, Plan, Policy, Reason, Rule};
 use crate::exposure::is_within;
 use crate::net_rules::check_url;
-use crate::offer::Place;
+use crate::offer::{NamedBy, Place};
 use crate::{Exposure, Offer, Proof, Source, UrlSource};
 
 /// Every source of the offer: an attempt or a reason.
@@ -20,7 +20,7 @@ pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circums
     let mut ranked = Vec::new();
     for place in offer.places() {
         match judge(place, offer, policy, history, circumstances) {
-            Ok((failures, attempt)) => ranked.push(((failures > 0, attempt.exposure.kind(), !offer.is_senders_own(place)), attempt)),
+            Ok((failures, attempt)) => ranked.push(((failures > 0, attempt.exposure.kind(), place.named_by != NamedBy::Sender), attempt)),
             Err(reason) => plan.left_out.push(LeftOut { source: place.source.key(), what: place.source.to_string(), reason }),
         }
     }
@@ -32,14 +32,14 @@ pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circums
 /// An attempt and how often it failed in a row before, or why there is none.
 fn judge(place: &Place, offer: &Offer, policy: &Policy, history: &History, around: &Circumstances) -> Result<(u32, Attempt), Reason> {
     let proven = offer.proof() == Proof::Digest;
-    if !proven && !offer.is_senders_own(place) {
+    if !proven && place.named_by != NamedBy::Sender {
         return Err(Reason::NotTheSenders);
     }
     let source = match &place.source {
         Source::Url(source) => source,
         Source::Encrypted(_) => return Err(Reason::Unsupported("encrypted sources")),
         Source::Published { .. } => return Err(Reason::Unsupported("published sessions")),
-        Source::ByHash(_) => return Err(Reason::Unsupported("devices asked by hash")),
+        Source::ByHash { .. } => return Err(Reason::Unsupported("devices asked by hash")),
         Source::Unknown(_) => return Err(Reason::UnknownKind),
     };
     let attempt = http_attempt(place, source, offer, proven, around)?;

@@ -1,0 +1,39 @@
+//! XEP-0385 elements as shares.
+
+use balcony_wire::media_sharing::{MediaSharing, MediaSource};
+use balcony_wire::references::Reference;
+use balcony_wire::{Element, Payload as _};
+
+use super::{Dropped, Share};
+use crate::{Source, UnknownSource, Via};
+
+/// Whether a reference is one to a shared medium; others are somebody else's business.
+pub(super) fn is_share(element: &Element) -> bool {
+    Reference::matches(element) && element.children().any(MediaSharing::matches)
+}
+
+/// Reads a `reference` around `media-sharing`.
+pub(super) fn read(element: &Element, ignored: &mut Vec<Dropped>) -> Option<Share> {
+    let (reference, sharing) = match Reference::read(element).map(|mut reference| (reference.media_sharing.take(), reference)) {
+        Ok((Some(sharing), reference)) => (reference, sharing),
+        Ok((None, _)) => return None,
+        Err(error) => {
+            ignored.push(Dropped::new("media-sharing", error.why()));
+            return None;
+        }
+    };
+    ignored.extend(sharing.dropped);
+    let sources = sharing.sources.unwrap_or_default().into_iter().map(|source| match source {
+        MediaSource::Uri(uri) => Source::from_uri(&uri),
+        MediaSource::Unknown(element) => Source::Unknown(UnknownSource::Element(element.qualified_name())),
+    });
+    Some(Share {
+        via: Via::MediaSharing,
+        id: None,
+        disposition: None,
+        begin: reference.begin,
+        end: reference.end,
+        file: sharing.file.map(|file| file.metadata),
+        sources: sources.collect(),
+    })
+}

@@ -1,0 +1,81 @@
+//! What remains of a body for people when everything that only stands in for a share is taken out.
+//!
+//! XEP-0428 §2.2 for marked fallback, decisions 10, 57 and 58 for the rest.
+
+use balcony_wire::fallback::RegionOf;
+use balcony_wire::ns;
+use balcony_wire::text::{self, CodePoints};
+
+use super::{Reading, Share, fold};
+use crate::{Source, Via};
+
+/// The text to show; `None` when nothing is left.
+pub(super) fn shown(reading: &Reading) -> Option<String> {
+    let body = reading.body.as_deref()?;
+    if is_only_a_stand_in(body.trim(), reading) {
+        return None;
+    }
+    let marked = reading.fallback.iter().filter(|fallback| fallback.for_ns.as_deref().is_some_and(|ns| is_used(ns, reading)));
+    let mut hidden: Vec<CodePoints> = marked.flat_map(|fallback| fallback.ranges_in(RegionOf::Body, body)).collect();
+    hidden.extend(reading.shares.iter().filter_map(|share| linked_range(share, body, reading)));
+    let left = text::without(body, &hidden);
+    if left.trim().is_empty() { None } else { Some(left) }
+}
+
+/// Whether the message says something in this namespace that we understand: only then is its fallback hidden.
+fn is_used(namespace: &str, reading: &Reading) -> bool {
+    let has = |via: Via| reading.offers.iter().any(|offer| offer.said_in().contains(&via));
+    match namespace {
+        ns::SFS => has(Via::FileSharing) || reading.attach.is_some(),
+        ns::SIMS | ns::REFERENCE => has(Via::MediaSharing),
+        ns::OOB => !reading.oob.is_empty(),
+        ns::ATTACHING => reading.attach.is_some(),
+        _ => false,
+    }
+}
+
+/// Whether a body without marking is nothing but the address of a file the message speaks of (decision 57), or that and what the
+/// share says anyway, as the first draft of XEP-0447 wrote it.
+fn is_only_a_stand_in(body: &str, reading: &Reading) -> bool {
+    if body.is_empty() {
+        return false;
+    }
+    if urls(reading).any(|url| url == body || fold::is_one_url(url, body)) || has_aes_gcm(body, reading) {
+        return true;
+    }
+    let Some(url) = urls(reading).find(|url| body.ends_with(url)) else { return false };
+    let words = plain(&body[..body.len() - url.len()]);
+    let shares = reading.shares.iter().filter(|share| share.via == Via::FileSharing).filter_map(|share| share.file.as_ref());
+    !words.is_empty() && shares.flat_map(|file| file.descs.iter().map(|desc| &desc.text).chain(&file.name)).any(|said| plain(said) == words)
+}
+
+/// Addresses of the files that the message speaks of.
+fn urls(reading: &Reading) -> impl Iterator<Item = &str> {
+    let offered = reading.offers.iter().flat_map(|offer| offer.sources());
+    let attached = reading.attach.iter().flat_map(|attach| &attach.sources);
+    offered.chain(attached).filter_map(target).chain(reading.oob.iter().map(String::as_str))
+}
+
+fn target(source: &Source) -> Option<&str> {
+    match source {
+        Source::Url(source) => Some(&source.target),
+        _ => None,
+    }
+}
+
+/// An `aesgcm:` URL carries a key: it is an offer, never a text.
+fn has_aes_gcm(body: &str, reading: &Reading) -> bool {
+    super::out_of_band::is_aes_gcm(body) && reading.offers.iter().any(|offer| offer.said_in().contains(&Via::AesGcm))
+}
+
+/// The range of a SIMS reference, if it covers exactly such an address, with the end read as exclusive or inclusive.
+fn linked_range(share: &Share, body: &str, reading: &Reading) -> Option<CodePoints> {
+    let (begin, end) = (share.begin.as_deref()?.parse().ok()?, share.end.as_deref()?.parse::<usize>().ok()?);
+    let covers = |range: &CodePoints| text::slice(body, range).is_some_and(|part| urls(reading).any(|url| url == part));
+    [begin..end, begin..end.checked_add(1)?].into_iter().find(covers)
+}
+
+/// Letters and digits in lower case: what is left when punctuation does not count.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
