@@ -61,6 +61,13 @@ impl Line {
         (!self.out.is_empty()).then(|| std::mem::take(&mut self.out))
     }
 
+    /// Bytes that come while a handshake is under way: that there were any is all that matters.
+    pub(crate) fn hear_early(&mut self, bytes: &[u8]) {
+        if self.framing.unread() == 0 {
+            self.framing.push(&bytes[..bytes.len().min(1)]);
+        }
+    }
+
     pub(crate) fn hear(&mut self, bytes: &[u8]) {
         self.framing.push(bytes);
     }

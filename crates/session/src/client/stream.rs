@@ -142,6 +142,9 @@ impl ClientStream {
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.pulse.now = now;
         self.pulse.heard = now;
+        if !self.is_listening() {
+            return self.line.hear_early(bytes);
+        }
         self.line.hear(bytes);
         while self.is_listening() {
             match self.line.next_frame() {

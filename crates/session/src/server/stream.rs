@@ -120,8 +120,8 @@ impl ServerStream {
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.pulse.now = now;
         self.pulse.heard = now;
-        if matches!(self.phase, Phase::Ended) {
-            return;
+        if matches!(self.phase, Phase::Ended | Phase::Handshake) {
+            return self.line.hear_early(bytes);
         }
         self.line.hear(bytes);
         self.pump(now);

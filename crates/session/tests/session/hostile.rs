@@ -431,6 +431,19 @@ fn a_client_that_does_not_wait_for_answers_is_bounded() {
     assert_eq!(server_end(&mut server).0, Some(StreamErrorCondition::PolicyViolation));
 }
 
+#[test]
+fn bytes_in_the_middle_of_a_handshake_are_not_collected() {
+    let mut server = server::ServerStream::new(Arc::new(server_config()), [0; 32], epoch());
+    server.handle_bytes(epoch(), format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").as_bytes());
+    let mut client = ClientStream::new(client_config(), [0; 32], epoch());
+    for _ in 0..1000 {
+        server.handle_bytes(epoch(), &[b'x'; 100_000]);
+        client.handle_bytes(epoch(), &[b'x'; 100_000]);
+    }
+    server.handle_tls(epoch(), ChannelBindings::NONE);
+    assert_eq!(server_end(&mut server).0, Some(StreamErrorCondition::PolicyViolation));
+}
+
 /// A server's limit on stanzas is kept by the client, before the server has to end the stream over it.
 #[test]
 fn a_stanza_that_the_server_would_refuse_is_not_sent() {
