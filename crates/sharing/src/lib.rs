@@ -7,6 +7,7 @@
 
 pub mod dialect;
 pub mod digest_set;
+pub mod explain;
 pub mod exposure;
 pub mod file_name;
 pub mod media_type;

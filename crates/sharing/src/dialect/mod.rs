@@ -8,7 +8,7 @@ mod file_sharing;
 mod fold;
 mod media_sharing;
 mod out_of_band;
-mod read;
+pub(crate) mod read;
 mod shown_body;
 mod write;
 

@@ -218,6 +218,14 @@ impl Decision {
     }
 }
 
+impl std::fmt::Display for How {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Http { url, .. } => f.write_str(url.as_str()),
+        }
+    }
+}
+
 /// For people: what will happen and why.
 impl std::fmt::Display for Decision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,0 +1,4 @@
+//! Scenes over the public face of the crate, with fixtures from XEPs, vectors and other programs.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod models;
