@@ -8,4 +8,5 @@ mod core_payloads;
 mod core_stanza;
 mod core_stream;
 mod corpus;
+mod models;
 mod mutations;
