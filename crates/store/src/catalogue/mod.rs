@@ -1,0 +1,236 @@
+//! What is known, in one SQLite file. One connection per store; other processes have theirs, and WAL keeps them apart.
+//!
+//! `synchronous = FULL`: a row that says "sent" or "this blob is whole" must not be forgotten by a loss of power.
+
+mod blobs;
+pub(crate) mod digest_memory;
+mod migrations;
+pub(crate) mod offers;
+pub(crate) mod outbox;
+mod outcomes;
+mod settings;
+pub(crate) mod uploads;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use balcony_sharing::DigestSet;
+use balcony_wire::hashes::{Digest, HashAlgo};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use crate::{MAX_ROWS, Store, StoreError};
+
+/// How long another process may hold the catalogue.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The catalogue of one store.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
+
+impl Catalogue {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        restrict(path)?;
+        let connection = Connection::open(path).map_err(|error| of_sqlite(path, error))?;
+        let catalogue = Self { connection: Mutex::new(connection), path: path.to_owned() };
+        catalogue.prepare()?;
+        Ok(catalogue)
+    }
+
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        let path = Path::new("in memory");
+        let connection = Connection::open_in_memory().map_err(|error| of_sqlite(path, error))?;
+        let catalogue = Self { connection: Mutex::new(connection), path: path.to_owned() };
+        catalogue.prepare()?;
+        Ok(catalogue)
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        self.with(|connection| {
+            connection.busy_timeout(BUSY)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            connection.execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;",
+            )
+        })?;
+        self.migrate(migrations::MIGRATIONS)
+    }
+
+    fn migrate(&self, migrations: &[&str]) -> Result<(), StoreError> {
+        let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+        let found = self.change(|transaction| {
+            let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+                transaction.execute_batch(migration)?;
+            }
+            if found < known {
+                transaction.pragma_update(None, "user_version", known)?;
+            }
+            Ok(found)
+        })?;
+        if found > known {
+            return Err(StoreError::TooNew { path: self.path.clone(), found, known });
+        }
+        Ok(())
+    }
+
+    /// Reads, or writes one row.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner); // a transaction rolls back when dropped
+        work(&mut connection).map_err(|error| of_sqlite(&self.path, error))
+    }
+
+    /// All of it or nothing. Takes the right to write at once, so that it cannot fail to get it in the middle.
+    fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+    }
+}
+
+impl Store {
+    fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
+    }
+}
+
+/// The catalogue holds messages: for its owner only, from its first byte. SQLite gives its other files the same mode.
+fn restrict(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = std::fs::File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|error| StoreError::of_file("open", path, error))
+}
+
+fn of_sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
+    use std::io::{Error, ErrorKind};
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull { doing: "write", path, source: Error::new(ErrorKind::StorageFull, error) },
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            StoreError::Denied { doing: "write", path, source: Error::new(ErrorKind::PermissionDenied, error) }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::CatalogueBusy(path),
+        _ => StoreError::Catalogue { path, source: error },
+    }
+}
+
+/// At most so many rows, whatever is asked for.
+fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit.min(MAX_ROWS)).unwrap_or(i64::MAX)
+}
+
+/// SQLite's integers have a sign; no file has so many bytes.
+fn to_int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn to_size(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// Milliseconds since 1970.
+fn to_millis(at: SystemTime) -> i64 {
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
+    }
+}
+
+fn to_time(millis: i64) -> SystemTime {
+    let by = Duration::from_millis(millis.unsigned_abs());
+    let time = if millis < 0 { UNIX_EPOCH.checked_sub(by) } else { UNIX_EPOCH.checked_add(by) };
+    time.unwrap_or(UNIX_EPOCH)
+}
+
+/// Digests in one column: `sha-256:hex blake2b-256:hex`.
+fn to_text(digests: &DigestSet) -> String {
+    digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// `None` for what nobody here wrote.
+fn from_text(text: &str) -> Option<DigestSet> {
+    let digest = |word: &str| {
+        let (algo, hex) = word.split_once(':')?;
+        Digest::from_hex(HashAlgo::from_name(algo)?, hex).ok()
+    };
+    text.split(' ').filter(|word| !word.is_empty()).map(digest).collect()
+}
+
+/// What was read, or the complaint that nobody here wrote it.
+fn known<T>(value: Option<T>, what: &'static str) -> Result<T, StoreError> {
+    value.ok_or(StoreError::Record { what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_list_and_no_search_reads_a_whole_table() {
+        let catalogue = Catalogue::in_memory().unwrap();
+        let queries =
+            [offers::QUERIES, blobs::QUERIES, outcomes::QUERIES, outbox::QUERIES, uploads::QUERIES, digest_memory::QUERIES].concat();
+        for query in &queries {
+            let plan: Vec<String> = catalogue
+                .with(|connection| {
+                    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
+                    let count = statement.parameter_count();
+                    let lines = statement.query_map(rusqlite::params_from_iter(std::iter::repeat_n(1, count)), |row| row.get(3))?;
+                    lines.collect()
+                })
+                .unwrap();
+            let plan = plan.join("\n");
+            assert!(plan.contains("USING") && !plan.contains("TEMP B-TREE"), "{query}\n{plan}");
+            for line in plan.lines().filter(|line| line.starts_with("SCAN")) {
+                // going through an index in its order, up to the limit, is no search through the table
+                assert!(line.contains("USING INDEX") || line.contains("USING COVERING INDEX"), "{query}\n{plan}");
+                assert!(query.contains("LIMIT"), "{query}\n{plan}");
+            }
+        }
+        assert!(queries.len() > 10, "{}", queries.len());
+    }
+
+    #[test]
+    fn migrations_append_and_a_newer_catalogue_is_left_alone() {
+        let catalogue = Catalogue::in_memory().unwrap();
+        let more: Vec<&str> = migrations::MIGRATIONS.iter().copied().chain(["CREATE TABLE later (id INTEGER NOT NULL) STRICT"]).collect();
+        catalogue.migrate(&more).unwrap();
+        catalogue.migrate(&more).unwrap();
+        let error = catalogue.migrate(migrations::MIGRATIONS).unwrap_err();
+        assert!(matches!(error, StoreError::TooNew { found: 2, known: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let catalogue = Catalogue::in_memory().unwrap();
+        let lax: Vec<String> = catalogue
+            .with(|connection| {
+                let mut statement = connection
+                    .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND NOT strict AND name NOT LIKE 'sqlite_%'")?;
+                statement.query_map([], |row| row.get(0))?.collect()
+            })
+            .unwrap();
+        assert_eq!(lax, Vec::<String>::new());
+    }
+
+    #[test]
+    fn digests_survive_their_column() {
+        let digests: DigestSet =
+            [HashAlgo::Sha256, HashAlgo::Sha1].map(|algo| Digest::new(algo, vec![7; algo.digest_len()]).unwrap()).into_iter().collect();
+        assert_eq!(from_text(&to_text(&digests)), Some(digests));
+        assert_eq!(from_text(""), Some(DigestSet::new()));
+        assert_eq!(from_text("sha-256:abcd"), None);
+    }
+
+    #[test]
+    fn times_before_1970_come_back() {
+        let before = UNIX_EPOCH - Duration::from_millis(1_500);
+        assert_eq!(to_time(to_millis(before)), before);
+    }
+}

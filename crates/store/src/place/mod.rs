@@ -1,0 +1,67 @@
+//! Where bytes lie: staged ones by job, whole ones by SHA-256. Two kinds, one behaviour.
+
+mod disk;
+mod memory;
+
+use std::fs::File;
+use std::sync::Arc;
+
+use balcony_wire::hashes::Digest;
+
+pub(crate) use disk::Disk;
+pub(crate) use memory::Memory;
+
+use crate::{JobId, StoreError};
+
+/// A place for bytes. Knows nothing of digests but their names.
+pub(crate) trait Place: Send + Sync {
+    /// A new, empty file for a job, held by us alone.
+    fn begin(&self, job: &JobId) -> Result<Held, StoreError>;
+
+    /// The file of a job, held by us alone; `None` if there is none.
+    fn hold(&self, job: &JobId) -> Result<Option<Held>, StoreError>;
+
+    /// Bytes staged, whoever holds them.
+    fn staged_len(&self, job: &JobId) -> Result<Option<u64>, StoreError>;
+
+    /// Jobs with a file, sorted.
+    fn jobs(&self) -> Result<Vec<JobId>, StoreError>;
+
+    /// Replaces the note beside a staged file, whole or not at all.
+    fn write_note(&self, job: &JobId, note: &[u8]) -> Result<(), StoreError>;
+
+    /// The note beside a staged file.
+    fn read_note(&self, job: &JobId) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Removes the note, and notes that have no file.
+    fn drop_note(&self, job: &JobId) -> Result<(), StoreError>;
+
+    /// Removes notes whose file is gone.
+    fn drop_stray_notes(&self) -> Result<(), StoreError>;
+
+    /// Removes file and note.
+    fn discard(&self, job: &JobId) -> Result<(), StoreError>;
+
+    /// Moves a staged file to its final name, replacing a copy there: ours was hashed just now.
+    fn publish(&self, job: &JobId, sha256: &Digest) -> Result<(), StoreError>;
+
+    /// Makes that move survive a loss of power.
+    fn sync_move(&self, sha256: &Digest) -> Result<(), StoreError>;
+
+    /// A whole file; `None` if it is not there.
+    fn blob(&self, sha256: &Digest) -> Result<Option<Arc<File>>, StoreError>;
+
+    /// A whole file that nobody is just moving; `None` if it is not there.
+    fn settled_blob(&self, sha256: &Digest) -> Result<Option<Arc<File>>, StoreError>;
+
+    /// Which run of the machine this is, to know whether unsynced bytes can have been lost.
+    fn boot(&self) -> Option<String>;
+}
+
+/// A staged file held by us alone until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) file: Arc<File>,
+    /// In memory this is what is held; on disk the lock is on the file.
+    _lock: Option<Arc<()>>,
+}
