@@ -1,10 +1,10 @@
 //! One request and its answer over a connection of its own.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use balcony_sharing::net_rules::AddressRule;
+use balcony_sharing::transfer::ResponseHead;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -14,10 +14,9 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use url::Url;
 
-use super::{ANSWER, HttpError, STALL};
+use super::HttpError;
 use crate::net::connector::{Moved, WebHost, connect};
 use crate::net::tls::Trust;
 
@@ -30,7 +29,6 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     body: Incoming,
     host: String,
-    moved: Moved,
     _driver: Driver,
 }
 
@@ -92,22 +90,26 @@ impl Body for Upload {
     }
 }
 
-/// Sends a request to a URL that was judged already, to an address the rule allows.
-///
-/// `headers` hold what is the caller's to say; `Host` and `User-Agent` are added. Dropping the future closes the connection.
-pub(crate) async fn exchange(
-    method: Method,
-    url: &Url,
-    headers: HeaderMap,
-    body: Upload,
-    trust: &Trust,
-    rule: &AddressRule,
-) -> Result<Answer, HttpError> {
-    let to = web_host(url);
+/// A request to make. The URL was judged already; `rule` judges the addresses of its host.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: &'a Url,
+    /// What is the caller's to say; `Host` and `User-Agent` are added.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Upload,
+    pub(crate) rule: &'a AddressRule,
+    /// Counts what goes over the wire.
+    pub(crate) moved: Moved,
+}
+
+/// Sends a request and waits for the head of the answer, however long that takes: the machines know their deadlines. Dropping
+/// the future closes the connection.
+pub(crate) async fn exchange(outgoing: Outgoing<'_>, trust: &Trust) -> Result<Answer, HttpError> {
+    let to = web_host(outgoing.url);
     let host = to.host.clone();
-    let request = request(method, url, headers, body).map_err(|why| HttpError::Unspeakable { host: host.clone(), why })?;
-    let moved = Moved::default();
-    let stream = connect(&to, trust, rule, moved.clone()).await?;
+    let unspeakable = |why| HttpError::Unspeakable { host: host.clone(), why };
+    let request = request(outgoing.method, outgoing.url, outgoing.headers, outgoing.body).map_err(unspeakable)?;
+    let stream = connect(&to, trust, outgoing.rule, outgoing.moved).await?;
     let broken = |source| HttpError::Broken { host: host.clone(), source };
     let (mut sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let driver = Driver(tokio::spawn(async move {
@@ -116,23 +118,9 @@ pub(crate) async fn exchange(
             tracing::debug!(%error, "a connection to a web server ended");
         }
     }));
-    let answered = unless_stalled(sender.send_request(request), &moved).await;
-    let answer = answered.ok_or_else(|| HttpError::Stalled { host: host.clone() })?.map_err(broken)?;
+    let answer = sender.send_request(request).await.map_err(broken)?;
     let (head, body) = answer.into_parts();
-    Ok(Answer { status: head.status, headers: head.headers, body, host, moved, _driver: driver })
-}
-
-/// `None` when nothing moved over the wire for too long.
-async fn unless_stalled<F: Future>(future: F, moved: &Moved) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    let mut before = moved.bytes();
-    loop {
-        match timeout(ANSWER, &mut future).await {
-            Ok(done) => return Some(done),
-            Err(_) if moved.bytes() == before => return None,
-            Err(_) => before = moved.bytes(),
-        }
-    }
+    Ok(Answer { status: head.status, headers: head.headers, body, host, _driver: driver })
 }
 
 fn request(method: Method, url: &Url, headers: HeaderMap, body: Upload) -> Result<Request<Upload>, String> {
@@ -165,21 +153,17 @@ pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Re
 }
 
 impl Answer {
-    /// A header as text.
-    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+    /// Status and headers as the machines read them.
+    pub(crate) fn head(&self) -> ResponseHead {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        ResponseHead { status: self.status.as_u16(), headers }
     }
 
     /// The next bytes of the body; `None` at its end. Safe to drop and call again.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
         loop {
-            let before = self.moved.bytes();
-            let frame = match timeout(STALL, self.body.frame()).await {
-                Ok(frame) => frame,
-                Err(_) if self.moved.bytes() == before => return Err(HttpError::Stalled { host: self.host.clone() }),
-                Err(_) => continue,
-            };
-            match frame {
+            match self.body.frame().await {
                 None => return Ok(None),
                 Some(Err(source)) => return Err(HttpError::Broken { host: self.host.clone(), source }),
                 Some(Ok(frame)) => match frame.into_data() {
@@ -189,23 +173,5 @@ impl Answer {
                 },
             }
         }
-    }
-
-    /// The beginning of a body that explains a refusal, as text.
-    pub(crate) async fn words(&mut self) -> Option<String> {
-        const MOST: usize = 4096;
-        let mut text = Vec::new();
-        let reading = async {
-            while let Ok(Some(bytes)) = self.next().await {
-                text.extend_from_slice(&bytes[..bytes.len().min(MOST - text.len())]);
-                if text.len() >= MOST {
-                    break;
-                }
-            }
-        };
-        // Whatever came by then is what there is to show.
-        let _ = timeout(std::time::Duration::from_secs(5), reading).await;
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
-        (!text.is_empty()).then_some(text)
     }
 }

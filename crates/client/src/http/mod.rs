@@ -4,16 +4,13 @@
 pub(crate) mod exchange;
 pub(crate) mod lanes;
 pub(crate) mod pool;
+pub(crate) mod put;
 pub(crate) mod source;
 
-use std::time::Duration;
+use balcony_sharing::transfer::NetFailure;
 
 use crate::net::NetError;
-
-/// A connection over which nothing moves for this long is dead.
-const STALL: Duration = Duration::from_secs(90);
-/// How long a server may think about a request before it says anything.
-const ANSWER: Duration = Duration::from_secs(120);
+use crate::words::with_causes;
 
 /// Why an exchange with a web server broke off.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +18,6 @@ pub enum HttpError {
     /// There is no connection.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// Nothing moved for too long.
-    #[error("{host} fell silent")]
-    Stalled {
-        /// the web server
-        host: String,
-    },
     /// The connection broke, or what came was no HTTP.
     #[error("the connection to {host} broke off")]
     Broken {
@@ -44,4 +35,26 @@ pub enum HttpError {
         /// what is wrong
         why: String,
     },
+}
+
+impl HttpError {
+    /// As the machines want to hear it.
+    pub(crate) fn to_failure(&self) -> NetFailure {
+        let words = with_causes(self);
+        match self {
+            Self::Net(NetError::Unknown { host, .. }) => NetFailure::NoSuchHost(host.clone()),
+            Self::Net(NetError::Forbidden(refused)) => NetFailure::Refused(refused.clone()),
+            Self::Net(NetError::TimedOut { host }) => {
+                NetFailure::Unreachable { host: host.clone(), words: "it did not answer in time".to_owned() }
+            }
+            Self::Net(NetError::Unreachable { host, source, .. }) => {
+                NetFailure::Unreachable { host: host.clone(), words: source.to_string() }
+            }
+            Self::Net(NetError::Certificate { host, why } | NetError::Tls { host, why }) => {
+                NetFailure::Tls { host: host.clone(), words: why.clone() }
+            }
+            Self::Broken { host, source } => NetFailure::Broken { host: host.clone(), words: with_causes(source) },
+            Self::Unspeakable { host, .. } => NetFailure::Broken { host: host.clone(), words },
+        }
+    }
 }

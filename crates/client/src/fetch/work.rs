@@ -1,0 +1,264 @@
+//! One fetch: the driver of [`FetchJob`]. Feed, perform, sleep.
+
+use std::time::{Duration, Instant};
+
+use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
+use balcony_sharing::transfer::{OpenUrl, ResponseHead};
+use balcony_sharing::{NetRules, Offer, Plan};
+use balcony_store::{BlobRef, JobId, Sidecar, Staging, Store};
+use balcony_wire::hashes::HashAlgo;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use hyper::Method;
+use hyper::header::HeaderMap;
+use tokio::time::sleep_until;
+
+use super::sink::{Ended, Sink, SinkError};
+use super::{Events, FetchError, FetchEvent};
+use crate::blocking::blocking;
+use crate::http::HttpError;
+use crate::http::exchange::{Answer, Outgoing, Upload, add_header, exchange};
+use crate::net::connector::Moved;
+use crate::net::tls::Trust;
+
+/// A write that took longer makes the silence on the network our own doing.
+const SLOW_WRITE: Duration = Duration::from_secs(1);
+
+/// All one fetch works with.
+pub(super) struct Work {
+    pub(super) store: Store,
+    pub(super) trust: Trust,
+    pub(super) rules: NetRules,
+    pub(super) settings: FetchSettings,
+    /// Row of the offer.
+    pub(super) number: i64,
+    pub(super) events: Events,
+}
+
+/// The request under way.
+enum Link {
+    None,
+    Opening(BoxFuture<'static, Result<Answer, HttpError>>),
+    Open(Box<Answer>),
+}
+
+/// Where the bytes go; while the digests are judged, only staging is left.
+enum Place {
+    Sink(Sink),
+    Staged(Staging),
+}
+
+/// What came in.
+enum Input {
+    Opened(Result<Answer, HttpError>),
+    Body(Result<Option<Bytes>, HttpError>),
+    Deadline,
+}
+
+impl Work {
+    /// Runs to the end. Dropping the future leaves what was written in staging, to be taken up again.
+    pub(super) async fn run(mut self, offer: &Offer, plan: &Plan) -> Result<BlobRef, FetchError> {
+        let claim = offer.claim();
+        let mut algos: Vec<HashAlgo> = claim.algos().collect();
+        if !algos.contains(&HashAlgo::Sha256) {
+            algos.push(HashAlgo::Sha256); // the store's own name for it
+        }
+        let staging = self.staging().await?;
+        let resume = (!staging.is_empty()).then(|| point(&staging));
+        let mut place = Place::Sink(Sink::open(staging, algos.clone()).await?);
+        let mut job = FetchJob::new(plan, claim, self.rules.clone(), self.settings, resume, Instant::now());
+        let mut link = Link::None;
+        loop {
+            while let Some(action) = job.poll_action() {
+                match action {
+                    Action::Open(open) => link = self.open(open).await,
+                    Action::Close => link = Link::None,
+                    Action::Restart => place = Place::Sink(emptied(place, &algos).await?),
+                    Action::Note(point) => place = self.note(place, &point).await?,
+                    Action::Record(source, outcome) => self.record(source, outcome).await?,
+                    Action::Finish => place = self.finish(place, &mut job).await?,
+                    Action::Done(fetched) => return self.commit(place, fetched).await,
+                    Action::Failed(failed) => {
+                        stop(place).await?;
+                        return Err(FetchError::Failed(failed));
+                    }
+                }
+            }
+            let input = next(&mut link, job.deadline()).await;
+            place = self.feed(input, &mut job, &mut link, place).await?;
+        }
+    }
+
+    async fn feed(&mut self, input: Input, job: &mut FetchJob, link: &mut Link, place: Place) -> Result<Place, FetchError> {
+        let now = Instant::now();
+        match input {
+            Input::Opened(Ok(answer)) => {
+                let head: ResponseHead = answer.head();
+                *link = Link::Open(Box::new(answer));
+                job.handle_opened(now, &head);
+            }
+            Input::Opened(Err(error)) | Input::Body(Err(error)) => {
+                *link = Link::None;
+                job.handle_failed(now, &error.to_failure());
+            }
+            Input::Body(Ok(None)) => {
+                *link = Link::None;
+                job.handle_end(now);
+            }
+            Input::Body(Ok(Some(bytes))) => {
+                let portion = job.handle_bytes(now, bytes.len());
+                let place = write(place, bytes, &portion).await?;
+                if now.elapsed() > SLOW_WRITE {
+                    job.handle_bytes(Instant::now(), 0);
+                }
+                self.events.bytes(job.progress());
+                return Ok(place);
+            }
+            Input::Deadline => job.handle_timeout(now),
+        }
+        Ok(place)
+    }
+
+    async fn staging(&self) -> Result<Staging, FetchError> {
+        let (store, number) = (self.store.clone(), self.number);
+        let staging = blocking(move || {
+            let job = job_of(number);
+            match store.resume(&job)? {
+                Some(staging) => Ok(staging),
+                None => store.stage(job, Sidecar { offer: number.to_string(), is_pure: true, ..Sidecar::default() }),
+            }
+        });
+        Ok(staging.await?)
+    }
+
+    async fn open(&mut self, open: OpenUrl) -> Link {
+        let host = open.url.host_str().unwrap_or_default().to_owned();
+        self.events.tell(FetchEvent::Asking { host, from_byte: open.from_byte }).await;
+        let trust = self.trust.clone();
+        Link::Opening(Box::pin(async move { get(&open, &trust).await }))
+    }
+
+    async fn note(&self, place: Place, point: &ResumePoint) -> Result<Place, FetchError> {
+        let sidecar = Sidecar {
+            offer: self.number.to_string(),
+            source: point.source.as_ref().map(|source| source.as_str().to_owned()),
+            validator: point.validator.clone(),
+            is_pure: point.source.is_some() || point.len == 0,
+        };
+        match place {
+            Place::Sink(sink) => match sink.note(sidecar).await {
+                Ok(()) => Ok(Place::Sink(sink)),
+                Err(Ended) => Err(why(sink).await),
+            },
+            Place::Staged(mut staging) => {
+                let noted = blocking(move || staging.note(sidecar).map(|()| staging));
+                Ok(Place::Staged(noted.await?))
+            }
+        }
+    }
+
+    async fn finish(&mut self, place: Place, job: &mut FetchJob) -> Result<Place, FetchError> {
+        let Place::Sink(sink) = place else { return Ok(place) };
+        self.events.tell(FetchEvent::Checking).await;
+        let (staging, hashed) = sink.finish().await?;
+        job.handle_hashed(Instant::now(), hashed);
+        Ok(Place::Staged(staging))
+    }
+
+    async fn commit(self, place: Place, fetched: Fetched) -> Result<BlobRef, FetchError> {
+        let staging = match place {
+            Place::Staged(staging) => staging,
+            Place::Sink(sink) => sink.stop().await?,
+        };
+        let store = self.store.clone();
+        let blob = blocking(move || match &fetched {
+            Fetched::Verified(verified) => store.commit(staging, verified),
+            Fetched::Unproven(unproven) => store.commit(staging, unproven),
+        });
+        Ok(blob.await?)
+    }
+}
+
+/// What the next input is, or that the deadline passed.
+async fn next(link: &mut Link, deadline: Option<Instant>) -> Input {
+    let until = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+    tokio::select! {
+        biased;
+        input = progress(link) => input,
+        () = sleep_until(until.into()) => Input::Deadline,
+    }
+}
+
+async fn progress(link: &mut Link) -> Input {
+    match link {
+        Link::None => std::future::pending().await,
+        Link::Opening(opening) => Input::Opened(opening.await),
+        Link::Open(answer) => Input::Body(answer.next().await),
+    }
+}
+
+async fn get(open: &OpenUrl, trust: &Trust) -> Result<Answer, HttpError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &open.headers {
+        add_header(&mut headers, name, value)
+            .map_err(|why| HttpError::Unspeakable { host: open.url.host_str().unwrap_or_default().to_owned(), why })?;
+    }
+    let outgoing =
+        Outgoing { method: Method::GET, url: &open.url, headers, body: Upload::none(), rule: &open.addresses, moved: Moved::default() };
+    exchange(outgoing, trust).await
+}
+
+async fn write(place: Place, bytes: Bytes, portion: &Portion) -> Result<Place, FetchError> {
+    let Place::Sink(sink) = place else { return Ok(place) };
+    if portion.0.is_empty() {
+        return Ok(Place::Sink(sink));
+    }
+    match sink.write(bytes.slice(portion.0.clone())).await {
+        Ok(()) => Ok(Place::Sink(sink)),
+        Err(Ended) => Err(why(sink).await),
+    }
+}
+
+async fn emptied(place: Place, algos: &[HashAlgo]) -> Result<Sink, FetchError> {
+    Ok(match place {
+        Place::Sink(sink) => sink.restart().await?,
+        Place::Staged(staging) => Sink::emptied(staging, algos.to_vec()).await?,
+    })
+}
+
+/// Writes what is on its way to the disk.
+async fn stop(place: Place) -> Result<(), FetchError> {
+    if let Place::Sink(sink) = place {
+        sink.stop().await?;
+    }
+    Ok(())
+}
+
+/// Why a sink took no more.
+async fn why(sink: Sink) -> FetchError {
+    match sink.finish().await {
+        Err(error) => error.into(),
+        Ok(_) => FetchError::Broken,
+    }
+}
+
+fn point(staging: &Staging) -> ResumePoint {
+    let sidecar = staging.sidecar();
+    let source = sidecar.source.clone().filter(|_| sidecar.is_pure).map(balcony_sharing::SourceKey::from_record);
+    ResumePoint { len: staging.len(), validator: sidecar.validator.clone().filter(|_| source.is_some()), source }
+}
+
+/// One transfer for each row of the catalogue.
+pub(super) fn job_of(number: i64) -> JobId {
+    JobId::from_record(&format!("offer-{}", number.max(0))).expect("letters, a dash and digits")
+}
+
+impl From<SinkError> for FetchError {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Store(error) => Self::Store(error),
+            SinkError::Lanes(_) => Self::Broken,
+            SinkError::Reread(source) => Self::Reread(source),
+        }
+    }
+}
