@@ -110,20 +110,21 @@ fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(root().join(path)).map_err(|error| format!("cannot read {path}: {error}"))
 }
 
-/// Dependencies of the workspace that the first column of the record does not name.
+/// Dependencies of the workspace and the first column of the record, compared.
 fn without_a_reason(manifest: &str, record: &str) -> Result<Vec<String>> {
     let manifest: toml::Table = manifest.parse().map_err(|error| format!("cannot read Cargo.toml: {error}"))?;
-    let named: Vec<&str> = record
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.split('|').next())
-        .flat_map(|cell| cell.split(',').map(str::trim))
-        .collect();
     let dependencies = manifest.get("workspace").and_then(|workspace| workspace.get("dependencies")?.as_table());
-    let foreign = dependencies.into_iter().flatten().filter(|(_, how)| how.get("path").is_none());
-    Ok(foreign
-        .filter(|(name, _)| !named.contains(&name.as_str()))
-        .map(|(name, _)| format!("{name} has no line in {REASONS}: what for, and what else was looked at"))
-        .collect())
+    let there: Vec<&str> =
+        dependencies.into_iter().flatten().filter(|(_, how)| how.get("path").is_none()).map(|(name, _)| name.as_str()).collect();
+    let cells = record.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next()).filter(|cell| cell.trim() != "crate");
+    let named: Vec<&str> = cells.flat_map(|cell| cell.split(',').map(str::trim)).collect();
+    let without = there
+        .iter()
+        .filter(|name| !named.contains(name))
+        .map(|name| format!("{name} has no line in {REASONS}: what for, and what else was looked at"));
+    let gone =
+        named.iter().filter(|name| !there.contains(name)).map(|name| format!("{REASONS} has a line for {name}, which is no dependency"));
+    Ok(without.chain(gone).collect())
 }
 
 fn host() -> Result<String> {
@@ -271,10 +272,10 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_without_a_reason_is_named() {
+    fn a_dependency_without_a_reason_and_a_reason_without_one_are_named() {
         let manifest = "[workspace.dependencies]\nours = { path = \"a\" }\nhyper = \"1\"\nurl = { version = \"2\" }\nleft-pad = \"1\"\n";
-        let faults = super::without_a_reason(manifest, "| hyper, url | HTTP | none |\n").unwrap();
-        assert!(faults.len() == 1 && faults[0].starts_with("left-pad has no line"), "{faults:?}");
+        let faults = super::without_a_reason(manifest, "| crate | what for |\n| hyper, url | HTTP |\n| gone | x |\n").unwrap();
+        assert!(faults.len() == 2 && faults[0].starts_with("left-pad has no line") && faults[1].contains("a line for gone"), "{faults:?}");
     }
 
     #[test]
