@@ -54,7 +54,7 @@ impl Console {
     }
 
     /// One whole JSON document, for commands whose answer is a single object.
-    pub(crate) fn document(value: &Value) {
+    pub(crate) fn document(value: &impl std::fmt::Display) {
         out(&value.to_string());
     }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod cli;
 mod commands;
+mod connect;
 mod console;
 mod exit;
 mod home;
@@ -35,6 +36,10 @@ async fn run(cli: &Cli, console: &Console) -> Result<(), Failure> {
     let home = || home::Home::open(cli.global.home.as_deref());
     match &cli.command {
         Command::Serve(args) => commands::serve::run(console, &home()?, args).await?,
+        Command::Login(args) => commands::login::run(console, &home()?, args).await?,
+        Command::Doctor => commands::doctor::run(console, &home()?, cli.global.account.as_deref()).await?,
+        Command::Explain(args) => commands::explain::run(console, args)?,
+        Command::Draft(args) => commands::draft::run(console, args)?,
         Command::Accounts(args) => commands::accounts::run(console, &home()?, args)?,
         Command::Completions { shell } => commands::manual::completions(*shell),
         Command::Man { into } => commands::manual::man(console, into)?,

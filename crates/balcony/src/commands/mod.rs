@@ -1,5 +1,9 @@
 //! The commands, a file each. They turn what the library says into words and JSON, and hold no protocol.
 
 pub(crate) mod accounts;
+pub(crate) mod doctor;
+pub(crate) mod draft;
+pub(crate) mod explain;
+pub(crate) mod login;
 pub(crate) mod manual;
 pub(crate) mod serve;

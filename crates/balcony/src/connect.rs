@@ -1,0 +1,76 @@
+//! From a remembered account to a connected one, and back: what a login taught us is kept.
+
+use balcony_client::{Account, Availability, Class as ClientClass, ConnectError, ConnectOptions, Online};
+use balcony_session::client::Credentials;
+
+use crate::accounts::{Accounts, Entry};
+use crate::exit::{Class, Failure};
+use crate::home::Home;
+use crate::prompt;
+
+/// Exit codes of the library's classes.
+pub(crate) fn class_of(class: ClientClass) -> Class {
+    match class {
+        ClientClass::Usage => Class::Usage,
+        ClientClass::Login => Class::Login,
+        ClientClass::Network => Class::Network,
+        ClientClass::Certificate => Class::Certificate,
+        ClientClass::Server => Class::Server,
+        ClientClass::Source => Class::Source,
+        ClientClass::Proof => Class::Proof,
+        ClientClass::Local => Class::Local,
+        ClientClass::Policy => Class::Policy,
+        ClientClass::Timeout => Class::Timeout,
+    }
+}
+
+/// The words of a login that failed.
+pub(crate) fn connect_failure(jid: &str, error: &ConnectError) -> Failure {
+    let failure = Failure::from_error(class_of(error.class()), error);
+    let failure = Failure { what: format!("cannot log in as {jid}: {}", failure.what), ..failure };
+    match error.advice() {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
+}
+
+/// How to connect the account of an entry with these credentials.
+pub(crate) fn options(entry: &Entry, credentials: Credentials) -> Result<ConnectOptions, Failure> {
+    let mut options = ConnectOptions::new(entry.jid()?, credentials);
+    options.floor = entry.floor();
+    options.ca_pem.clone_from(&entry.ca);
+    if let Some(server) = &entry.server {
+        let address = server.parse().map_err(|error| Failure::from_error(Class::Usage, &error))?;
+        options.server = Some((address, entry.security()));
+    }
+    Ok(options)
+}
+
+/// Connects a remembered account with its keys; without keys the password is asked for each time.
+pub(crate) async fn account(home: &Home, named: Option<&str>, availability: Availability) -> Result<Account, Failure> {
+    let mut accounts = Accounts::load(home)?;
+    let mut entry = accounts.choose(named)?.clone();
+    let credentials = match entry.keys() {
+        Some(keys) => Credentials::Keys(keys),
+        None => Credentials::Password(prompt::password(&entry.jid, false)?),
+    };
+    let options = ConnectOptions { availability, ..options(&entry, credentials)? };
+    let account = Account::connect(options).await.map_err(|error| connect_failure(&entry.jid, &error))?;
+    if let Ok(online) = account.online().await
+        && learn(&mut entry, &online)
+    {
+        accounts.put(entry);
+        accounts.save(home)?;
+    }
+    Ok(account)
+}
+
+/// Takes over what a login taught us; says whether that was anything new.
+pub(crate) fn learn(entry: &mut Entry, online: &Online) -> bool {
+    let floor = Some(online.learned.mechanism.name().to_owned());
+    let keys = online.learned.keys.as_ref().map(balcony_session::ScramKeys::to_text).or_else(|| entry.keys.clone());
+    let is_new = entry.floor != floor || entry.keys != keys;
+    entry.floor = floor;
+    entry.keys = keys;
+    is_new
+}
