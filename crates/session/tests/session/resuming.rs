@@ -381,3 +381,42 @@ fn spaces_keep_a_connection_alive() {
     let said = String::from_utf8_lossy(&pair.said_by_server[before..]).into_owned();
     assert!(!said.contains("<r "), "the server did not have to ask: {said}");
 }
+
+/// What a server sends before `<enabled/>` is handed up, but the counting begins with that.
+#[test]
+fn stanzas_that_come_before_the_counting_are_not_counted() {
+    let mut host = Host::default();
+    let mut pair = Pair::new(quick_client(), &server(false), 2);
+    pair.run_with(&mut host, &mut |pair| {
+        let text = String::from_utf8(pair.to_client.iter().copied().collect()).unwrap();
+        let early = text.replace("<enabled", "<message xmlns='jabber:client'><body>early</body></message><enabled");
+        pair.to_client = early.into_bytes().into();
+    });
+    assert_eq!(pair.seen.bodies(), ["early"]);
+    pair.server.send(pair.now, message("s0")).unwrap();
+    pair.pass(&mut host, Duration::from_secs(10));
+    assert!(pair.served.end.is_none(), "a count that is too high would have ended the stream");
+    assert!(pair.client_said().ends_with("<a xmlns='urn:xmpp:sm:3' h='1'/>"));
+}
+
+/// A server that resends first and says its features later.
+#[test]
+fn a_resumed_session_goes_on_even_when_the_features_come_late() {
+    let mut host = Host::default();
+    let resume = cut_session(&mut host);
+    let mut client = quick_client();
+    client.resume = Some(resume);
+    let mut pair = Pair::new(client, &server(true), 9);
+    pair.run_with(&mut host, &mut |pair| {
+        let text = String::from_utf8(pair.to_client.iter().copied().collect()).unwrap();
+        if let (Some(from), Some(to)) = (text.find("</success><stream:features>"), text.find("</stream:features><message")) {
+            let (from, to) = (from + "</success>".len(), to + "</stream:features>".len());
+            let late = format!("{}{}{}", &text[..from], &text[to..], &text[from..to]);
+            pair.to_client = late.into_bytes().into();
+        }
+    });
+    let said = pair.server_said();
+    assert!(said.find("<body>s0").unwrap() < said.rfind("<stream:features>").unwrap());
+    assert!(pair.seen.online[0].1);
+    assert_eq!((pair.served.bodies(), pair.seen.bodies()), (vec!["c1".to_owned()], vec!["s0".to_owned()]));
+}
