@@ -1,4 +1,5 @@
 //! Scenes over the public face of the crate, with fixtures from XEPs, vectors and other programs.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod fetch;
 mod models;

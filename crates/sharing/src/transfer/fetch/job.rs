@@ -36,7 +36,10 @@ struct Candidate {
     url: Url,
     headers: Vec<(String, String)>,
     addresses: AddressRule,
+    /// In a row, without getting further than ever before.
     failures: u32,
+    /// Bytes in staging when it failed, at most.
+    furthest: u64,
     not_before: Option<Instant>,
     is_out: bool,
 }
@@ -67,7 +70,10 @@ enum State {
         body: Receiving,
         deadline: Instant,
     },
-    Hashing,
+    /// The driver finishes the digests; the source that gave the last of the bytes, if one did in this job.
+    Hashing {
+        by: Option<usize>,
+    },
     Paused,
     Over,
 }
@@ -129,7 +135,7 @@ impl FetchJob {
         match &self.state {
             State::Waiting { until } => Some(*until),
             State::Opening { deadline, .. } | State::Receiving { deadline, .. } => Some(*deadline),
-            State::Choosing | State::Hashing | State::Paused | State::Over => None,
+            State::Choosing | State::Hashing { .. } | State::Paused | State::Over => None,
         }
     }
 
@@ -157,7 +163,7 @@ impl FetchJob {
             Meaning::Redirect(location) => self.redirect(now, &request, &location),
             Meaning::Complete => {
                 self.actions.push_back(Action::Close);
-                self.finish();
+                self.finish(Some(request.candidate));
             }
             Meaning::StartOver => {
                 self.actions.push_back(Action::Close);
@@ -196,6 +202,9 @@ impl FetchJob {
         let State::Receiving { request, body, .. } = &self.state else { return };
         let (candidate, body) = (request.candidate, *body);
         let have = self.stage.len();
+        if body.skip > 0 {
+            return self.fail(now, candidate, Outcome::TooShort { got: have - body.skip.min(have), expected: have }, None);
+        }
         let expected = body.ends_at.or(self.claim.size).unwrap_or(have);
         if have < expected {
             return self.fail(now, candidate, Outcome::TooShort { got: have, expected }, None);
@@ -203,7 +212,7 @@ impl FetchJob {
         match body.total {
             Some(total) if have < total && have > body.began_at => self.choose(now), // a part smaller than asked for: on to the next
             Some(total) if have < total => self.fail(now, candidate, Outcome::TooShort { got: have, expected: total }, None),
-            _ => self.finish(),
+            _ => self.finish(Some(candidate)),
         }
     }
 
@@ -220,9 +229,7 @@ impl FetchJob {
 
     /// The hasher is finished.
     pub fn handle_hashed(&mut self, now: Instant, hashed: Hashed) {
-        if !matches!(self.state, State::Hashing) {
-            return;
-        }
+        let State::Hashing { by } = self.state else { return };
         if hashed.size() != self.stage.len() {
             // the staging file is not what this machine was told: nothing in it can be trusted
             self.restart();
@@ -231,7 +238,7 @@ impl FetchJob {
         match self.claim.judge(hashed) {
             Verdict::Verified(verified) => self.done(Fetched::Verified(verified)),
             Verdict::Unproven(unproven) => self.done(Fetched::Unproven(unproven)),
-            Verdict::Mismatch(_) => self.wrong_bytes(now),
+            Verdict::Mismatch(_) => self.wrong_bytes(now, by),
         }
     }
 
@@ -253,7 +260,7 @@ impl FetchJob {
 
     /// Stops for now; what is in staging stays.
     pub fn pause(&mut self) {
-        if matches!(self.state, State::Over | State::Hashing) {
+        if matches!(self.state, State::Over | State::Hashing { .. }) {
             return;
         }
         self.close();
@@ -283,7 +290,7 @@ impl FetchJob {
     /// Picks the next step: the end, a source to ask now, or a wait.
     fn choose(&mut self, now: Instant) {
         if self.claim.size == Some(self.stage.len()) && (self.stage.len() > 0 || self.claim.can_prove()) {
-            return self.finish();
+            return self.finish(None);
         }
         let best = self.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_out);
         let best = match self.purity {
@@ -358,7 +365,7 @@ impl FetchJob {
         }
         self.told_total = body.total.or(self.told_total);
         self.stage.set_validator(&source, validator);
-        self.actions.push_back(Action::Note(ResumePoint { source: Some(source), ..self.stage.resume_point() }));
+        self.actions.push_back(Action::Note(self.stage.resume_point_with(&source, validator)));
         let began_at = self.stage.len();
         let body = Receiving { skip: began_at.saturating_sub(body.starts_at), ends_at: body.ends_at, total: body.total, began_at };
         self.state = State::Receiving { request, body, deadline: now + self.settings.stall_timeout };
@@ -380,12 +387,12 @@ impl FetchJob {
 
     /// An attempt failed: remembers it and goes on.
     fn fail(&mut self, now: Instant, at: usize, outcome: Outcome, retry_after: Option<Duration>) {
-        let gained = match &self.state {
-            State::Receiving { body, .. } => self.stage.len() > body.began_at,
-            _ => false,
-        };
         let settings = self.settings;
+        let have = self.stage.len();
+        let was_receiving = matches!(self.state, State::Receiving { .. });
         let candidate = &mut self.candidates[at];
+        let gained = was_receiving && have > candidate.furthest;
+        candidate.furthest = candidate.furthest.max(have);
         candidate.failures = if gained { 1 } else { candidate.failures + 1 };
         let wait = settings.back_off.saturating_mul(1 << (candidate.failures - 1).min(16));
         candidate.not_before = Some(now + retry_after.unwrap_or_default().max(wait).min(settings.longest_wait));
@@ -402,14 +409,16 @@ impl FetchJob {
     }
 
     /// Wrong bytes: blames who gave them all; where several did, or an earlier job, each is asked once more alone.
-    fn wrong_bytes(&mut self, now: Instant) {
-        let culprit = self.stage.culprit().and_then(|culprit| self.candidates.iter().position(|candidate| candidate.source == *culprit));
-        if let Some(at) = culprit {
-            self.candidates[at].is_out = true;
-            self.record(at, Outcome::WrongBytes);
-        } else if self.purity == Purity::Alone && self.stage.givers().is_empty() {
-            // nobody gave a byte and yet they are wrong: an empty file that should not be one
-            return self.give_up();
+    fn wrong_bytes(&mut self, now: Instant, by: Option<usize>) {
+        let position = |culprit: &SourceKey| self.candidates.iter().position(|candidate| candidate.source == *culprit);
+        let culprit = if self.stage.is_blank() { by } else { self.stage.culprit().and_then(position) };
+        match culprit {
+            Some(at) => {
+                self.candidates[at].is_out = true;
+                self.record(at, Outcome::WrongBytes);
+            }
+            None if self.stage.is_blank() => return self.give_up(), // nobody gave anything: asking again would change nothing
+            None => {}
         }
         self.purity = Purity::Alone;
         self.restart();
@@ -422,9 +431,9 @@ impl FetchJob {
         self.actions.push_back(Action::Restart);
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, by: Option<usize>) {
         self.actions.push_back(Action::Finish);
-        self.state = State::Hashing;
+        self.state = State::Hashing { by };
     }
 
     fn done(&mut self, fetched: Fetched) {
@@ -458,6 +467,7 @@ impl Candidate {
             headers: headers.clone(),
             addresses: addresses.clone(),
             failures: 0,
+            furthest: 0,
             not_before: None,
             is_out: false,
         }

@@ -50,6 +50,11 @@ impl Stage {
         self.len == 0 || self.givers.as_slice() == std::slice::from_ref(source)
     }
 
+    /// Whether nobody gave a byte, neither in this job nor in an earlier one.
+    pub(super) fn is_blank(&self) -> bool {
+        self.givers.is_empty() && !self.from_earlier
+    }
+
     /// Whom to blame for wrong bytes: one source that gave all of them in this job. Nobody otherwise.
     pub(super) fn culprit(&self) -> Option<&SourceKey> {
         match &self.givers[..] {
@@ -60,6 +65,14 @@ impl Stage {
 
     pub(super) fn givers(&self) -> &[SourceKey] {
         &self.givers
+    }
+
+    /// As [`Stage::resume_point`], once the next bytes of a source are there as well.
+    pub(super) fn resume_point_with(&self, source: &SourceKey, validator: Option<&str>) -> ResumePoint {
+        match self.is_only(source) {
+            true => ResumePoint { len: self.len, source: Some(source.clone()), validator: validator.map(str::to_owned) },
+            false => ResumePoint { len: self.len, source: None, validator: None },
+        }
     }
 
     pub(super) fn resume_point(&self) -> ResumePoint {

@@ -1,0 +1,526 @@
+//! Fetching against servers that are slow, short, long, wrong, forgetful: a virtual clock, no sockets.
+
+use std::time::{Duration, Instant};
+
+use balcony_sharing::plan::{Attempt, How, Outcome};
+use balcony_sharing::transfer::fetch::{Action, FetchFailed, FetchJob, FetchSettings, Fetched, Progress, ResumePoint};
+use balcony_sharing::transfer::{NetFailure, OpenUrl, ResponseHead};
+use balcony_sharing::verify::{Claim, Hasher};
+use balcony_sharing::{Exposure, NetRules, Plan, Source, SourceKey, net_rules};
+use balcony_wire::hashes::HashAlgo;
+use proptest::prelude::*;
+use url::Url;
+
+const FILE: &[u8] = b"Photo from the summit, all of it, byte by byte.";
+
+#[allow(clippy::disallowed_methods, reason = "a first instant, from which the virtual clock runs")]
+fn dawn() -> Instant {
+    Instant::now()
+}
+
+/// How one server behaves.
+#[derive(Clone, Debug)]
+struct Server {
+    bytes: Vec<u8>,
+    ranges: bool,
+    etag: Option<&'static str>,
+    status: u16,
+    location: Option<&'static str>,
+    /// Breaks the connection after so many bytes of a body, so many times.
+    cut: Option<(usize, u32)>,
+    lies_about_length: Option<u64>,
+}
+
+impl Server {
+    fn good() -> Self {
+        Self { bytes: FILE.to_vec(), ranges: true, etag: Some("\"1\""), status: 200, location: None, cut: None, lies_about_length: None }
+    }
+
+    fn with(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), ..Self::good() }
+    }
+
+    fn cut(self, after: usize, times: u32) -> Self {
+        Self { cut: Some((after, times)), ..self }
+    }
+
+    fn status(status: u16) -> Self {
+        Self { status, ..Self::good() }
+    }
+
+    fn answer(&self, request: &OpenUrl) -> (ResponseHead, Vec<u8>) {
+        let total = self.bytes.len() as u64;
+        let mut head = ResponseHead { status: self.status, headers: Vec::new() };
+        let mut say = |name: &str, value: Option<String>| head.headers.extend(value.map(|value| (name.to_owned(), value)));
+        say("ETag", self.etag.map(str::to_owned));
+        say("Location", self.location.map(str::to_owned));
+        if self.status != 200 {
+            return (head, Vec::new());
+        }
+        let asked = |name: &str| request.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        let from = asked("Range").map_or(0, |range| range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap());
+        assert_eq!(from, request.from_byte);
+        let same = asked("If-Range").is_none_or(|tag| Some(tag) == self.etag);
+        let mut body = self.bytes.clone();
+        if self.ranges && from > 0 && same {
+            if from >= total {
+                say("Content-Range", Some(format!("bytes */{total}")));
+                return (ResponseHead { status: 416, ..head }, Vec::new());
+            }
+            say("Content-Range", Some(format!("bytes {from}-{}/{total}", total - 1)));
+            head.status = 206;
+            body.drain(..usize::try_from(from).unwrap());
+        }
+        let length = self.lies_about_length.unwrap_or(body.len() as u64);
+        head.headers.push(("Content-Length".into(), length.to_string()));
+        (head, body)
+    }
+}
+
+/// What came of a run.
+struct Scene {
+    result: Result<Fetched, FetchFailed>,
+    staged: Vec<u8>,
+    asked: Vec<(String, u64)>,
+    headers: Vec<Vec<(String, String)>>,
+    outcomes: Vec<(SourceKey, Outcome)>,
+    noted: Vec<ResumePoint>,
+    took: Duration,
+}
+
+/// What is fetched, from where, and what an earlier run left.
+struct Task {
+    claim: Claim,
+    plan: Plan,
+    resume: Option<ResumePoint>,
+}
+
+fn claim(bytes: &[u8]) -> Claim {
+    let mut hasher = Hasher::new([HashAlgo::Sha256]);
+    hasher.update(bytes);
+    Claim { size: Some(bytes.len() as u64), digests: hasher.finish().digests().clone() }
+}
+
+fn key(host: &str) -> SourceKey {
+    Source::url(format!("https://{host}/summit.jpg")).key()
+}
+
+fn attempt(host: &str) -> Attempt {
+    let url = Url::parse(&format!("https://{host}/summit.jpg")).unwrap();
+    let addresses = net_rules::check_url(&url, &NetRules::default()).unwrap();
+    let headers = vec![("Authorization".to_owned(), "Basic c2VjcmV0".to_owned())];
+    Attempt { source: key(host), how: How::Http { url, headers, addresses }, exposure: Exposure::ThirdHost(host.into()) }
+}
+
+fn task(claim: Claim, servers: &[(&str, Server)]) -> Task {
+    Task { claim, plan: Plan { attempts: servers.iter().map(|(host, _)| attempt(host)).collect(), left_out: Vec::new() }, resume: None }
+}
+
+/// A body under way.
+struct Body {
+    host: String,
+    chunks: std::vec::IntoIter<Vec<u8>>,
+    breaks: bool,
+}
+
+/// Drives a job as a client does: perform every action, then feed what comes next, then sleep.
+struct Driver<'a> {
+    job: FetchJob,
+    now: Instant,
+    servers: Vec<(&'a str, Server)>,
+    piece: usize,
+    body: Option<Body>,
+    algos: Vec<HashAlgo>,
+    scene: Scene,
+}
+
+impl Driver<'_> {
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Open(request) => self.open(&request),
+            Action::Close => self.body = None,
+            Action::Restart => self.scene.staged.clear(),
+            Action::Note(point) => self.scene.noted.push(point),
+            Action::Record(source, outcome) => self.scene.outcomes.push((source, outcome)),
+            Action::Finish => {
+                self.body = None;
+                let mut hasher = Hasher::new(self.algos.iter().copied());
+                hasher.update(&self.scene.staged);
+                self.job.handle_hashed(self.now, hasher.finish());
+            }
+            Action::Done(fetched) => self.scene.result = Ok(fetched),
+            Action::Failed(failed) => self.scene.result = Err(failed),
+        }
+    }
+
+    fn open(&mut self, request: &OpenUrl) {
+        self.now += Duration::from_millis(5);
+        let host = request.url.host_str().unwrap().to_owned();
+        self.scene.asked.push((host.clone(), request.from_byte));
+        self.scene.headers.push(request.headers.clone());
+        let Some((_, server)) = self.servers.iter_mut().find(|(name, _)| *name == host) else {
+            return self.job.handle_failed(self.now, &NetFailure::NoSuchHost(host));
+        };
+        let (head, mut body) = server.answer(request);
+        let mut breaks = false;
+        if let Some((after, times)) = &mut server.cut
+            && *times > 0
+            && *after < body.len()
+        {
+            *times -= 1;
+            body.truncate(*after);
+            breaks = true;
+        }
+        let chunks: Vec<Vec<u8>> = body.chunks(self.piece).map(<[u8]>::to_vec).collect();
+        self.body = Some(Body { host, chunks: chunks.into_iter(), breaks });
+        self.job.handle_opened(self.now, &head);
+    }
+
+    fn feed(&mut self) {
+        match &mut self.body {
+            Some(body) => match body.chunks.next() {
+                Some(chunk) => {
+                    let portion = self.job.handle_bytes(self.now, chunk.len());
+                    self.scene.staged.extend_from_slice(portion.of(&chunk));
+                }
+                None => {
+                    let Body { host, breaks, .. } = self.body.take().unwrap();
+                    match breaks {
+                        true => self.job.handle_failed(self.now, &NetFailure::Broken { host, words: "reset".into() }),
+                        false => self.job.handle_end(self.now),
+                    }
+                }
+            },
+            None => {
+                self.now = self.job.deadline().expect("a job that does nothing waits for something");
+                self.job.handle_timeout(self.now);
+            }
+        }
+    }
+}
+
+fn run(task: Task, servers: Vec<(&str, Server)>, staged: &[u8], piece: usize) -> Scene {
+    let start = dawn();
+    let algos: Vec<_> = task.claim.algos().collect();
+    let settings = FetchSettings { unannounced_limit: 1000, ..FetchSettings::default() };
+    let job = FetchJob::new(&task.plan, task.claim, NetRules::default(), settings, task.resume, start);
+    let result = Err(FetchFailed { outcomes: vec![], kept: 0 });
+    let scene =
+        Scene { result, staged: staged.to_vec(), asked: vec![], headers: vec![], outcomes: vec![], noted: vec![], took: Duration::ZERO };
+    let mut driver = Driver { job, now: start, servers, piece, body: None, algos, scene };
+    for _ in 0..200_000 {
+        match driver.job.poll_action() {
+            Some(action) => driver.perform(action),
+            None if driver.job.is_over() => break,
+            None => {
+                assert_eq!(driver.job.progress().have, driver.scene.staged.len() as u64, "the machine knows what is staged");
+                driver.feed();
+            }
+        }
+    }
+    assert!(driver.job.is_over(), "the job never ends");
+    assert!(driver.body.is_none(), "a job that is over closes what is open");
+    assert_eq!(driver.job.deadline(), None);
+    driver.scene.took = driver.now - start;
+    driver.scene
+}
+
+fn fetch(servers: Vec<(&str, Server)>) -> Scene {
+    run(task(claim(FILE), &servers), servers, b"", 7)
+}
+
+fn is_verified(scene: &Scene) -> bool {
+    matches!(scene.result, Ok(Fetched::Verified(_))) && scene.staged == FILE
+}
+
+fn forged() -> Vec<u8> {
+    FILE.iter().map(|byte| byte ^ 1).collect()
+}
+
+fn asked(list: &[(&str, u64)]) -> Vec<(String, u64)> {
+    list.iter().map(|(host, from)| ((*host).to_owned(), *from)).collect()
+}
+
+/// Failures, without the records of success.
+fn failures(scene: &Scene) -> Vec<Outcome> {
+    scene.outcomes.iter().map(|(_, outcome)| outcome.clone()).filter(|outcome| !outcome.is_success()).collect()
+}
+
+/// Proves: SFS-3.2-2, SFS-3.2-7, SIMS-4.2-2.
+#[test]
+fn takes_the_next_source_when_the_first_does_not_have_it() {
+    let scene = fetch(vec![("gone.lit", Server::status(410)), ("here.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.outcomes, [(key("gone.lit"), Outcome::Gone(410)), (key("here.lit"), Outcome::Fetched)]);
+}
+
+#[test]
+fn goes_on_at_the_byte_where_the_connection_broke() {
+    let scene = fetch(vec![("here.lit", Server::good().cut(10, 2))]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[("here.lit", 0), ("here.lit", 10), ("here.lit", 20)]));
+    let noted = scene.noted.last().unwrap();
+    assert_eq!((noted.len, noted.source.clone(), noted.validator.as_deref()), (20, Some(key("here.lit")), Some("\"1\"")));
+}
+
+#[test]
+fn goes_on_wherever_the_connection_breaks() {
+    for at in 0..FILE.len() {
+        for piece in [1, 7, 100] {
+            let servers = vec![("here.lit", Server::good().cut(at, 1))];
+            let scene = run(task(claim(FILE), &servers), servers, b"", piece);
+            assert!(is_verified(&scene), "cut at {at}");
+            assert_eq!(scene.asked.last(), Some(&("here.lit".to_owned(), at as u64)));
+        }
+    }
+}
+
+#[test]
+fn carries_on_from_another_source_where_a_digest_will_tell() {
+    let scene = fetch(vec![("a.lit", Server::good().cut(10, 99)), ("b.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[("a.lit", 0), ("b.lit", 10)]));
+    assert_eq!(scene.noted.last().unwrap().source, None, "bytes of two sources are nobody's");
+    let conditions: Vec<_> = scene.headers[1].iter().map(|(name, _)| name.as_str()).collect();
+    assert!(conditions.contains(&"Range") && !conditions.contains(&"If-Range"));
+}
+
+#[test]
+fn a_server_without_ranges_sends_it_again_and_nothing_is_written_twice() {
+    let ejabberd = Server { ranges: false, etag: None, ..Server::good() };
+    let scene = fetch(vec![("ejabberd.lit", ejabberd.cut(20, 1))]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked.len(), 2);
+}
+
+#[test]
+fn a_file_that_changed_at_the_server_is_begun_anew() {
+    let mut changed = task(claim(FILE), &[("here.lit", Server::good())]);
+    changed.resume = Some(ResumePoint { len: 5, source: Some(key("here.lit")), validator: Some("\"0\"".into()) });
+    let scene = run(changed, vec![("here.lit", Server::good())], b"Other", 7);
+    assert!(is_verified(&scene));
+    assert!(failures(&scene).is_empty());
+}
+
+#[test]
+fn an_earlier_run_is_taken_up_at_the_byte_where_it_ended() {
+    let servers = vec![("a.lit", Server::good())];
+    let mut resumed = task(claim(FILE), &servers);
+    resumed.resume = Some(ResumePoint { len: 12, source: Some(key("a.lit")), validator: Some("\"1\"".into()) });
+    let scene = run(resumed, servers, &FILE[..12], 7);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[("a.lit", 12)]));
+    assert!(scene.headers[0].contains(&("If-Range".into(), "\"1\"".into())));
+}
+
+#[test]
+fn a_file_that_is_there_already_is_only_checked() {
+    let servers = vec![("a.lit", Server::good())];
+    let mut resumed = task(claim(FILE), &servers);
+    resumed.resume = Some(ResumePoint { len: FILE.len() as u64, source: None, validator: None });
+    let scene = run(resumed, servers, FILE, 7);
+    assert!(is_verified(&scene) && scene.asked.is_empty());
+}
+
+#[test]
+fn an_empty_file_needs_no_request() {
+    let scene = run(Task { claim: claim(b""), plan: Plan::default(), resume: None }, vec![], b"", 7);
+    assert!(matches!(scene.result, Ok(Fetched::Verified(_))));
+}
+
+#[test]
+fn bytes_of_an_earlier_run_that_rotted_are_nobodys_fault() {
+    let servers = vec![("a.lit", Server::good())];
+    let mut resumed = task(claim(FILE), &servers);
+    resumed.resume = Some(ResumePoint { len: 12, source: Some(key("a.lit")), validator: Some("\"1\"".into()) });
+    let scene = run(resumed, servers, &forged()[..12], 7);
+    assert!(is_verified(&scene));
+    assert!(failures(&scene).is_empty());
+    assert_eq!(scene.asked, asked(&[("a.lit", 12), ("a.lit", 0)]));
+}
+
+/// Proves: SIMS-4.2-5, SFS-6-D2.
+#[test]
+fn wrong_bytes_are_dropped_and_the_next_source_is_taken() {
+    let scene = fetch(vec![("forger.lit", Server::with(&forged())), ("here.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!(failures(&scene), [Outcome::WrongBytes]);
+}
+
+#[test]
+fn after_a_mixture_went_wrong_each_is_asked_alone_to_know_whom_to_blame() {
+    let scene = fetch(vec![("forger.lit", Server::with(&forged()).cut(10, 1)), ("here.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    let blamed: Vec<_> = scene.outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::WrongBytes).map(|(source, _)| source).collect();
+    assert_eq!(blamed, [&key("forger.lit")]);
+    assert_eq!(scene.asked.last(), Some(&("here.lit".to_owned(), 0)));
+}
+
+/// Proves: SFS-6-D3.
+#[test]
+fn more_bytes_than_announced_stop_the_fetch() {
+    let long = [FILE, b" and more"].concat();
+    let chunked = Server { lies_about_length: Some(FILE.len() as u64), ..Server::with(&long) };
+    for server in [Server::with(&long), chunked] {
+        let scene = fetch(vec![("long.lit", server)]);
+        assert!(scene.staged.is_empty(), "nothing of it is kept");
+        let error = scene.result.unwrap_err();
+        assert_eq!(error.outcomes, [(key("long.lit"), Outcome::TooLong(FILE.len() as u64))]);
+    }
+}
+
+#[test]
+fn a_short_body_is_tried_again_and_then_given_up() {
+    let short = Server { lies_about_length: Some(FILE.len() as u64), ranges: false, ..Server::with(&FILE[..9]) };
+    let scene = fetch(vec![("short.lit", short)]);
+    let error = scene.result.unwrap_err();
+    assert!(matches!(error.outcomes[0].1, Outcome::TooShort { got: 9, .. }), "{error}");
+    assert_eq!(error.kept, 9);
+    assert!(scene.asked.len() <= 6 && scene.took < Duration::from_secs(60));
+}
+
+/// Proves: SFS-6-D4.
+#[test]
+fn a_redirect_into_the_own_network_is_not_followed() {
+    for location in ["https://192.168.0.1/admin", "https://[::1]/", "http://here.lit/", "file:///etc/passwd"] {
+        let trap = Server { status: 302, location: Some(location), ..Server::good() };
+        let scene = fetch(vec![("trap.lit", trap)]);
+        assert!(matches!(failures(&scene)[..], [Outcome::Blocked(_)]), "{location}");
+        assert_eq!(scene.asked.len(), 1);
+    }
+}
+
+/// Proves: HURL-D-2.
+#[test]
+fn redirects_are_followed_three_times_and_carry_nothing_to_another_origin() {
+    let hop = |location| Server { status: 307, location: Some(location), ..Server::good() };
+    let scene = fetch(vec![("a.lit", hop("https://b.lit/x")), ("b.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    let says = |at: usize| scene.headers[at].iter().any(|(name, _)| name == "Authorization");
+    assert!(says(0) && !says(1));
+    let scene = fetch(vec![("a.lit", hop("https://a.lit/x"))]);
+    assert_eq!(scene.asked.len(), 4);
+    assert!(matches!(&failures(&scene)[..], [Outcome::Blocked(words)] if words.contains("more than 3 times")));
+}
+
+#[test]
+fn the_last_word_is_that_of_the_last_source_and_none_is_lost() {
+    let scene = fetch(vec![("a.lit", Server::status(404)), ("b.lit", Server::status(403)), ("c.lit", Server::status(418))]);
+    let error = scene.result.unwrap_err();
+    assert_eq!(error.outcomes.len(), 3);
+    assert_eq!(error.to_string(), "the file could not be fetched: the server does not give it out (status 418)");
+}
+
+#[test]
+fn without_a_digest_sources_are_never_mixed() {
+    let bare = Claim { size: Some(FILE.len() as u64), ..Claim::default() };
+    let forgetful = Server { etag: None, ..Server::good() };
+    let servers = vec![("a.lit", forgetful.cut(10, 99)), ("b.lit", Server::good())];
+    let scene = run(task(bare.clone(), &servers), servers, b"", 7);
+    assert!(matches!(scene.result, Ok(Fetched::Unproven(_))));
+    assert_eq!(scene.asked.last(), Some(&("b.lit".to_owned(), 0)));
+    assert!(scene.asked.iter().all(|(_, from)| *from == 0), "{:?}", scene.asked);
+    let servers = vec![("a.lit", Server::good().cut(10, 2))];
+    let scene = run(task(bare, &servers), servers, b"", 7);
+    assert!(matches!(scene.result, Ok(Fetched::Unproven(_))) && scene.staged == FILE);
+    assert_eq!(scene.asked, asked(&[("a.lit", 0), ("a.lit", 10), ("a.lit", 20)]), "one version of one source may be taken up");
+}
+
+#[test]
+fn a_silent_server_is_given_up_after_a_while() {
+    let start = dawn();
+    let plan = Plan { attempts: vec![attempt("mute.lit")], left_out: Vec::new() };
+    let mut job = FetchJob::new(&plan, claim(FILE), NetRules::default(), FetchSettings::default(), None, start);
+    assert!(matches!(job.poll_action(), Some(Action::Open(_))));
+    let deadline = job.deadline().unwrap();
+    assert_eq!(deadline - start, Duration::from_secs(30));
+    job.handle_timeout(deadline - Duration::from_nanos(1));
+    assert_eq!(job.poll_action(), None);
+    job.handle_timeout(deadline);
+    assert_eq!(job.poll_action(), Some(Action::Close));
+    assert_eq!(job.poll_action(), Some(Action::Record(key("mute.lit"), Outcome::Stalled(30))));
+    assert!(job.deadline().unwrap() > deadline, "it is asked again later");
+}
+
+#[test]
+fn a_busy_server_is_left_alone_as_long_as_it_asks() {
+    let start = dawn();
+    let plan = Plan { attempts: vec![attempt("busy.lit")], left_out: Vec::new() };
+    let mut job = FetchJob::new(&plan, claim(FILE), NetRules::default(), FetchSettings::default(), None, start);
+    job.handle_opened(start, &ResponseHead { status: 503, headers: vec![("Retry-After".into(), "20".into())] });
+    assert_eq!(job.deadline(), Some(start + Duration::from_secs(20)));
+}
+
+#[test]
+fn a_pause_keeps_what_is_there_and_a_cancel_ends_it() {
+    let start = dawn();
+    let plan = Plan { attempts: vec![attempt("here.lit")], left_out: Vec::new() };
+    let mut job = FetchJob::new(&plan, claim(FILE), NetRules::default(), FetchSettings::default(), None, start);
+    let head = ResponseHead { status: 200, headers: vec![("ETag".into(), "\"1\"".into()), ("Content-Length".into(), "47".into())] };
+    job.handle_opened(start, &head);
+    assert_eq!(job.handle_bytes(start, 10).of(FILE), &FILE[..10]);
+    job.pause();
+    let point = ResumePoint { len: 10, source: Some(key("here.lit")), validator: Some("\"1\"".into()) };
+    let actions: Vec<_> = std::iter::from_fn(|| job.poll_action()).collect();
+    assert!(
+        matches!(&actions[..], [Action::Open(_), Action::Note(_), Action::Close, Action::Note(noted)] if *noted == point),
+        "{actions:?}"
+    );
+    assert_eq!((job.deadline(), job.handle_bytes(start, 10).of(FILE)), (None, &b""[..]));
+    job.go_on(start);
+    assert!(matches!(job.poll_action(), Some(Action::Open(request)) if request.from_byte == 10));
+    job.cancel();
+    assert_eq!((job.poll_action(), job.poll_action(), job.is_over()), (Some(Action::Close), None, true));
+    assert_eq!(job.progress(), Progress { have: 10, total: Some(47) });
+}
+
+fn any_server() -> impl Strategy<Value = Server> {
+    let bytes = prop_oneof![4 => Just(FILE.to_vec()), 1 => prop::collection::vec(any::<u8>(), 0..80)];
+    let status = prop_oneof![6 => Just(200), 1 => prop::sample::select(vec![404, 410, 403, 416, 500, 503, 302, 206, 204])];
+    let cut = prop::option::of((0..FILE.len(), 0..5_u32));
+    let length = prop_oneof![5 => Just(None), 1 => (0..100_u64).prop_map(Some)];
+    (bytes, any::<bool>(), prop::option::of(Just("\"1\"")), status, cut, length).prop_map(
+        |(bytes, ranges, etag, status, cut, lies_about_length)| Server {
+            bytes,
+            ranges,
+            etag,
+            status,
+            location: None,
+            cut,
+            lies_about_length,
+        },
+    )
+}
+
+fn any_resume() -> impl Strategy<Value = (Vec<u8>, Option<ResumePoint>)> {
+    let staged = prop_oneof![(0..=FILE.len()).prop_map(|len| FILE[..len].to_vec()), prop::collection::vec(any::<u8>(), 0..80)];
+    let source = prop::option::of(prop::sample::select(vec!["a.lit", "good.lit", "elsewhere.lit"]).prop_map(key));
+    (staged, source, prop::option::of(Just("\"1\"".to_owned()))).prop_map(|(staged, source, validator)| {
+        let point = ResumePoint { len: staged.len() as u64, source, validator };
+        (staged, Some(point))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever servers do, a job ends, and what it calls verified is the file.
+    #[test]
+    fn nothing_but_the_file_is_ever_called_verified(a in any_server(), b in any_server(), c in any_server(), piece in 1..60_usize) {
+        let servers = vec![("a.lit", a), ("b.lit", b), ("c.lit", c)];
+        let scene = run(task(claim(FILE), &servers), servers, b"", piece);
+        if scene.result.is_ok() {
+            prop_assert_eq!(&scene.staged[..], FILE);
+        }
+        prop_assert!(scene.staged.len() <= FILE.len());
+    }
+
+    /// One honest server among liars is enough, whatever an earlier run left behind; and it is never blamed.
+    #[test]
+    fn one_good_source_is_enough(a in any_server(), c in any_server(), piece in 1..60_usize, (staged, resume) in any_resume()) {
+        let servers = vec![("a.lit", a), ("good.lit", Server::good()), ("c.lit", c)];
+        let scene = run(Task { resume, ..task(claim(FILE), &servers) }, servers, &staged, piece);
+        prop_assert!(is_verified(&scene), "{:?}", scene.result);
+        prop_assert!(!scene.outcomes.contains(&(key("good.lit"), Outcome::WrongBytes)));
+    }
+}
