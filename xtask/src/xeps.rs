@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::Result;
-use crate::run::{Options, write_or_check};
+use crate::run::{Options, root, write_or_check};
 use crate::sources::{Source, below};
 
 const HELP: &str = "\
@@ -15,7 +15,7 @@ Collects these lines from the heads of crates/*/src/**.rs
   //! Status: partial: what is missing.
 and writes docs/xeps.md and balcony.doap.xml. A Status line belongs to the XEP line above it; `Status: complete.` is the other one. Without a Status line a XEP is complete,
 unless only crates/wire speaks it: then it is partial, as elements alone do nothing.
-With --check nothing is written, and it is an error if they are out of date.
+The version must be that of the examples in testing/corpus, if there are some. With --check nothing is written, and it is an error if they are out of date.
 ";
 
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
@@ -27,7 +27,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
             other => return options.unknown(other),
         }
     }
-    let specifications = collect(&below(&["crates"], &["rs"])?)?;
+    let specifications = collect(&below(&["crates"], &["rs"])?, &corpus_versions()?)?;
     let how = "cargo xtask xeps";
     write_or_check("docs/xeps.md", &markdown(&specifications), check, how)?;
     write_or_check("balcony.doap.xml", &doap(&specifications), check, how)?;
@@ -47,7 +47,16 @@ struct Specification {
     complete: bool,
 }
 
-fn collect(sources: &[Source]) -> Result<BTreeMap<String, Specification>> {
+/// Which version of each XEP the examples of the corpus are from.
+fn corpus_versions() -> Result<BTreeMap<String, String>> {
+    let path = "testing/corpus/examples/manifest.json";
+    let text = std::fs::read_to_string(root().join(path)).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let manifest: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    Ok(manifest["files"].as_array().into_iter().flatten().filter_map(|file| Some((text(&file["xep"])?, text(&file["version"])?))).collect())
+}
+
+fn collect(sources: &[Source], versions: &BTreeMap<String, String>) -> Result<BTreeMap<String, Specification>> {
     let mut all: BTreeMap<String, Specification> = BTreeMap::new();
     let mut faults = Vec::new();
     for source in sources {
@@ -72,6 +81,9 @@ fn collect(sources: &[Source]) -> Result<BTreeMap<String, Specification>> {
                     ));
                     continue;
                 };
+                if let Some(other) = versions.get(&number).filter(|other| **other != version) {
+                    faults.push(format!("{}: XEP-{number} {version} here, {other} in the corpus", source.path));
+                }
                 let known = all.entry(number.clone()).or_default();
                 if known.files.is_empty() {
                     (known.title, known.version) = (title, version);
@@ -179,6 +191,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn collect(sources: &[Source]) -> Result<BTreeMap<String, Specification>> {
+        super::collect(sources, &BTreeMap::from([("0447".to_owned(), "0.3.1".to_owned())]))
+    }
+
     fn file(path: &str, text: &str) -> Source {
         Source { path: path.to_owned(), text: text.to_owned() }
     }
@@ -214,6 +230,12 @@ mod tests {
         assert!(collect(&[file("a.rs", "//! XEP-0447 Stateless file sharing <https://xmpp.org/extensions/xep-0447.html>\n")]).is_err());
         let error = collect(&[file("a.rs", SFS), file("b.rs", &SFS.replace("0.3.1", "0.3.0"))]).unwrap_err();
         assert!(error.contains("b.rs: XEP-0447 0.3.0 here, 0.3.1 in a.rs"), "{error}");
+    }
+
+    #[test]
+    fn a_version_that_is_not_the_corpus_is_a_fault() {
+        let error = collect(&[file("a.rs", &SFS.replace("0.3.1", "0.3.0"))]).unwrap_err();
+        assert!(error.contains("0.3.0 here, 0.3.1 in the corpus"), "{error}");
     }
 
     #[test]
