@@ -4,8 +4,8 @@
 //! XEP-0198 Stream Management, v1.6.3 <https://xmpp.org/extensions/xep-0198.html>
 //! XEP-0386 Bind 2, v1.1.0 <https://xmpp.org/extensions/xep-0386.html>
 //! XEP-0388 Extensible SASL Profile, v1.0.4 <https://xmpp.org/extensions/xep-0388.html>
-//! XEP-0440 SASL channel-binding type capability, v0.4.1 <https://xmpp.org/extensions/xep-0440.html>
-//! XEP-0478 Stream limits advertisement, v0.2.0 <https://xmpp.org/extensions/xep-0478.html>
+//! XEP-0440 SASL channel-binding type capability, v1.0.0 <https://xmpp.org/extensions/xep-0440.html>
+//! XEP-0478 Stream limits advertisement, v0.1.0 <https://xmpp.org/extensions/xep-0478.html>
 //!
 //! The machine knows one domain and no accounts: it asks its driver for keys, addresses and old sessions, one question at
 //! a time, and reads no further until the answer is there.
