@@ -123,10 +123,13 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn answer<'a>(&'a self, hub: &'a Hub, request: Request<'a>) -> BoxFuture<'a, Answer>;
 }
 
+/// Place, namespace and name of a payload.
+type Key = (Place, &'static str, &'static str);
+
 /// All handlers of a server.
 #[derive(Default)]
 pub(crate) struct Registry {
-    takers: HashMap<(Place, &'static str, &'static str), (Arc<dyn Handler>, Takes)>,
+    takers: HashMap<Key, (Arc<dyn Handler>, Takes)>,
     described: HashMap<Place, DiscoInfo>,
     hosts: Vec<String>,
 }

@@ -37,9 +37,9 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) enum PutError {
     /// No room now.
-    Full(Stanza),
+    Full(Box<Stanza>),
     /// Nobody takes from it any more.
-    Closed(Stanza),
+    Closed(Box<Stanza>),
 }
 
 /// An empty mailbox for about so many bytes.
@@ -59,8 +59,8 @@ impl Mailbox {
                 permit.forget();
                 self.push(stanza, weight)
             }
-            Err(tokio::sync::TryAcquireError::NoPermits) => Err(PutError::Full(stanza)),
-            Err(tokio::sync::TryAcquireError::Closed) => Err(PutError::Closed(stanza)),
+            Err(tokio::sync::TryAcquireError::NoPermits) => Err(PutError::Full(stanza.into())),
+            Err(tokio::sync::TryAcquireError::Closed) => Err(PutError::Closed(stanza.into())),
         }
     }
 
@@ -85,7 +85,7 @@ impl Mailbox {
     }
 
     fn push(&self, stanza: Stanza, weight: u32) -> Result<(), PutError> {
-        self.stanzas.send(Waiting { stanza, weight }).map_err(|refused| PutError::Closed(refused.0.stanza))
+        self.stanzas.send(Waiting { stanza, weight }).map_err(|refused| PutError::Closed(refused.0.stanza.into()))
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
         let weight = mailbox.weight(&third);
         let waiting = tokio::spawn(mailbox.clone().place_for(weight));
         assert_eq!(text(inbox.take().await).as_deref(), Some("one"));
-        waiting.await.unwrap().unwrap().put(third).unwrap();
+        waiting.await.unwrap().unwrap().put(*third).unwrap();
         assert_eq!(text(inbox.try_take()).as_deref(), Some("two"));
         assert_eq!(text(inbox.try_take()).as_deref(), Some("three"));
     }

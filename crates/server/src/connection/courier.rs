@@ -112,9 +112,9 @@ impl Courier {
             Err(PutError::Full(stanza)) => {
                 let place = Box::pin(to.mailbox().clone().place_for(to.mailbox().weight(&stanza)));
                 let patience = Box::pin(tokio::time::sleep(self.hub.limits().delivery_deadline));
-                self.waiting = Some(Waiting { delivery: Delivery { to, stanza, otherwise }, place, patience });
+                self.waiting = Some(Waiting { delivery: Delivery { to, stanza: *stanza, otherwise }, place, patience });
             }
-            Err(PutError::Closed(stanza)) => self.lose(stanza, otherwise),
+            Err(PutError::Closed(stanza)) => self.lose(*stanza, otherwise),
         }
     }
 
@@ -148,7 +148,7 @@ impl Courier {
         match outcome {
             Ok(Some(place)) => {
                 if let Err(PutError::Closed(stanza) | PutError::Full(stanza)) = place.put(stanza) {
-                    self.lose(stanza, otherwise);
+                    self.lose(*stanza, otherwise);
                 }
             }
             Ok(None) => self.lose(stanza, otherwise),

@@ -115,7 +115,7 @@ impl Desk {
     }
 
     /// Gives the session away. Comes back when nobody takes it.
-    pub(crate) fn hand_over(mut self, mut detached: Detached) -> Result<(), (Self, Detached)> {
+    pub(crate) fn hand_over(mut self, mut detached: Detached) -> Result<(), Box<(Self, Detached)>> {
         let now = Instant::now();
         while let Some(stanza) = self.home.pop_front() {
             if let Err(stanza) = detached.push(now, stanza) {
@@ -124,12 +124,12 @@ impl Desk {
             }
         }
         let session = self.session().clone();
-        let Some(to) = self.take_over.take() else { return Err((self, detached)) };
+        let Some(to) = self.take_over.take() else { return Err(Box::new((self, detached))) };
         let Self { hub, courier, inbox, control, home, handed_out, .. } = self;
         let Err(HandedOver { detached, inbox, control, .. }) = to.send(HandedOver { session, detached, inbox, control }) else {
             return Ok(());
         };
-        Err((Self { hub, courier, inbox, control, home, take_over: None, handed_out }, detached))
+        Err(Box::new((Self { hub, courier, inbox, control, home, take_over: None, handed_out }, detached)))
     }
 
     /// Keeps the session for its client, up to `patience`.
@@ -152,7 +152,7 @@ impl Desk {
             if self.is_to_be_taken_over() {
                 match self.hand_over(detached) {
                     Ok(()) => return,
-                    Err((back, still)) => (self, detached) = (back, still),
+                    Err(back) => (self, detached) = *back,
                 }
             }
             tokio::select! {

@@ -170,8 +170,9 @@ impl Connection {
             }
         }
         if let Some(desk) = self.desk
-            && let Err((desk, detached)) = desk.hand_over(detached)
+            && let Err(back) = desk.hand_over(detached)
         {
+            let (desk, detached) = *back;
             // The other connection is gone already: this session waits for the next.
             tokio::spawn(self.socket.close());
             return desk.hibernate(detached, self.port.config.resume_for, self.ending).await;

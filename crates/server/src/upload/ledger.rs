@@ -228,7 +228,7 @@ mod tests {
         ledger.stored(used.object.clone()).await.unwrap();
         let total = grant(&ledger, &entry(100, NOW + 2 * DAY)).await.unwrap();
         assert_eq!(total, Over { reason: Reason::TotalQuota, retry: None });
-        assert_eq!(ledger.sweep(NOW + 11 * DAY).await.unwrap(), [used.object.clone()]);
+        assert_eq!(ledger.sweep(NOW + 11 * DAY).await.unwrap(), std::slice::from_ref(&used.object));
         assert_eq!(grant(&ledger, &entry(100, NOW + 11 * DAY)).await, None);
         assert!(ledger.find(used.object.clone()).await.unwrap().unwrap().gone);
         ledger.sweep(NOW + 200 * DAY).await.unwrap();
