@@ -8,8 +8,10 @@
 mod account;
 mod blocking;
 mod error;
+mod fetch;
 mod http;
 mod net;
+mod offers;
 mod redacted;
 mod words;
 
@@ -18,7 +20,9 @@ pub use account::{
     UploadService,
 };
 pub use error::{Class, ConnectError};
+pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SharedFile, Wish};
 pub use http::HttpError;
 pub use net::NetError;
 pub use net::tls::TrustError;
+pub use offers::{Decision, IncomingOffer, Offers};
 pub use redacted::Redacted;

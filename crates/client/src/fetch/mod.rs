@@ -1,13 +1,13 @@
 //! Fetching what was offered: to staging, hashed on the way, checked, then into the store. Nothing has a final name before.
 
 mod error;
-mod file;
 mod fetcher;
+mod file;
 mod sink;
 mod work;
 
 pub use error::FetchError;
-pub use fetcher::{Fetch, FetchProgress, Fetcher};
+pub use fetcher::{Fetch, FetchProgress, Fetcher, Wish};
 pub use file::{SaveError, SharedFile};
 
 use std::time::{Duration, Instant};

@@ -1,11 +1,12 @@
 //! One fetch: the driver of [`FetchJob`]. Feed, perform, sleep.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
 use balcony_sharing::transfer::{OpenUrl, ResponseHead};
-use balcony_sharing::{NetRules, Offer, Plan};
-use balcony_store::{BlobRef, JobId, Sidecar, Staging, Store};
+use balcony_sharing::{NetRules, Offer, Plan, SourceKey};
+use balcony_store::{BlobRef, JobId, OfferKey, Sidecar, Staging, Store};
 use balcony_wire::hashes::HashAlgo;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -30,8 +31,7 @@ pub(super) struct Work {
     pub(super) trust: Trust,
     pub(super) rules: NetRules,
     pub(super) settings: FetchSettings,
-    /// Row of the offer.
-    pub(super) number: i64,
+    pub(super) key: OfferKey,
     pub(super) events: Events,
 }
 
@@ -79,7 +79,7 @@ impl Work {
                     Action::Finish => place = self.finish(place, &mut job).await?,
                     Action::Done(fetched) => return self.commit(place, fetched).await,
                     Action::Failed(failed) => {
-                        stop(place).await?;
+                        put_away(place, failed.kept > 0).await?;
                         return Err(FetchError::Failed(failed));
                     }
                 }
@@ -120,12 +120,12 @@ impl Work {
     }
 
     async fn staging(&self) -> Result<Staging, FetchError> {
-        let (store, number) = (self.store.clone(), self.number);
+        let (store, key) = (self.store.clone(), self.key);
         let staging = blocking(move || {
-            let job = job_of(number);
+            let job = job_of(key);
             match store.resume(&job)? {
                 Some(staging) => Ok(staging),
-                None => store.stage(job, Sidecar { offer: number.to_string(), is_pure: true, ..Sidecar::default() }),
+                None => store.stage(job, Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() }),
             }
         });
         Ok(staging.await?)
@@ -138,9 +138,18 @@ impl Work {
         Link::Opening(Box::pin(async move { get(&open, &trust).await }))
     }
 
+    async fn record(&self, source: SourceKey, outcome: Outcome) -> Result<(), FetchError> {
+        if !outcome.is_success() {
+            self.events.tell(FetchEvent::SourceEnded(outcome.clone())).await;
+        }
+        let (store, key) = (self.store.clone(), self.key);
+        let record = Record { source, outcome, at: SystemTime::now() };
+        Ok(blocking(move || store.add_outcome(key, &record)).await?)
+    }
+
     async fn note(&self, place: Place, point: &ResumePoint) -> Result<Place, FetchError> {
         let sidecar = Sidecar {
-            offer: self.number.to_string(),
+            offer: self.key.to_string(),
             source: point.source.as_ref().map(|source| source.as_str().to_owned()),
             validator: point.validator.clone(),
             is_pure: point.source.is_some() || point.len == 0,
@@ -226,10 +235,14 @@ async fn emptied(place: Place, algos: &[HashAlgo]) -> Result<Sink, FetchError> {
     })
 }
 
-/// Writes what is on its way to the disk.
-async fn stop(place: Place) -> Result<(), FetchError> {
-    if let Place::Sink(sink) = place {
-        sink.stop().await?;
+/// Writes what is on its way to the disk; throws away what is of no use.
+async fn put_away(place: Place, keep: bool) -> Result<(), FetchError> {
+    let staging = match place {
+        Place::Sink(sink) => sink.stop().await?,
+        Place::Staged(staging) => staging,
+    };
+    if !keep {
+        blocking(move || staging.discard()).await?;
     }
     Ok(())
 }
@@ -244,13 +257,13 @@ async fn why(sink: Sink) -> FetchError {
 
 fn point(staging: &Staging) -> ResumePoint {
     let sidecar = staging.sidecar();
-    let source = sidecar.source.clone().filter(|_| sidecar.is_pure).map(balcony_sharing::SourceKey::from_record);
+    let source = sidecar.source.clone().filter(|_| sidecar.is_pure).map(SourceKey::from_record);
     ResumePoint { len: staging.len(), validator: sidecar.validator.clone().filter(|_| source.is_some()), source }
 }
 
 /// One transfer for each row of the catalogue.
-pub(super) fn job_of(number: i64) -> JobId {
-    JobId::from_record(&format!("offer-{}", number.max(0))).expect("letters, a dash and digits")
+pub(super) fn job_of(key: OfferKey) -> JobId {
+    JobId::from_record(&format!("offer-{}", key.number().max(0))).expect("letters, a dash and digits")
 }
 
 impl From<SinkError> for FetchError {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use balcony_client::{Availability, Class, ConnectError, ConnectOptions};
-use balcony_session::client::{Ask, Cause, Credentials};
 use balcony_session::binding::BindingKind;
+use balcony_session::client::{Ask, Cause, Credentials};
 use balcony_session::{Mechanism, Security};
 use balcony_wire::disco::DiscoInfo;
 use balcony_wire::ping::Ping;

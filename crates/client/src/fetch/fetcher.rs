@@ -1,0 +1,193 @@
+//! Decides and fetches with a store and the network, without an account: whatever was offered once can be had offline.
+
+use std::future::IntoFuture;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use balcony_sharing::plan::{self, Answer, Circumstances, Policy};
+use balcony_sharing::transfer::fetch::FetchSettings;
+use balcony_sharing::{NetRules, Plan};
+use balcony_store::{OfferState, Store, StoreError};
+use futures_core::future::BoxFuture;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
+
+use super::work::Work;
+use super::{Events, FetchError, FetchEvent, SharedFile};
+use crate::blocking::blocking;
+use crate::net::tls::{Trust, TrustError};
+use crate::offers::{Decision, IncomingOffer};
+
+/// Events that may wait for whoever watches.
+const EVENTS: usize = 64;
+
+/// Decides and fetches. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Fetcher {
+    pub(crate) store: Store,
+    trust: Trust,
+    rules: Arc<Mutex<NetRules>>,
+    settings: FetchSettings,
+}
+
+/// What a person wants, beside their standing rules.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// They ask for this very file now.
+    pub asked: bool,
+    /// What they agreed to.
+    pub answers: Vec<Answer>,
+    /// The sender is somebody they know.
+    pub is_contact: bool,
+    /// Bytes cost money on this network.
+    pub metered: bool,
+}
+
+impl Fetcher {
+    /// `ca_pem` is trusted besides the system's authorities; `rules` say which hosts are the person's own.
+    ///
+    /// # Errors
+    /// When the authority cannot be read.
+    pub fn new(store: Store, ca_pem: Option<&str>, rules: NetRules) -> Result<Self, TrustError> {
+        Ok(Self::with_trust(store, Trust::new(ca_pem)?, rules))
+    }
+
+    pub(crate) fn with_trust(store: Store, trust: Trust, rules: NetRules) -> Self {
+        Self { store, trust, rules: Arc::new(Mutex::new(rules)), settings: FetchSettings::default() }
+    }
+
+    /// The same with other patience and bounds.
+    #[must_use]
+    pub fn with_settings(mut self, settings: FetchSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The store it works with.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Which hosts are the person's own, and what else may be reached.
+    pub fn rules(&self) -> NetRules {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One more host that belongs to the person's server; `true` if that is news.
+    pub(crate) fn add_own_host(&self, host: &str) -> bool {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !rules.own_hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+        if is_new {
+            rules.own_hosts.push(host.to_owned());
+        }
+        is_new
+    }
+
+    /// Decides what to do about an offer. Asks nobody on the network.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decide(&self, offer: &IncomingOffer, policy: &Policy, wish: Wish) -> Result<Decision, StoreError> {
+        let (store, key, digests) = (self.store.clone(), offer.key(), offer.digests().clone());
+        let (copy, history) = blocking(move || Ok::<_, StoreError>((store.find(&digests)?, store.history(key)?))).await?;
+        let circumstances = Circumstances {
+            now: SystemTime::now(),
+            rules: self.rules(),
+            have: copy.as_ref().map(|copy| copy.digests().clone()),
+            is_contact: wish.is_contact,
+            asked: wish.asked,
+            metered: wish.metered,
+            answers: wish.answers,
+            ..Circumstances::at(SystemTime::now())
+        };
+        let decided = plan::decide(offer, policy, &history, &circumstances);
+        Ok(match (decided, copy) {
+            (plan::Decision::Have(_), Some(copy)) => {
+                let (store, blob) = (self.store.clone(), copy.clone());
+                blocking(move || store.offer_is_here(key, &blob)).await?;
+                Decision::Have(SharedFile::new(self.store.clone(), copy, offer))
+            }
+            // It was there a moment ago.
+            (plan::Decision::Have(_), None) => Decision::Refuse(plan::Refusal { left_out: Vec::new() }),
+            (plan::Decision::Fetch(plan), _) => Decision::Fetch(plan),
+            (plan::Decision::Ask(question), _) => Decision::Ask(question),
+            (plan::Decision::Wait(wait), _) => Decision::Wait(wait),
+            (plan::Decision::Refuse(refusal), _) => Decision::Refuse(refusal),
+        })
+    }
+
+    /// Fetches what was offered, by a plan: await it, or watch its [`Fetch::progress`]. Nothing happens before.
+    ///
+    /// Reveals to the hosts of the plan what its exposures say. Dropping the future, or the progress, keeps what was fetched
+    /// so far; the next fetch of the same offer goes on there.
+    pub fn fetch(&self, offer: &IncomingOffer, plan: Plan) -> Fetch {
+        Fetch { fetcher: self.clone(), offer: offer.clone(), plan }
+    }
+
+    async fn run(self, offer: IncomingOffer, plan: Plan, events: Events) -> Result<SharedFile, FetchError> {
+        let key = offer.key();
+        let store = self.store.clone();
+        blocking(move || store.set_offer_state(key, OfferState::Fetching)).await?;
+        let work = Work { store: self.store.clone(), trust: self.trust.clone(), rules: self.rules(), settings: self.settings, key, events };
+        let done = work.run(&offer, &plan).await;
+        let (store, blob) = (self.store.clone(), done.as_ref().ok().cloned());
+        let failed = matches!(done, Err(FetchError::Failed(_)));
+        blocking(move || match &blob {
+            Some(blob) => store.offer_is_here(key, blob),
+            None if failed => store.set_offer_state(key, OfferState::Failed),
+            None => Ok(()), // our own trouble: it stays as begun
+        })
+        .await?;
+        Ok(SharedFile::new(self.store, done?, &offer))
+    }
+}
+
+/// A fetch about to begin.
+#[must_use = "nothing is fetched before it is awaited or watched"]
+#[derive(Debug)]
+pub struct Fetch {
+    fetcher: Fetcher,
+    offer: IncomingOffer,
+    plan: Plan,
+}
+
+impl IntoFuture for Fetch {
+    type Output = Result<SharedFile, FetchError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.fetcher.run(self.offer, self.plan, Events::nobody()))
+    }
+}
+
+impl Fetch {
+    /// Begins, and tells what happens. Must be called within a tokio runtime.
+    pub fn progress(self) -> FetchProgress {
+        let (sender, events) = channel(EVENTS);
+        let task = tokio::spawn(async move {
+            let done = self.fetcher.run(self.offer, self.plan, Events::to(sender.clone())).await;
+            let _ = sender.send(FetchEvent::Ended(done)).await; // nobody watches any more
+        });
+        FetchProgress { events, task }
+    }
+}
+
+/// A fetch under way. Dropping it stops the fetch; what is there is kept for the next one.
+#[derive(Debug)]
+pub struct FetchProgress {
+    events: Receiver<FetchEvent>,
+    task: JoinHandle<()>,
+}
+
+impl FetchProgress {
+    /// What happened next; `None` after [`FetchEvent::Ended`]. Safe to drop and call again.
+    pub async fn next(&mut self) -> Option<FetchEvent> {
+        self.events.recv().await
+    }
+}
+
+impl Drop for FetchProgress {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

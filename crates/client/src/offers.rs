@@ -1,0 +1,220 @@
+//! What others offer: read from messages as they come, written into the catalogue, then told to everybody who listens.
+
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use balcony_sharing::plan::{Question, Refusal, Wait};
+use balcony_sharing::{Offer, Plan, Received, dialect};
+use balcony_store::{Listing, NewOffer, OfferKey, OfferRow, OfferState, Store, StoreError};
+use balcony_wire::stanza::MessageKind;
+use balcony_wire::{BareJid, Element, Message, Stanza};
+use tokio::sync::{broadcast, mpsc};
+
+use crate::blocking::blocking;
+use crate::fetch::SharedFile;
+
+/// Offers that may wait for one listener; one that lags more reads the rest from the catalogue.
+pub(crate) const WAITING: usize = 256;
+/// Offers read from the catalogue at once.
+const PAGE: usize = 500;
+
+/// An offer in the catalogue, with the message that made it.
+#[derive(Clone, Debug)]
+pub struct IncomingOffer {
+    key: OfferKey,
+    offer: Arc<Offer>,
+    message: Arc<Message>,
+    received_at: SystemTime,
+    state: OfferState,
+}
+
+/// What to do about an offer.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// The file is here already.
+    Have(SharedFile),
+    /// Fetch it by this plan, now.
+    Fetch(Plan),
+    /// Ask the person first.
+    Ask(Question),
+    /// Nothing to do but wait.
+    Wait(Wait),
+    /// It cannot or must not be fetched.
+    Refuse(Refusal),
+}
+
+impl IncomingOffer {
+    /// Names its row in the catalogue.
+    pub fn key(&self) -> OfferKey {
+        self.key
+    }
+
+    /// The offer itself.
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// The message that made it.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// When it came.
+    pub fn received_at(&self) -> SystemTime {
+        self.received_at
+    }
+
+    /// What had become of it when it was read.
+    pub fn state(&self) -> OfferState {
+        self.state
+    }
+
+    /// Reads the offer of a row again; `None` if today's reading finds no such offer in the message.
+    pub(crate) fn from_row(row: &OfferRow) -> Option<Self> {
+        let element = Element::parse(&row.stanza).ok()?;
+        let Ok(Stanza::Message(message)) = Stanza::read(element) else { return None };
+        let received = Received::from_record(message, &row.provenance).ok()?;
+        let offer = dialect::read(&received).offers.into_iter().nth(row.position)?;
+        Some(Self {
+            key: row.key,
+            offer: Arc::new(offer),
+            message: Arc::new(received.into_inner()),
+            received_at: row.received_at,
+            state: row.state,
+        })
+    }
+}
+
+impl Deref for IncomingOffer {
+    type Target = Offer;
+
+    fn deref(&self) -> &Offer {
+        &self.offer
+    }
+}
+
+/// Offers as they come in, oldest first. Each is in the catalogue before it is told; none is lost to a slow listener.
+#[derive(Debug)]
+pub struct Offers {
+    store: Store,
+    account: BareJid,
+    news: broadcast::Receiver<IncomingOffer>,
+    /// The last one told.
+    last: OfferKey,
+    /// Read from the catalogue, to be told first.
+    waiting: VecDeque<IncomingOffer>,
+    /// Some were missed and must be read from the catalogue.
+    behind: bool,
+}
+
+impl Offers {
+    /// Those behind `last`, and all that come.
+    pub(crate) fn behind(store: Store, account: BareJid, news: broadcast::Receiver<IncomingOffer>, last: OfferKey) -> Self {
+        Self { store, account, news, last, waiting: VecDeque::new(), behind: true }
+    }
+
+    /// The next offer of somebody else; `None` when the account is closed and all were told. Safe to drop and call again.
+    pub async fn next(&mut self) -> Option<IncomingOffer> {
+        loop {
+            if self.behind {
+                self.catch_up().await;
+            }
+            if let Some(offer) = self.waiting.pop_front() {
+                self.last = self.last.max(offer.key);
+                return Some(offer);
+            }
+            match self.news.recv().await {
+                Ok(offer) if offer.key > self.last => {
+                    self.last = offer.key;
+                    return Some(offer);
+                }
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    tracing::debug!(missed, "a listener is behind and reads the catalogue");
+                    self.behind = true;
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) {
+        let (store, account, last) = (self.store.clone(), self.account.clone(), self.last);
+        match blocking(move || newer(&store, &account, last)).await {
+            Ok(missed) => self.waiting.extend(missed),
+            // They stay in the catalogue; new ones come all the same.
+            Err(error) => tracing::error!(%error, "missed offers cannot be read from the catalogue"),
+        }
+        self.behind = false;
+    }
+}
+
+/// Others' offers behind `last`, oldest first.
+fn newer(store: &Store, account: &BareJid, last: OfferKey) -> Result<Vec<IncomingOffer>, StoreError> {
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.offers(Listing::Account(account), before.as_ref(), PAGE)?;
+        let is_end = page.len() < PAGE || page.iter().any(|row| row.key <= last);
+        found.extend(page.iter().filter(|row| row.key > last && row.state != OfferState::Own).filter_map(IncomingOffer::from_row));
+        match page.into_iter().next_back() {
+            Some(row) if !is_end => before = Some(row),
+            _ => break,
+        }
+    }
+    found.sort_by_key(|offer: &IncomingOffer| offer.key);
+    Ok(found)
+}
+
+/// The newest row of an account; whatever comes later has a higher key.
+pub(crate) fn newest(store: &Store) -> Result<OfferKey, StoreError> {
+    let newest = store.offers(Listing::All, None, 1)?;
+    Ok(newest.first().map_or(OfferKey::from_number(0), |row| row.key))
+}
+
+/// Looks at messages until there are no more.
+pub(crate) async fn watch(store: Store, account: BareJid, mut messages: mpsc::Receiver<Message>, news: broadcast::Sender<IncomingOffer>) {
+    while let Some(message) = messages.recv().await {
+        let (store, account) = (store.clone(), account.clone());
+        match blocking(move || take(&store, &account, message)).await {
+            Ok(offers) => {
+                for offer in offers {
+                    let _ = news.send(offer); // nobody listens; it is in the catalogue
+                }
+            }
+            Err(error) => tracing::error!(%error, "an offer cannot be written into the catalogue"),
+        }
+    }
+}
+
+/// Writes the offers of a message into the catalogue; gives those of others that are new.
+fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<IncomingOffer>, StoreError> {
+    // An error holds what we said ourselves.
+    if message.kind == MessageKind::Error {
+        return Ok(Vec::new());
+    }
+    let received = match Received::direct(message, account) {
+        Ok(received) => received,
+        Err(error) => {
+            tracing::debug!(%error, "a message was left alone");
+            return Ok(Vec::new());
+        }
+    };
+    let offers = dialect::read(&received).offers;
+    if offers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stanza = received.inner().clone().into_element().to_xml();
+    let (received_at, message) = (SystemTime::now(), Arc::new(received.into_inner()));
+    let mut new = Vec::new();
+    for offer in offers {
+        let row = NewOffer::new(&offer, stanza.clone(), received_at);
+        let (key, is_new) = store.add_offer(&row)?;
+        if is_new && row.state != OfferState::Own {
+            new.push(IncomingOffer { key, offer: Arc::new(offer), message: message.clone(), received_at, state: row.state });
+        }
+    }
+    Ok(new)
+}
