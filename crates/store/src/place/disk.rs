@@ -73,7 +73,8 @@ impl Place for Disk {
         let written = file.write_all(note).and_then(|()| file.sync_all()).map_err(fail);
         written.and_then(|()| self.staging.rename(&fresh, &self.staging, &name)).inspect_err(|_| {
             let _ = self.staging.remove(&fresh); // the first error is the one to tell
-        })
+        })?;
+        self.staging.sync()
     }
 
     fn read_note(&self, job: &JobId) -> Result<Option<Vec<u8>>, StoreError> {
@@ -89,11 +90,11 @@ impl Place for Disk {
     }
 
     fn drop_stray_notes(&self) -> Result<(), StoreError> {
-        let names = self.staging.names()?;
-        for name in &names {
-            let Some((job, _)) = name.split_once(".json") else { continue };
-            if names.binary_search_by(|other| other.as_str().cmp(job)).is_err() {
-                self.staging.remove(name)?;
+        for name in self.staging.names()? {
+            let Some(job) = name.split_once(".json").and_then(|(job, _)| JobId::from_record(job)) else { continue };
+            // looked up anew: while names are listed, another process may begin a job
+            if self.staging.open_file(job.as_str(), OFlags::RDONLY)?.is_none() {
+                self.staging.remove(&name)?;
             }
         }
         Ok(())

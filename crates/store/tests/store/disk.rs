@@ -1,0 +1,146 @@
+//! What only a disk can show: modes, links, several openers, a catalogue from the future.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::thread;
+
+use balcony_store::{JobId, OutboxState, Outgoing, Store, StoreError};
+use balcony_wire::hashes::HashAlgo;
+use balcony_wire::{BareJid, Jid};
+
+use crate::{digests, hashed, keep, read, sidecar};
+
+#[test]
+fn everything_is_for_its_owner_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("deep").join("store");
+    let store = Store::open(&root).unwrap();
+    keep(&store, b"private").unwrap();
+    let _staging = store.stage(JobId::random(), sidecar("1")).unwrap();
+    let mut seen = 0;
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o077, 0, "{}", folder.display());
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
+            seen += 1;
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    assert!(seen >= 7, "{seen}");
+}
+
+#[test]
+fn links_within_the_store_are_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, elsewhere) = (dir.path().join("store"), dir.path().join("elsewhere"));
+    fs::create_dir_all(&root).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, root.join("staging")).unwrap();
+    assert!(Store::open(&root).is_err());
+    fs::remove_file(root.join("staging")).unwrap();
+
+    let store = Store::open(&root).unwrap();
+    let job = JobId::random();
+    symlink(elsewhere.join("target"), root.join("staging").join(job.as_str())).unwrap();
+    assert!(matches!(store.stage(job.clone(), sidecar("1")), Err(StoreError::JobExists(_))));
+    assert!(store.resume(&job).is_err());
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_transfer_does_not_hang() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let job = JobId::random();
+    let path = dir.path().join("staging").join(job.as_str());
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let error = store.resume(&job).unwrap_err();
+    assert!(error.to_string().contains("not a regular file"), "{error}");
+}
+
+#[test]
+fn a_catalogue_from_the_future_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    let path = dir.path().join("catalogue.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("newer Balcony"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_catalogue_is_named_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("catalogue.sqlite"), "not a database, but somebody's words\n".repeat(100)).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("catalogue.sqlite"), "{error}");
+    assert!(fs::read_to_string(dir.path().join("catalogue.sqlite")).unwrap().starts_with("not a database"));
+}
+
+#[test]
+fn many_may_open_a_new_store_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    thread::scope(|scope| {
+        let openers: Vec<_> = (0..8)
+            .map(|number: u8| {
+                let dir = dir.path();
+                scope.spawn(move || keep(&Store::open(dir).unwrap(), &[number]).unwrap())
+            })
+            .collect();
+        openers.into_iter().for_each(|opener| drop(opener.join().unwrap()));
+    });
+    let store = Store::open(dir.path()).unwrap();
+    for number in 0..8_u8 {
+        let blob = store.find(&digests(&[number], &[HashAlgo::Sha256])).unwrap().unwrap();
+        assert_eq!(read(&store, &blob), [number]);
+    }
+}
+
+/// Nothing is sent twice though two programs look at one outbox.
+#[test]
+fn of_two_programs_one_may_send_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let juliet: BareJid = Jid::parse("juliet@capulet.lit").unwrap().into_bare().unwrap();
+    let stores = [Store::open(dir.path()).unwrap(), Store::open(dir.path()).unwrap()];
+    for round in 0..20 {
+        let origin_id = format!("message-{round}");
+        let to = Jid::parse("romeo@montague.lit").unwrap();
+        let outgoing = Outgoing::preparing(juliet.clone(), origin_id.clone(), to, Vec::new(), std::time::SystemTime::now());
+        stores[0].add_outgoing(&outgoing).unwrap();
+        stores[1].make_ready(&juliet, &origin_id, "<message/>").unwrap();
+        let claims = thread::scope(|scope| {
+            let ask = |store: &Store| store.claim(&juliet, &origin_id).unwrap();
+            let tasks = stores.each_ref().map(|store| scope.spawn(move || ask(store)));
+            tasks.map(|task| task.join().unwrap())
+        });
+        assert_eq!(claims.iter().filter(|claim| **claim).count(), 1, "{claims:?}");
+        assert_eq!(stores[0].outgoing(&juliet, &origin_id).unwrap().unwrap().state, OutboxState::Sending);
+    }
+}
+
+#[test]
+fn one_file_committed_by_two_programs_at_once_is_kept_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = [Store::open(dir.path()).unwrap(), Store::open(dir.path()).unwrap()];
+    let bytes = vec![42; 300_000];
+    let blobs = thread::scope(|scope| {
+        let tasks = stores.each_ref().map(|store| {
+            let bytes = &bytes;
+            scope.spawn(move || {
+                let mut staging = store.stage(JobId::random(), sidecar("1")).unwrap();
+                staging.append(bytes).unwrap();
+                store.commit(staging, &hashed(bytes)).unwrap()
+            })
+        });
+        tasks.map(|task| task.join().unwrap())
+    });
+    assert_eq!(blobs[0], blobs[1]);
+    assert_eq!(read(&stores[0], &blobs[1]), bytes);
+    assert_eq!(stores[1].staged().unwrap(), []);
+}

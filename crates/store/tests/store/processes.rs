@@ -1,0 +1,110 @@
+//! Scenes with a second process: this test program, started once more for one test, which then plays the other part.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use balcony_sharing::FileName;
+use balcony_store::{JobId, OnClash, Store, StoreError};
+use balcony_wire::hashes::HashAlgo;
+
+use crate::{digests, hashed, keep, read, sidecar};
+
+/// Set in the other process: the folder it works in.
+const PART: &str = "BALCONY_STORE_TEST_PART";
+
+/// The folder, if this is the other process.
+fn part() -> Option<std::path::PathBuf> {
+    std::env::var_os(PART).map(Into::into)
+}
+
+fn other_process(before: &str, test: &str, dir: &Path) -> Child {
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{before} exec \"$0\" \"$@\"")).arg(program);
+    command.args(["--exact", test, "--nocapture"]).env(PART, dir).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_process_killed_while_fetching_leaves_its_bytes_for_the_next() {
+    let job = JobId::from_record("the-one-job").unwrap();
+    if let Some(dir) = part() {
+        let store = Store::open(dir).unwrap();
+        let mut staging = store.stage(job, sidecar("7")).unwrap();
+        staging.append(&[7; 100_000]).unwrap();
+        println!("\nappended");
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap(); // until killed
+        panic!("nobody killed this process");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let test = "processes::a_process_killed_while_fetching_leaves_its_bytes_for_the_next";
+    let mut child = Command::new(program)
+        .args(["--exact", test, "--nocapture"])
+        .env(PART, dir.path())
+        .stdin(reader)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "appended"));
+    assert!(matches!(store.resume(&job), Err(StoreError::Busy(_))), "the other process holds it");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut staging = store.resume(&job).unwrap().unwrap();
+    assert_eq!(staging.len(), 100_000);
+    staging.append(b"the end").unwrap();
+    let bytes = [vec![7; 100_000], b"the end".to_vec()].concat();
+    let blob = store.commit(staging, &hashed(&bytes)).unwrap();
+    assert_eq!(read(&store, &blob), bytes);
+}
+
+/// A limit on the size of files stands for a disk without room: what the system says differs, what is done about it does not.
+#[test]
+fn where_no_more_bytes_fit_it_is_said_and_nothing_is_lost_or_half_there() {
+    if let Some(dir) = part() {
+        return without_room(&dir);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path().join("store")).unwrap();
+    keep(&store, &vec![1; 6 << 20]).unwrap();
+    drop(store);
+    std::fs::create_dir(dir.path().join("downloads")).unwrap();
+    std::fs::write(dir.path().join("downloads").join("summit.jpg"), "was there").unwrap();
+    // 4096 blocks are 2 MiB or 4 MiB, by the shell; the signal would kill before the error is seen
+    let test = "processes::where_no_more_bytes_fit_it_is_said_and_nothing_is_lost_or_half_there";
+    let mut child = other_process("trap '' XFSZ; ulimit -f 4096;", test, dir.path());
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    assert!(said.contains("the limit was met"), "{said}");
+    let store = Store::open(dir.path().join("store")).unwrap();
+    let staged = store.staged().unwrap();
+    assert_eq!((staged.len(), staged[0].len), (1, 1 << 20), "the next start goes on with what fitted");
+}
+
+fn without_room(dir: &Path) {
+    let store = Store::open(dir.join("store")).unwrap();
+    let mut staging = store.stage(JobId::random(), sidecar("1")).unwrap();
+    staging.append(&vec![2; 1 << 20]).unwrap();
+    let error = staging.append(&vec![3; 5 << 20]).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    assert!(error.to_string().starts_with("no room left to write ") && error.to_string().contains("staging"), "{error}");
+    assert_eq!(staging.len(), 1 << 20);
+    let mut bytes = Vec::new();
+    staging.reader().read_to_end(&mut bytes).unwrap();
+    assert!(bytes == vec![2; 1 << 20], "all of an append or none of it");
+
+    let downloads = dir.join("downloads");
+    let blob = store.find(&digests(&vec![1; 6 << 20], &[HashAlgo::Sha256])).unwrap().unwrap();
+    for clash in [OnClash::Overwrite, OnClash::Rename] {
+        let error = store.export(&blob, &downloads, &FileName::from_peer("summit.jpg"), clash).unwrap_err();
+        assert!(error.is_disk_full() && error.to_string().contains("summit.jpg"), "{error}");
+    }
+    let names: Vec<_> = std::fs::read_dir(&downloads).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["summit.jpg"]);
+    assert_eq!(std::fs::read(downloads.join("summit.jpg")).unwrap(), b"was there");
+    println!("\nthe limit was met");
+}
