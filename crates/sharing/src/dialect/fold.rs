@@ -19,8 +19,8 @@ pub(super) fn fold(reading: &mut Reading, links: Vec<Share>, message: Option<&st
                 continue;
             }
             let digests = digests_of(share);
-            match offers.iter_mut().find(|offer| via != Via::FileSharing && is_copy(offer, share, &digests)) {
-                Some(offer) => take_copy(offer, share, index),
+            match twin(&offers, share, &digests).filter(|_| via != Via::FileSharing) {
+                Some(at) => take_copy(&mut offers[at], share, index),
                 None => offers.push(offer_of(share, digests, Some(index), provenance)),
             }
         }
@@ -75,6 +75,15 @@ fn take_copy(offer: &mut Offer, share: &Share, index: usize) {
     if offer.is_pending() {
         add_places(offer, share);
     }
+}
+
+/// The offer that a share is a copy of; among several of the same bytes the one of the same name.
+fn twin(offers: &[Offer], share: &Share, digests: &DigestSet) -> Option<usize> {
+    let name = share.file.as_ref().and_then(|file| file.name.as_ref());
+    let mut copies = offers.iter().enumerate().filter(|(_, offer)| is_copy(offer, share, digests));
+    let first = copies.next()?;
+    let named = std::iter::once(first).chain(copies).find(|(_, offer)| offer.file.name.as_ref() == name);
+    Some(named.unwrap_or(first).0)
 }
 
 /// Whether a share is a copy of what is offered: a shared digest, or the same name and size; never if a digest differs.

@@ -1,5 +1,8 @@
 //! Scenes over the public face of the crate, with fixtures from XEPs, vectors and other programs.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod dialects;
 mod fetch;
 mod models;
+mod plans;
+mod upload;
