@@ -147,7 +147,7 @@ pub enum UploadError {
         service: Jid,
         /// what it said
         #[source]
-        error: StanzaError,
+        error: Box<StanzaError>,
     },
     /// No answer.
     #[error("{service} did not answer: {why}")]
@@ -425,7 +425,7 @@ impl UploadJob {
         if retry.is_some() || error.condition == DefinedCondition::ResourceConstraint {
             return UploadError::Quota { service, retry: retry.map(|retry| retry.stamp), text: error.text };
         }
-        UploadError::Refused { service, error }
+        UploadError::Refused { service, error: Box::new(error) }
     }
 
     fn put(&self, service: &Jid, answer: Option<Element>) -> Result<(Put, String), UploadError> {

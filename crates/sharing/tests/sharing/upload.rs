@@ -1,5 +1,7 @@
 //! Uploading to services that refuse, stall, break and change their mind: a virtual clock, no sockets.
 
+#![allow(clippy::result_large_err, reason = "answers are made here as the driver makes them")]
+
 use std::time::{Duration, Instant};
 
 use balcony_sharing::transfer::upload::{Action, NoSlot, Put, PutFailure, Service, UploadError, UploadJob, UploadTask, Uploaded};
