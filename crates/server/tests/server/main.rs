@@ -1,0 +1,14 @@
+//! The whole server, from outside: clients on raw TLS streams, uploads on raw HTTP.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod house;
+mod limits;
+mod messages;
+mod peer;
+mod presence;
+mod requests;
+mod resumption;
+mod streams;
+mod uploads;
+mod web;

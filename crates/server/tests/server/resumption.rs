@@ -1,0 +1,166 @@
+//! XEP-0198: acknowledged, resumed, and what happens when nobody comes back.
+
+use std::time::Duration;
+
+use crate::house::{House, house, house_with};
+use crate::peer::{Peer, body, condition};
+
+/// Turns stream management on; the id to resume by.
+async fn manage(peer: &mut Peer) -> String {
+    peer.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    let enabled = peer.until(|element| element.is("enabled", "urn:xmpp:sm:3")).await;
+    enabled.attr("id").unwrap().to_owned()
+}
+
+/// A new connection asks for an old session.
+async fn resume(house: &House, name: &str, id: &str, h: u32) -> (Peer, balcony_wire::Element) {
+    let mut peer = house.stranger().await;
+    peer.log_in(name, name).await;
+    peer.send(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='{h}'/>")).await;
+    let answer = peer.until(|element| element.ns() == "urn:xmpp:sm:3").await;
+    (peer, answer)
+}
+
+async fn message(peer: &mut Peer, to: &str, text: &str) {
+    peer.send(&format!("<message type='chat' id='{text}' to='{to}'><body>{text}</body></message>")).await;
+}
+
+/// Proves: C0198-4-1.
+#[tokio::test]
+async fn stanzas_are_counted_and_nothing_else_is() {
+    let house = house().await;
+    let mut peer = house.login("romeo", "balcony").await;
+    manage(&mut peer).await;
+    peer.send("<presence/> <message to='romeo@localhost' type='chat'/><iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    peer.send("<a xmlns='urn:xmpp:sm:3' h='0'/><inactive xmlns='urn:xmpp:csi:0'/><r xmlns='urn:xmpp:sm:3'/>").await;
+    let ack = peer.until(|element| element.is("a", "urn:xmpp:sm:3")).await;
+    assert_eq!(ack.attr("h"), Some("3"));
+}
+
+/// Proves: C0198-5-1.
+#[tokio::test]
+async fn a_lost_session_goes_on_and_nothing_said_meanwhile_is_lost_or_said_twice() {
+    let house = house().await;
+    let mut romeo = house.online("romeo", "balcony").await;
+    let mut juliet = house.online("juliet", "chamber").await;
+    let id = manage(&mut juliet).await;
+    message(&mut romeo, "juliet@localhost", "read").await;
+    juliet.until(|element| body(element).as_deref() == Some("read")).await;
+    message(&mut romeo, "juliet@localhost", "on its way").await;
+    romeo.settle().await;
+    juliet.cut();
+    message(&mut romeo, "juliet@localhost/chamber", "while away").await;
+    romeo.settle().await;
+    let (mut juliet, resumed) = resume(&house, "juliet", &id, 1).await;
+    assert_eq!((resumed.name(), resumed.attr("h")), ("resumed", Some("0")));
+    for expected in ["on its way", "while away"] {
+        let came = juliet.until(|element| element.name() == "message").await;
+        assert_eq!(body(&came).as_deref(), Some(expected));
+    }
+    message(&mut juliet, "romeo@localhost", "here again").await;
+    let heard = romeo.until(|element| element.name() == "message").await;
+    assert_eq!(heard.attr("from"), Some("juliet@localhost/chamber"));
+    message(&mut romeo, "juliet@localhost", "good").await;
+    assert_eq!(body(&juliet.until(|element| element.name() == "message").await).as_deref(), Some("good"));
+}
+
+/// The old connection may look alive to the server: the new one wins all the same.
+///
+/// Proves: C0198-5-1.
+#[tokio::test]
+async fn a_session_is_taken_over_from_a_connection_that_still_stands() {
+    let house = house().await;
+    let mut romeo = house.online("romeo", "balcony").await;
+    let mut old = house.online("juliet", "chamber").await;
+    let id = manage(&mut old).await;
+    let (mut new, resumed) = resume(&house, "juliet", &id, 0).await;
+    assert_eq!(resumed.name(), "resumed");
+    assert_eq!(old.ending().await.as_deref(), Some("conflict"));
+    message(&mut romeo, "juliet@localhost", "hello").await;
+    assert_eq!(body(&new.until(|element| element.name() == "message").await).as_deref(), Some("hello"));
+    // And again, from the one that took over.
+    let (mut newest, resumed) = resume(&house, "juliet", &id, 1).await;
+    assert_eq!(resumed.name(), "resumed");
+    message(&mut romeo, "juliet@localhost", "again").await;
+    assert_eq!(body(&newest.until(|element| element.name() == "message").await).as_deref(), Some("again"));
+}
+
+/// Proves: C0198-5-1.
+#[tokio::test]
+async fn sessions_of_others_and_unknown_ones_are_not_resumed_and_the_login_goes_on() {
+    let house = house().await;
+    let mut juliet = house.online("juliet", "chamber").await;
+    let id = manage(&mut juliet).await;
+    for (name, id) in [("romeo", id.as_str()), ("juliet", "no-such-session")] {
+        let (mut peer, failed) = resume(&house, name, id, 0).await;
+        assert_eq!(failed.name(), "failed");
+        assert!(failed.child("item-not-found", "urn:ietf:params:xml:ns:xmpp-stanzas").is_some());
+        peer.bind("new").await;
+    }
+    juliet.settle().await;
+}
+
+/// Proves: C0198-4-2.
+#[tokio::test]
+async fn what_a_client_that_never_comes_back_did_not_read_is_kept_or_returned() {
+    let house = house_with(|settings| settings.resume_for = Duration::from_millis(200)).await;
+    let mut romeo = house.online("romeo", "balcony").await;
+    let mut juliet = house.online("juliet", "chamber").await;
+    manage(&mut juliet).await;
+    message(&mut romeo, "juliet@localhost", "one").await;
+    romeo.settle().await;
+    juliet.cut();
+    message(&mut romeo, "juliet@localhost/chamber", "two").await;
+    romeo.send("<iq type='get' id='lost' to='juliet@localhost/chamber'><query xmlns='urn:example'/></iq>").await;
+    let refused = romeo.until(|element| element.attr("id") == Some("lost")).await;
+    assert_eq!(condition(&refused), "service-unavailable");
+    let mut juliet = house.login("juliet", "garden").await;
+    juliet.send("<presence/>").await;
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let came = juliet.until(|element| element.name() == "message").await;
+        assert!(came.child("delay", "urn:xmpp:delay").is_some());
+        seen.extend(body(&came));
+    }
+    assert_eq!(seen, ["one", "two"]);
+}
+
+/// Proves: C0198-6-1.
+#[tokio::test]
+async fn an_acknowledgement_of_more_than_was_sent_ends_the_stream() {
+    let house = house().await;
+    let mut peer = house.online("romeo", "balcony").await;
+    manage(&mut peer).await;
+    peer.send("<a xmlns='urn:xmpp:sm:3' h='1000'/>").await;
+    let error = peer.until(|element| element.is("error", "http://etherx.jabber.org/streams")).await;
+    let too_high = error.child("handled-count-too-high", "urn:xmpp:sm:3").unwrap();
+    assert_eq!(too_high.attr("h"), Some("1000"));
+}
+
+#[tokio::test]
+async fn a_lost_session_is_ended_by_a_new_one_of_the_same_address() {
+    let house = house().await;
+    let mut watcher = house.online("romeo", "garden").await;
+    let mut lost = house.online("romeo", "balcony").await;
+    let id = manage(&mut lost).await;
+    lost.cut();
+    house.online("romeo", "balcony").await.settle().await;
+    watcher.until(|element| element.attr("type") == Some("unavailable") && element.attr("from") == Some("romeo@localhost/balcony")).await;
+    let (_, failed) = resume(&house, "romeo", &id, 0).await;
+    assert_eq!(failed.name(), "failed");
+}
+
+#[tokio::test]
+async fn a_server_that_ends_keeps_what_a_lost_client_did_not_read() {
+    let house = house().await;
+    let mut romeo = house.online("romeo", "balcony").await;
+    let mut juliet = house.online("juliet", "chamber").await;
+    manage(&mut juliet).await;
+    juliet.cut();
+    message(&mut romeo, "juliet@localhost", "late").await;
+    romeo.settle().await;
+    let house = house.restart().await;
+    let mut juliet = house.login("juliet", "chamber").await;
+    juliet.send("<presence/>").await;
+    assert_eq!(body(&juliet.until(|element| element.name() == "message").await).as_deref(), Some("late"));
+}
