@@ -94,7 +94,7 @@ fn names_of_children(message: &Message) -> Vec<(&str, &str)> {
     message.payloads.iter().map(|element| (element.name(), element.ns())).collect()
 }
 
-/// Proves: SFS-4.3-1, SFS-4.3-D1.
+/// Proves: SFS-3.1-D2, SFS-4.3-1, SFS-4.3-D1.
 #[test]
 fn the_sims_copy_of_a_share_is_not_shown_twice() {
     let example = testing_corpus::example("xep-0447/08-sharing-summit-jpg-with-juliet-shakespeare-lit-in-full-compa.xml").in_stream();
@@ -107,6 +107,7 @@ fn the_sims_copy_of_a_share_is_not_shown_twice() {
     assert_eq!(reading.shown_body, None);
 }
 
+/// Proves: SIMS-D-2.
 #[test]
 fn a_sims_copy_folds_by_hash_or_by_name_and_size_and_never_over_another_hash() {
     let other = HASH.replace("47DE", "47DF");
@@ -288,7 +289,7 @@ fn floods_are_bounded_and_counted() {
 }
 
 /// Proves: SFS-3.1-1, SFS-3.1-2, SFS-3.1-3, SFS-3.1-4, SFS-3.1-5, SFS-3.1-6, SFS-3.1-7, SFS-3.1-8, SFS-3.1-9, SFS-3.1-10, SFS-3.1-D1,
-/// Proves: SIMS-4.1-1, SIMS-4.1-3, SIMS-4.1-4, SIMS-4.1-5, FB-2.2-1, CNT-3-1, FMD-2-1, FMD-2-4, FMD-2-5, FMD-2-8, FMD-2-12, FMD-3-2.
+/// SIMS-4.1-1, SIMS-4.1-3, SIMS-4.1-4, SIMS-4.1-5, FB-2.2-1, CNT-3-1, FMD-2-1, FMD-2-4, FMD-2-5, FMD-2-8, FMD-2-12.
 #[test]
 fn one_file_goes_out_as_one_message_that_every_client_understands() {
     let written = write(&share(None, vec![outgoing("f1", "summit.jpg")]));
@@ -391,6 +392,21 @@ fn a_path_never_goes_out_as_a_name() {
         assert_eq!(file.disposition, Some(Disposition::Attachment));
     }
     assert_eq!(OutgoingFile::new("f1", "/", None, &hashed()).file.name.as_deref(), Some("file"));
+}
+
+/// Proves: SFS-3.2-D1, FMD-D-3, SFS-3.2-12.
+#[test]
+fn what_nobody_knows_is_passed_over() {
+    let odd = "<file-sharing xmlns='urn:xmpp:sfs:0' disposition='floating'><x xmlns='urn:example'/><sources><carrier-pigeon xmlns='urn:example'/>\
+               <url-data xmlns='http://jabber.org/protocol/url-data' target='https://h/x.jpg'/></sources>\
+               <file xmlns='urn:xmpp:file:metadata:0'><colour>red</colour><size>7</size><name>x.jpg</name></file></file-sharing>";
+    let read = reading(odd);
+    let offer = &read.offers[0];
+    assert_eq!((offer.disposition(), offer.size(), offer.name().as_str()), (None, Some(7), "x.jpg"));
+    assert_eq!(targets(offer), ["{urn:example}carrier-pigeon", "https://h/x.jpg"]);
+    let mut whats: Vec<_> = read.ignored.iter().map(|dropped| dropped.what.as_str()).collect();
+    whats.sort_unstable();
+    assert_eq!(whats, ["disposition", "{urn:example}carrier-pigeon", "{urn:example}x", "{urn:xmpp:file:metadata:0}colour"]);
 }
 
 #[test]
