@@ -16,6 +16,7 @@ on_both![
     offers_are_found_by_the_digests_they_claim,
     an_offer_keeps_its_file_until_the_file_is_lost,
     what_was_said_and_by_whom_comes_back,
+    an_offer_read_from_a_message_is_found_by_what_it_says,
     the_history_of_an_offer_comes_back_in_order,
     a_message_is_sent_once,
     uploads_in_flight_come_back_with_their_slots,
@@ -153,6 +154,23 @@ fn what_was_said_and_by_whom_comes_back(store: &Store) {
         other => panic!("{other:?}"),
     };
     assert_eq!(Received::from_record(again, &row.provenance).unwrap(), said);
+}
+
+fn an_offer_read_from_a_message_is_found_by_what_it_says(store: &Store) {
+    let example = testing_corpus::example("xep-0447/01-sharing-summit-jpg-with-juliet-shakespeare-lit.xml");
+    let element = balcony_wire::Element::parse(&example.in_stream()).unwrap();
+    let message = match balcony_wire::Stanza::read(element) {
+        Ok(balcony_wire::Stanza::Message(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let said = Received::direct(message, &bare("juliet@shakespeare.lit")).unwrap();
+    let reading = balcony_sharing::dialect::read(&said);
+    let [offer] = &reading.offers[..] else { panic!("{reading:?}") };
+    let (key, is_new) = store.add_offer(&NewOffer::new(offer, said.inner().clone().into_element().to_xml(), at(1))).unwrap();
+    assert!(is_new);
+    let row = store.offers_claiming(offer.digests(), 5).unwrap().pop().unwrap();
+    assert_eq!((row.key, row.name.as_str(), row.size, row.state), (key, "summit.jpg", Some(3_032_449), OfferState::New));
+    assert_eq!((&row.sender, &row.conversation), (&said.provenance().sender().bare(), &said.provenance().conversation()));
 }
 
 fn the_history_of_an_offer_comes_back_in_order(store: &Store) {
