@@ -248,6 +248,12 @@ mod tests {
         Graph::read(&metadata).unwrap()
     }
 
+    /// Proves: GL-1.
+    #[test]
+    fn the_house_stands_as_planned() {
+        super::main(&[]).unwrap();
+    }
+
     #[test]
     fn an_edge_against_the_flow_is_named() {
         let house = graph(&["balcony-wire", "balcony-session"], &[("balcony-wire", "balcony-session", Value::Null)]);

@@ -57,6 +57,7 @@ fn passes(check: &str, settings: &[(&str, &str)]) {
     assert!(report.contains("PASS"), "{report}");
 }
 
+/// Proves: SIMS-9.2-1.
 #[test]
 fn slixmpp_shares_files_by_every_dialect_it_has() {
     passes("slix-e2e", &[("STEPS", "upload sims sfs oob")]);
