@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(MediaType::from_peer("IMAGE/Png; q=1").as_str(), "image/png");
     }
 
-    /// Proves: SFS-3.2-13, SFS-3.2-14, SFS-3.2-15, SFS-3.2-16, SFS-3.2-17, SIMS-5.2-1, SFS-5-2.
+    /// Proves: SFS-3.2-13, SFS-3.2-14, SFS-3.2-15, SFS-3.2-16, SFS-3.2-17, SIMS-5.2-1.
     #[test]
     fn disposition_and_type_decide_what_is_shown_in_place() {
         let (png, octets) = (MediaType::from_peer("image/png"), MediaType::default());

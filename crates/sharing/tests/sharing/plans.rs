@@ -123,7 +123,7 @@ fn an_attachment_is_never_fetched_unasked() {
     assert!(matches!(decide(&attachment, &everybody, &History::default(), &asked), Decision::Fetch(_)));
 }
 
-/// Proves: SIMS-5.3-1, SIMS-5.3-2.
+/// Proves: SIMS-5.3-1.
 #[test]
 fn what_is_fetched_unasked_is_a_rule_of_person_size_and_network() {
     let offer = offer(&[OWN]);
@@ -154,7 +154,7 @@ fn an_empty_file_is_fetched_without_asking_anybody() {
     assert!(matches!(decision(&offers[0]), Decision::Fetch(plan) if plan.attempts.is_empty()));
 }
 
-/// Proves: SFS-6-2, SFS-6-3, SFS-6-D1, SIMS-D-2.
+/// Proves: SFS-6-2, SFS-6-3, SFS-6-D1.
 #[test]
 fn without_a_usable_hash_only_the_senders_own_secure_sources_count() {
     for algos in [&[][..], &[HashAlgo::Sha1]] {

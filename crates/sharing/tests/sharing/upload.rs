@@ -72,7 +72,7 @@ fn ended(job: &mut UploadJob) -> Result<Uploaded, UploadError> {
     }
 }
 
-/// Proves: HUP-4-1, HUP-4-2, HUP-4-3, HUP-4-10, HUP-4-11, HUP-7-4, HUP-D-2.
+/// Proves: HUP-4-1, HUP-4-2, HUP-4-3, HUP-4-10, HUP-4-11, HUP-D-2.
 #[test]
 fn the_url_is_handed_out_once_the_service_has_taken_the_file() {
     for status in [200, 201, 204] {
@@ -94,7 +94,7 @@ fn the_url_is_handed_out_once_the_service_has_taken_the_file() {
     }
 }
 
-/// Proves: HUP-3-3, HUP-D-4.
+/// Proves: HUP-D-4.
 #[test]
 fn limits_are_looked_at_before_anything_is_asked() {
     let small = || vec![service("a.lit", Some(10)), service("b.lit", Some(20))];
@@ -108,7 +108,6 @@ fn limits_are_looked_at_before_anything_is_asked() {
     assert_eq!(UploadJob::new(task(vec![], 5)).unwrap_err(), UploadError::NoService);
 }
 
-/// Proves: HUP-6-1, HUP-6-5.
 #[test]
 fn a_limit_told_in_a_refusal_is_kept() {
     let mut job = job();
@@ -119,7 +118,6 @@ fn a_limit_told_in_a_refusal_is_kept() {
     assert!(matches!(ended(&mut job), Err(UploadError::TooLarge { limit: 20000, .. })));
 }
 
-/// Proves: HUP-6-3.
 #[test]
 fn a_quota_says_when_to_come_back() {
     let mut job = job();
@@ -144,7 +142,7 @@ fn a_failed_upload_gets_a_fresh_slot_once_and_then_the_next_service() {
     assert_eq!(error.to_string(), "upload.montague.lit answered 413 to the upload (too large)");
 }
 
-/// Proves: HUP-D-1, HUP-4-7.
+/// Proves: HUP-D-1.
 #[test]
 fn a_slot_that_is_not_https_is_refused() {
     for url in ["http://upload.montague.lit/a", "ftp://upload.montague.lit/a", "/a", "https://"] {
