@@ -13,6 +13,7 @@ mod http;
 mod net;
 mod offers;
 mod redacted;
+mod share;
 mod words;
 
 pub use account::{
@@ -26,3 +27,4 @@ pub use net::NetError;
 pub use net::tls::TrustError;
 pub use offers::{Decision, IncomingOffer, Offers};
 pub use redacted::Redacted;
+pub use share::{Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress};

@@ -6,8 +6,9 @@ use balcony_wire::caps::{Caps, verification_string};
 use balcony_wire::disco::{DiscoInfo, DiscoItems, Identity};
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::ping::Ping;
+use balcony_wire::roster::Roster;
 use balcony_wire::stanza::DefinedCondition;
-use balcony_wire::{Iq, IqKind, Payload as _, Presence, PresenceKind, StanzaError, ns};
+use balcony_wire::{BareJid, Iq, IqKind, Payload as _, Presence, PresenceKind, StanzaError, ns};
 use sha1::{Digest as _, Sha1};
 
 use super::options::Availability;
@@ -58,9 +59,18 @@ pub(crate) fn presence(availability: Availability) -> Option<Presence> {
     Some(presence)
 }
 
+/// Whether it tells of a change of the roster: only the own account may (RFC 6121 §2.1.6).
+pub(crate) fn is_roster_push(request: &Iq, account: &BareJid) -> bool {
+    let is_own = request.from.as_ref().is_none_or(|from| *from == **account);
+    is_own && matches!(&request.kind, IqKind::Set(payload) if Roster::matches(payload))
+}
+
 /// The answer to a request.
-pub(crate) fn answer(request: &Iq) -> Iq {
+pub(crate) fn answer(request: &Iq, account: &BareJid) -> Iq {
     let refuse = |condition| request.refuse(StanzaError::new(condition));
+    if is_roster_push(request, account) {
+        return request.result(None);
+    }
     let IqKind::Get(payload) = &request.kind else { return refuse(DefinedCondition::ServiceUnavailable) };
     if Ping::matches(payload) {
         return request.result(None);
@@ -87,8 +97,26 @@ mod tests {
 
     use super::*;
 
+    fn account() -> BareJid {
+        "romeo@montague.example".parse().unwrap()
+    }
+
     fn ask(payload: Element) -> Iq {
-        answer(&Iq::get("1", None, payload))
+        answer(&Iq::get("1", None, payload), &account())
+    }
+
+    #[test]
+    fn only_the_own_account_tells_of_changes_in_the_roster() {
+        let push = |from: Option<&str>| {
+            let from = from.map(|from| balcony_wire::Jid::parse(from).unwrap());
+            Iq { from, ..Iq::set("1", None, Roster::default().write()) }
+        };
+        for from in [None, Some("romeo@montague.example")] {
+            assert!(matches!(answer(&push(from), &account()).kind, IqKind::Result(None)), "{from:?}");
+        }
+        for from in ["mallory@evil.example", "montague.example", "romeo@montague.example/other"] {
+            assert!(matches!(answer(&push(Some(from)), &account()).kind, IqKind::Error(_)), "{from}");
+        }
     }
 
     /// Proves: C0030-3-1.

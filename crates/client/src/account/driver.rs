@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use balcony_session::Security;
@@ -106,6 +107,7 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     messages: mpsc::Sender<Message>,
     state: watch::Sender<Connection>,
+    roster_changes: Arc<AtomicU64>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Option<Element>, RequestError>>>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
     /// Stanzas of the last read that the inbox had no room for.
@@ -140,8 +142,10 @@ impl Driver {
         commands: mpsc::Receiver<Command>,
         messages: mpsc::Sender<Message>,
         state: watch::Sender<Connection>,
+        roster_changes: Arc<AtomicU64>,
     ) -> Self {
         Self {
+            roster_changes,
             options,
             trust,
             commands,
@@ -469,8 +473,11 @@ impl Driver {
                 self.hand_over();
             }
             Stanza::Iq(iq) if matches!(iq.kind, IqKind::Get(_) | IqKind::Set(_)) => {
+                if answers::is_roster_push(&iq, &self.options.account) {
+                    self.roster_changes.fetch_add(1, Ordering::Relaxed);
+                }
                 // If the queue is full or the stream over, the asker runs into a deadline of their own.
-                let _ = stream.answer(Instant::now(), answers::answer(&iq));
+                let _ = stream.answer(Instant::now(), answers::answer(&iq, &self.options.account));
             }
             Stanza::Iq(_) | Stanza::Presence(_) => {}
         }

@@ -1,6 +1,7 @@
 //! An account that is connected, and stays so.
 
 pub(crate) mod answers;
+mod contacts;
 pub(crate) mod driver;
 mod options;
 mod report;
@@ -12,16 +13,27 @@ pub use options::{Availability, ConnectOptions, NoServerAddress, ServerAddress};
 pub use report::Report;
 pub use upload_service::{Services, UploadService};
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use balcony_session::client::{Ask, End, SendError};
 use balcony_session::iq_table::RequestError;
-use balcony_wire::{BareJid, Element, Jid, Message, Stanza};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use balcony_sharing::plan::Policy;
+use balcony_sharing::{NetRules, Plan};
+use balcony_store::{OfferKey, Store, StoreError};
+use balcony_wire::{BareJid, Element, Jid, Stanza};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
+use url::Url;
 
+use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
+use crate::fetch::{Fetch, Fetcher, Wish};
 use crate::net::tls::Trust;
+use crate::offers::{self, Decision, IncomingOffer, Offers};
+use crate::share::{Resumed, Share, ShareError};
 use driver::{Command, Delivery, Driver};
 
 /// Commands that may wait for the connection's task.
@@ -40,8 +52,21 @@ struct Inner {
     jid: BareJid,
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<Connection>,
+    fetcher: Fetcher,
+    trust: Trust,
+    policy: std::sync::Mutex<Policy>,
     /// The services of one connection, by its number.
     services: Mutex<Option<(u64, Arc<Services>)>>,
+    /// The contacts of one session, by its number and the number of changes seen.
+    contacts: Mutex<Option<((u64, u64), Arc<BTreeSet<BareJid>>)>>,
+    /// Changes of the roster that the server told.
+    roster_changes: Arc<AtomicU64>,
+    /// Limits that services told when they refused.
+    limits: std::sync::Mutex<HashMap<Jid, u64>>,
+    /// Never read itself: others are made from it. Closed when the connection is over for good.
+    news: broadcast::Receiver<IncomingOffer>,
+    /// The newest row of the catalogue when the account was connected.
+    first: OfferKey,
 }
 
 /// The account is not connected any more.
@@ -65,14 +90,35 @@ impl Account {
     ///
     /// # Errors
     /// When the first attempt fails, for whatever reason.
-    pub async fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
-        let trust = Trust::new(options.ca_pem.as_deref())?;
+    pub async fn connect(options: ConnectOptions, store: Store) -> Result<Self, ConnectError> {
+        let (pem, opened, account) = (options.ca_pem.clone(), store.clone(), options.account.clone());
+        // Reading the system's authorities takes milliseconds, as does the catalogue.
+        let (trust, known) = blocking(move || (Trust::new(pem.as_deref()), known(&opened, &account))).await;
+        let (trust, (first, hosts)) = (trust?, known.map_err(|error| ConnectError::Store(Box::new(error)))?);
         let (commands, taken) = mpsc::channel(COMMANDS);
-        let (messages, _inbox): (_, mpsc::Receiver<Message>) = mpsc::channel(MESSAGES);
+        let (messages, inbox) = mpsc::channel(MESSAGES);
         let (state, watched) = watch::channel(Connection::Connecting);
+        let (tell, news) = broadcast::channel(offers::WAITING);
+        let roster_changes = Arc::new(AtomicU64::new(0));
         let jid = options.account.clone();
-        tokio::spawn(Driver::new(options, trust, taken, messages, state).run());
-        let account = Self { inner: Arc::new(Inner { jid, commands, state: watched, services: Mutex::new(None) }) };
+        let rules = rules(&options, hosts);
+        tokio::spawn(offers::watch(store.clone(), jid.clone(), inbox, tell));
+        tokio::spawn(Driver::new(options, trust.clone(), taken, messages, state, roster_changes.clone()).run());
+        let inner = Inner {
+            jid,
+            commands,
+            state: watched,
+            fetcher: Fetcher::with_trust(store, trust.clone(), rules),
+            trust,
+            policy: std::sync::Mutex::default(),
+            services: Mutex::new(None),
+            contacts: Mutex::new(None),
+            roster_changes,
+            limits: std::sync::Mutex::default(),
+            news,
+            first,
+        };
+        let account = Self { inner: Arc::new(inner) };
         match account.online().await {
             Ok(_) => Ok(account),
             Err(OfflineError(end)) => Err(ConnectError::Ended(end)),
@@ -154,6 +200,9 @@ impl Account {
             return Ok(Arc::clone(services));
         }
         let services = Arc::new(upload_service::discover(self).await);
+        for service in &services.uploads {
+            self.keep_own_host(service.jid.domain()).await;
+        }
         *known = Some((online.connection, Arc::clone(&services)));
         Ok(services)
     }
@@ -164,6 +213,118 @@ impl Account {
     /// When the account is offline for good.
     pub async fn report(&self) -> Result<Report, OfflineError> {
         report::report(self).await
+    }
+
+    /// Begins to share a file; say to whom, then await or watch it.
+    pub fn share(&self, path: impl Into<PathBuf>) -> Share {
+        Share::new(self.clone(), path.into())
+    }
+
+    /// Takes up what an earlier run left in the outbox: uploads what was not uploaded, sends what was not sent. A message whose
+    /// arrival nobody can know goes again with the same id. Dropping the future leaves the rest in the outbox.
+    ///
+    /// # Errors
+    /// When the account goes offline or the store fails; single messages that fail are in the result.
+    pub async fn resume_outbox(&self) -> Result<Resumed, ShareError> {
+        crate::share::resume(self).await
+    }
+
+    /// Offers of others: those that came since the account was connected, then those that come.
+    pub fn offers(&self) -> Offers {
+        Offers::behind(self.store().clone(), self.jid().clone(), self.inner.news.resubscribe(), self.inner.first)
+    }
+
+    /// The person's rules from here on.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.inner.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// The person's rules.
+    pub fn policy(&self) -> Policy {
+        self.inner.policy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Decides what to do about an offer that nobody asked for. May ask the server for the contacts and its services, nobody else.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decide(&self, offer: &IncomingOffer) -> Result<Decision, StoreError> {
+        self.decide_for(offer, Wish::default()).await
+    }
+
+    /// As [`Account::decide`], with what the person wants; whether the sender is a contact is found out here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decide_for(&self, offer: &IncomingOffer, mut wish: Wish) -> Result<Decision, StoreError> {
+        // Which hosts are ours; offline, those known from earlier.
+        let _ = self.services().await;
+        wish.is_contact |= self.is_contact(&offer.provenance().sender().bare()).await;
+        self.inner.fetcher.decide(offer, &self.policy(), wish).await
+    }
+
+    /// Fetches what was offered: await it, or watch its progress. See [`Fetcher::fetch`].
+    pub fn fetch(&self, offer: &IncomingOffer, plan: Plan) -> Fetch {
+        self.inner.fetcher.fetch(offer, plan)
+    }
+
+    /// What decides and fetches for this account; works offline as well.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.inner.fetcher
+    }
+
+    /// Where its files and its catalogue are.
+    pub fn store(&self) -> &Store {
+        self.inner.fetcher.store()
+    }
+
+    /// Whether somebody is in the roster, or is the account itself.
+    async fn is_contact(&self, jid: &BareJid) -> bool {
+        if *jid == self.inner.jid {
+            return true;
+        }
+        let Ok(online) = self.online().await else { return false };
+        let state = (online.session, self.inner.roster_changes.load(Ordering::Relaxed));
+        let mut known = self.inner.contacts.lock().await;
+        let contacts = match &*known {
+            Some((of, contacts)) if *of == state => Arc::clone(contacts),
+            _ => {
+                let Some(asked) = contacts::ask(self).await else { return false };
+                let asked = Arc::new(asked);
+                *known = Some((state, Arc::clone(&asked)));
+                asked
+            }
+        };
+        contacts.contains(jid)
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.inner.trust
+    }
+
+    pub(crate) fn learn_limit(&self, service: &Jid, limit: u64) {
+        self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).insert(service.clone(), limit);
+    }
+
+    pub(crate) fn learned_limit(&self, service: &Jid) -> Option<u64> {
+        self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).get(service).copied()
+    }
+
+    /// The account's own server named this host for uploads or downloads.
+    pub(crate) async fn learn_own_host(&self, url: &Url) {
+        if let Some(host) = url.host_str() {
+            self.keep_own_host(host).await;
+        }
+    }
+
+    async fn keep_own_host(&self, host: &str) {
+        if !self.inner.fetcher.add_own_host(host) {
+            return;
+        }
+        let (store, name, hosts) = (self.store().clone(), setting(&self.inner.jid), self.inner.fetcher.rules().own_hosts.join(" "));
+        if let Err(error) = blocking(move || store.set_setting(&name, Some(&hosts))).await {
+            tracing::warn!(%error, "a host of the own server could not be remembered");
+        }
     }
 
     /// Closes the stream: what was sent before is flushed and, where the server does that, acknowledged. Returns when it is over.
@@ -179,6 +340,29 @@ impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").finish_non_exhaustive()
     }
+}
+
+/// The newest row of the catalogue, and the hosts known to be the server's.
+fn known(store: &Store, account: &BareJid) -> Result<(OfferKey, Vec<String>), StoreError> {
+    let hosts = store.setting(&setting(account))?.unwrap_or_default();
+    Ok((offers::newest(store)?, hosts.split_whitespace().map(str::to_owned).collect()))
+}
+
+/// Where the hosts of the own server are remembered.
+fn setting(account: &BareJid) -> String {
+    format!("own-hosts {account}")
+}
+
+/// What is the person's own on the net: the domain, what they said themselves, what the server named before.
+fn rules(options: &ConnectOptions, hosts: Vec<String>) -> NetRules {
+    let mut rules = NetRules { loopback_http: options.loopback_http, ..NetRules::default() };
+    let server = options.server.iter().map(|(address, _)| address.host.clone());
+    for host in std::iter::once(options.account.domain().to_owned()).chain(server).chain(options.own_hosts.iter().cloned()).chain(hosts) {
+        if !rules.own_hosts.contains(&host) {
+            rules.own_hosts.push(host);
+        }
+    }
+    rules
 }
 
 /// Why the task is gone: what it said last.

@@ -5,12 +5,13 @@ use std::fs::File;
 use balcony_sharing::net_rules::{NetRules, check_url};
 use balcony_sharing::transfer::upload::{Put, PutFailure};
 use balcony_sharing::verify::{Hashed, Hasher};
+use balcony_store::FileStamp;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::HttpError;
 use super::exchange::{Outgoing, Upload, add_header, exchange};
-use super::source::{FileState, ReadFailure, Reading};
+use super::source::{ReadFailure, Reading};
 use crate::net::NetError;
 use crate::net::connector::Moved;
 use crate::net::tls::Trust;
@@ -27,7 +28,7 @@ pub(crate) struct PutDone {
 pub(crate) async fn put(
     put: &Put,
     file: File,
-    state: FileState,
+    stamp: FileStamp,
     hasher: Option<Hasher>,
     trust: &Trust,
     moved: Moved,
@@ -44,7 +45,7 @@ pub(crate) async fn put(
     if let Some(content_type) = &put.content_type {
         add_header(&mut headers, CONTENT_TYPE.as_str(), content_type).map_err(network)?;
     }
-    let (reading, pieces) = Reading::start(file, state, hasher);
+    let (reading, pieces) = Reading::start(file, stamp, hasher);
     let body = Upload::new(pieces, put.size);
     let answer = exchange(Outgoing { method: Method::PUT, url: &put.url, headers, body, rule: &rule, moved }, trust).await;
     match answer {

@@ -1,11 +1,11 @@
 //! Reads a file once, on a thread of its own, ahead of the network; hashes on the way if asked to. Notices when the file is not
 //! the one that was announced.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::time::SystemTime;
 
 use balcony_sharing::verify::{Hashed, Hasher};
+use balcony_store::FileStamp;
 use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -15,19 +15,6 @@ use super::pool::Pool;
 
 /// Pieces read ahead of the network.
 const AHEAD: usize = 6;
-
-/// What was known of a file before it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileState {
-    pub(crate) size: u64,
-    pub(crate) modified: Option<SystemTime>,
-}
-
-impl FileState {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self { size: metadata.len(), modified: metadata.modified().ok() }
-    }
-}
 
 /// Why a file could not be read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +39,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Begins. With a hasher the digests are taken on the way.
-    pub(crate) fn start(file: File, expected: FileState, hasher: Option<Hasher>) -> (Self, Receiver<Bytes>) {
+    pub(crate) fn start(file: File, expected: FileStamp, hasher: Option<Hasher>) -> (Self, Receiver<Bytes>) {
         let (output, pieces) = channel(AHEAD);
         let lanes = hasher.map(Lanes::start);
         let thread = tokio::task::spawn_blocking(move || read(file, expected, lanes, &output));
@@ -68,9 +55,9 @@ impl Reading {
     }
 }
 
-fn read(mut file: File, expected: FileState, lanes: Option<Lanes>, output: &Sender<Bytes>) -> Result<Option<Lanes>, ReadFailure> {
+fn read(mut file: File, expected: FileStamp, lanes: Option<Lanes>, output: &Sender<Bytes>) -> Result<Option<Lanes>, ReadFailure> {
     let pool = Pool::default();
-    let mut left = expected.size;
+    let mut left = expected.size();
     while left > 0 {
         let mut buffer = pool.take();
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
@@ -105,8 +92,8 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn check_unchanged(file: &mut File, expected: FileState) -> Result<(), ReadFailure> {
-    let now = FileState::of(&file.metadata().map_err(ReadFailure::Io)?);
+fn check_unchanged(file: &mut File, expected: FileStamp) -> Result<(), ReadFailure> {
+    let now = FileStamp::of(&file.metadata().map_err(ReadFailure::Io)?);
     let more = fill(file, &mut [0]).map_err(ReadFailure::Io)?;
     if now != expected || more > 0 { Err(ReadFailure::Changed) } else { Ok(()) }
 }
@@ -119,18 +106,18 @@ mod tests {
 
     use super::*;
 
-    fn file_of(bytes: &[u8]) -> (tempfile::NamedTempFile, FileState) {
+    fn file_of(bytes: &[u8]) -> (tempfile::NamedTempFile, FileStamp) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        let state = FileState::of(&file.as_file().metadata().unwrap());
-        (file, state)
+        let stamp = FileStamp::of(&file.as_file().metadata().unwrap());
+        (file, stamp)
     }
 
     #[tokio::test]
     async fn reads_every_byte_once_and_hashes_on_the_way() {
         let bytes: Vec<u8> = (0..700_000_u32).map(|number| (number % 251) as u8).collect();
-        let (file, state) = file_of(&bytes);
-        let (reading, mut pieces) = Reading::start(file.reopen().unwrap(), state, Some(Hasher::new(SHARED_ALGOS)));
+        let (file, stamp) = file_of(&bytes);
+        let (reading, mut pieces) = Reading::start(file.reopen().unwrap(), stamp, Some(Hasher::new(SHARED_ALGOS)));
         let mut seen = Vec::new();
         while let Some(piece) = pieces.recv().await {
             seen.extend_from_slice(&piece);
@@ -143,10 +130,10 @@ mod tests {
 
     #[tokio::test]
     async fn notices_a_file_that_shrank_or_grew() {
-        for (length, reported) in [(10, 20), (20, 10)] {
-            let (file, state) = file_of(&vec![1; length]);
-            let expected = FileState { size: reported, ..state };
-            let (reading, mut pieces) = Reading::start(file.reopen().unwrap(), expected, None);
+        for length in [10, 30] {
+            let (file, stamp) = file_of(&[1; 20]);
+            file.as_file().set_len(length).unwrap();
+            let (reading, mut pieces) = Reading::start(file.reopen().unwrap(), stamp, None);
             assert_eq!(pieces.recv().await, None, "the last bytes of a changed file never go out");
             assert!(matches!(reading.finish().await, Err(ReadFailure::Changed)));
         }
@@ -154,8 +141,8 @@ mod tests {
 
     #[tokio::test]
     async fn stops_reading_when_nobody_wants_the_bytes() {
-        let (file, state) = file_of(&vec![1; 4_000_000]);
-        let (reading, pieces) = Reading::start(file.reopen().unwrap(), state, None);
+        let (file, stamp) = file_of(&vec![1; 4_000_000]);
+        let (reading, pieces) = Reading::start(file.reopen().unwrap(), stamp, None);
         drop(pieces);
         assert!(matches!(reading.finish().await, Err(ReadFailure::Dropped)));
     }

@@ -4,57 +4,94 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
+use balcony_sharing::dialect::OutgoingFile;
+use balcony_sharing::verify::SHARED_ALGOS;
+use balcony_sharing::{DigestSet, Disposition, MediaType, Source};
+use balcony_store::{FileStamp, Store};
+use balcony_wire::datetime::DateTime;
+use balcony_wire::file_metadata::{FileDate, FileMetadata};
+use balcony_wire::hashes::Hash;
+use balcony_wire::reading::LangText;
+
+use super::ShareError;
 use super::dimensions::{HEAD, dimensions};
-use crate::http::source::FileState;
 
-/// A file about to be shared.
+/// A file to share, as the person named it.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft {
-    pub(crate) path: PathBuf,
-    pub(crate) name: String,
-    pub(crate) state: FileState,
-    pub(crate) media_type: String,
-    pub(crate) dimensions: Option<(u32, u32)>,
+pub(super) struct Wanted {
+    pub(super) path: PathBuf,
+    /// Names the share within its message.
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) descriptions: Vec<LangText>,
+    pub(super) disposition: Option<Disposition>,
 }
 
-/// Why a path cannot be shared.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DraftError {
-    /// A folder, a pipe, a device.
-    #[error("it is no file")]
-    NoFile,
-    /// Nothing in it.
-    #[error("it is empty")]
-    Empty,
-    /// It cannot be read.
-    #[error(transparent)]
-    Io(#[from] io::Error),
+/// A file that was looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) wanted: Wanted,
+    pub(super) name: String,
+    pub(super) stamp: FileStamp,
+    pub(super) media_type: MediaType,
+    dimensions: Option<(u32, u32)>,
+    modified: Option<DateTime>,
+    /// Digests from an earlier time, if the file did not change since.
+    pub(super) remembered: Option<DigestSet>,
 }
 
 impl Draft {
     /// Looks at a file; blocks. Follows a symbolic link: the person named it.
-    pub(crate) fn look(path: &Path, name: Option<String>) -> Result<Self, DraftError> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
+    pub(super) fn look(wanted: Wanted, store: &Store) -> Result<Self, ShareError> {
+        let unreadable = |source: io::Error| ShareError::Unreadable { path: wanted.path.clone(), source };
+        let mut file = File::open(&wanted.path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(DraftError::NoFile);
+            return Err(ShareError::NoFile { path: wanted.path });
         }
-        let state = FileState::of(&metadata);
-        if state.size == 0 {
-            return Err(DraftError::Empty);
+        let stamp = FileStamp::of(&metadata);
+        let mut head = Vec::with_capacity(HEAD.min(usize::try_from(stamp.size()).unwrap_or(HEAD)));
+        (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+        let name = wanted.name.clone().unwrap_or_else(|| name_of(&wanted.path));
+        let media_type = MediaType::from_peer(media_type(&head, &name));
+        let dimensions = if media_type.kind() == "image" { dimensions(&head) } else { None };
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = modified.and_then(|since| DateTime::from_unix(i64::try_from(since.as_secs()).ok()?));
+        let remembered = store.remembered_digests(&stamp)?.filter(|known| SHARED_ALGOS.iter().all(|algo| known.get(*algo).is_some()));
+        Ok(Self { name, stamp, media_type, dimensions, modified, remembered, wanted })
+    }
+
+    /// What is said about it; without digests and place as long as those are not known.
+    pub(super) fn outgoing(&self, digests: Option<&DigestSet>, url: Option<&str>) -> OutgoingFile {
+        let usual = if self.media_type.can_be_inline() { Disposition::Inline } else { Disposition::Attachment };
+        let hashes = digests.into_iter().flatten().filter(|digest| SHARED_ALGOS.contains(&digest.algo()));
+        OutgoingFile {
+            id: self.wanted.id.clone(),
+            disposition: Some(self.wanted.disposition.unwrap_or(usual)),
+            file: FileMetadata {
+                name: Some(self.name.clone()),
+                media_type: Some(self.media_type.to_string()),
+                size: Some(self.stamp.size()),
+                date: self.modified.map(FileDate::from),
+                descs: self.wanted.descriptions.clone(),
+                width: self.dimensions.map(|(width, _)| width.into()),
+                height: self.dimensions.map(|(_, height)| height.into()),
+                hashes: hashes.cloned().map(Hash::from).collect(),
+                ..FileMetadata::default()
+            },
+            sources: url.map(Source::url).into_iter().collect(),
         }
-        let mut head = Vec::with_capacity(HEAD.min(usize::try_from(state.size).unwrap_or(HEAD)));
-        (&mut file).take(HEAD as u64).read_to_end(&mut head)?;
-        let name = name.unwrap_or_else(|| path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned());
-        let media_type = media_type(&head, &name);
-        let dimensions = if media_type.starts_with("image/") { dimensions(&head) } else { None };
-        Ok(Self { path: path.to_owned(), name, state, media_type, dimensions })
     }
 }
 
+fn name_of(path: &Path) -> String {
+    path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned()
+}
+
 /// From the bytes, then from the name.
-fn media_type(head: &[u8], name: &str) -> String {
+fn media_type(head: &[u8], name: &str) -> &'static str {
     let by_name = mime_guess::from_path(name).first_raw();
     let by_bytes = infer::get(head).map(|kind| kind.mime_type());
     match (by_bytes, by_name) {
@@ -64,7 +101,6 @@ fn media_type(head: &[u8], name: &str) -> String {
         (None, Some(named)) => named,
         (None, None) => "application/octet-stream",
     }
-    .to_owned()
 }
 
 #[cfg(test)]
@@ -72,6 +108,11 @@ mod tests {
     use super::*;
 
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0";
+
+    fn look(path: &Path) -> Result<Draft, ShareError> {
+        let wanted = Wanted { path: path.to_owned(), id: "s1".to_owned(), name: None, descriptions: Vec::new(), disposition: None };
+        Draft::look(wanted, &Store::in_memory().unwrap())
+    }
 
     #[test]
     fn the_bytes_say_what_it_is_and_the_name_only_when_they_do_not() {
@@ -82,22 +123,22 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_knows_size_type_and_dimensions() {
+    fn a_draft_knows_size_type_dimensions_and_how_it_is_meant() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("très cool.png");
         std::fs::write(&path, PNG).unwrap();
-        let draft = Draft::look(&path, None).unwrap();
-        assert_eq!((draft.name.as_str(), draft.state.size), ("très cool.png", PNG.len() as u64));
-        assert_eq!((draft.media_type.as_str(), draft.dimensions), ("image/png", Some((640, 480))));
+        let file = look(&path).unwrap().outgoing(None, Some("https://files.example/1"));
+        assert_eq!(file.file.name.as_deref(), Some("très cool.png"));
+        assert_eq!((file.file.size, file.file.width, file.file.height), (Some(PNG.len() as u64), Some(640), Some(480)));
+        assert_eq!(file.file.media_type.as_deref(), Some("image/png"));
+        assert_eq!(file.disposition, Some(Disposition::Inline));
+        assert!(file.file.date.is_some() && file.file.hashes.is_empty());
     }
 
     #[test]
-    fn folders_and_empty_files_are_refused() {
+    fn folders_and_what_is_not_there_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Draft::look(folder.path(), None).is_err());
-        let path = folder.path().join("empty");
-        std::fs::write(&path, b"").unwrap();
-        assert!(matches!(Draft::look(&path, None), Err(DraftError::Empty)));
-        assert!(matches!(Draft::look(&folder.path().join("none"), None), Err(DraftError::Io(_))));
+        assert!(matches!(look(folder.path()), Err(ShareError::NoFile { .. })));
+        assert!(matches!(look(&folder.path().join("none")), Err(ShareError::Unreadable { .. })));
     }
 }

@@ -1,4 +1,277 @@
-//! Sharing a file: look at it, upload it while its digests are taken, say so in one message.
+//! Sharing files: look at them, upload them while their digests are taken, say so in one message that every client understands.
+//!
+//! The outbox has the message from the start: after a crash [`crate::Account::resume_outbox`] goes on where it stopped, and
+//! what is sent twice for want of knowledge has the same id both times.
 
 mod dimensions;
 mod draft;
+mod error;
+mod outbox;
+mod upload;
+mod work;
+
+pub use error::ShareError;
+pub use outbox::Resumed;
+pub(crate) use outbox::resume;
+
+use std::future::IntoFuture;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use balcony_sharing::{DigestSet, Disposition, MediaType};
+use balcony_wire::reading::LangText;
+use balcony_wire::{Jid, Message};
+use futures_core::future::BoxFuture;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
+
+use crate::account::Account;
+use draft::Wanted;
+
+/// Events that may wait for whoever watches.
+const EVENTS: usize = 64;
+
+/// Files about to be shared.
+#[must_use = "nothing is shared before it is sent to somebody"]
+#[derive(Clone, Debug)]
+pub struct Share {
+    account: Account,
+    files: Vec<Wanted>,
+    text: Option<String>,
+}
+
+impl Share {
+    pub(crate) fn new(account: Account, path: PathBuf) -> Self {
+        Self { account, files: vec![wanted(path)], text: None }
+    }
+
+    /// One more file in the same message; what follows is about that one.
+    pub fn and(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.push(wanted(path.into()));
+        self
+    }
+
+    /// What is in the file, for people and for screen readers.
+    pub fn describe(self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.change(|file| file.descriptions = vec![LangText::plain(text)])
+    }
+
+    /// Another name than its own.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.change(|file| file.name = Some(name))
+    }
+
+    /// To be shown or to be kept; else plain pictures, sound and film are to be shown, everything else kept.
+    pub fn disposition(self, disposition: Disposition) -> Self {
+        self.change(|file| file.disposition = Some(disposition))
+    }
+
+    /// Words that go with the files.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into()).filter(|text: &String| !text.is_empty());
+        self
+    }
+
+    /// Whom to; nothing happens before the result is awaited or watched.
+    pub fn to(self, jid: &Jid) -> Sending {
+        Sending { share: self, to: vec![jid.clone()] }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
+        if let Some(last) = self.files.last_mut() {
+            change(last);
+        }
+        self
+    }
+}
+
+fn wanted(path: PathBuf) -> Wanted {
+    Wanted { path, id: work::random_id(), name: None, descriptions: Vec::new(), disposition: None }
+}
+
+/// Files about to be sent: await it, or watch its [`Sending::progress`].
+///
+/// Reveals the files, their names and our address to the account's upload service, and to the recipients (and whoever keeps
+/// their messages) what was said about them. Dropping it before the end leaves the message in the outbox, from where
+/// [`crate::Account::resume_outbox`] goes on.
+#[must_use = "nothing is sent before it is awaited or watched"]
+#[derive(Clone, Debug)]
+pub struct Sending {
+    share: Share,
+    to: Vec<Jid>,
+}
+
+impl Sending {
+    /// One more recipient: uploaded once, a message to each.
+    pub fn also_to(mut self, jid: &Jid) -> Self {
+        if !self.to.contains(jid) {
+            self.to.push(jid.clone());
+        }
+        self
+    }
+
+    /// Begins, and tells what happens. Must be called within a tokio runtime.
+    pub fn progress(self) -> ShareProgress {
+        let (sender, events) = channel(EVENTS);
+        let task = tokio::spawn(async move {
+            let done = self.run(Events::to(sender.clone())).await;
+            let _ = sender.send(ShareEvent::Ended(done)).await; // nobody watches any more
+        });
+        ShareProgress { events, task }
+    }
+
+    async fn run(self, events: Events) -> Result<Sent, ShareError> {
+        work::share(self.share.account, self.share.files, self.share.text, self.to, events).await
+    }
+}
+
+impl IntoFuture for Sending {
+    type Output = Result<Sent, ShareError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run(Events::nobody()))
+    }
+}
+
+/// Files that were shared.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The files, in order.
+    pub files: Vec<SentFile>,
+    /// The messages that the account's server has, one or more for each recipient.
+    pub messages: Vec<Message>,
+}
+
+/// A file that was shared.
+#[derive(Clone, Debug)]
+pub struct SentFile {
+    /// The name it was offered under.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// What it is.
+    pub media_type: MediaType,
+    /// Its digests, as offered.
+    pub digests: DigestSet,
+    /// Where it can be had; `None` for a file without bytes, which needs no place.
+    pub url: Option<String>,
+}
+
+/// What happens while files are shared, for showing. `position` counts the files from 0.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ShareEvent {
+    /// A file was looked at.
+    Looked {
+        /// which
+        position: usize,
+        /// the name it will be offered under
+        name: String,
+        /// bytes
+        size: u64,
+        /// what it is
+        media_type: MediaType,
+    },
+    /// A service is asked whether it takes the file.
+    AskingForSlot {
+        /// which file
+        position: usize,
+        /// which service
+        service: Jid,
+    },
+    /// The upload begins; after a failure, again.
+    Uploading {
+        /// which file
+        position: usize,
+        /// where to
+        host: String,
+        /// bytes
+        size: u64,
+    },
+    /// Bytes went out.
+    Progress {
+        /// which file
+        position: usize,
+        /// bytes on their way
+        sent: u64,
+        /// bytes in all
+        size: u64,
+    },
+    /// The file lies where everybody who is told can fetch it.
+    Uploaded {
+        /// which file
+        position: usize,
+        /// where
+        url: String,
+    },
+    /// The file is read for its digests alone.
+    Hashing {
+        /// which file
+        position: usize,
+    },
+    /// The account's server has the message.
+    Offered {
+        /// for whom
+        to: Jid,
+        /// the message
+        message: Box<Message>,
+    },
+    /// The end; always the last one.
+    Ended(Result<Sent, ShareError>),
+}
+
+/// Sharing under way. Dropping it stops it; the message stays in the outbox.
+#[derive(Debug)]
+pub struct ShareProgress {
+    events: Receiver<ShareEvent>,
+    task: JoinHandle<()>,
+}
+
+impl ShareProgress {
+    /// What happened next; `None` after [`ShareEvent::Ended`]. Safe to drop and call again.
+    pub async fn next(&mut self) -> Option<ShareEvent> {
+        self.events.recv().await
+    }
+}
+
+impl Drop for ShareProgress {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Where events go, if anybody watches.
+struct Events {
+    to: Option<Sender<ShareEvent>>,
+    told: Option<Instant>,
+}
+
+impl Events {
+    /// At most that often are bytes told.
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    fn nobody() -> Self {
+        Self { to: None, told: None }
+    }
+
+    fn to(to: Sender<ShareEvent>) -> Self {
+        Self { to: Some(to), told: None }
+    }
+
+    async fn tell(&self, event: ShareEvent) {
+        if let Some(to) = &self.to {
+            let _ = to.send(event).await; // nobody watches any more
+        }
+    }
+
+    fn bytes(&mut self, position: usize, sent: u64, size: u64) {
+        let Some(to) = &self.to else { return };
+        if self.told.is_none_or(|told| told.elapsed() >= Self::PAUSE) {
+            self.told = Some(Instant::now());
+            let _ = to.try_send(ShareEvent::Progress { position, sent, size }); // who is slow to watch sees the next one
+        }
+    }
+}

@@ -10,13 +10,13 @@ use balcony_wire::disco::DiscoInfo;
 use balcony_wire::ping::Ping;
 use balcony_wire::{Jid, Payload as _, ns};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, connect, refused};
 
 #[tokio::test]
 async fn logs_in_over_both_kinds_of_tls_bound_to_the_channel() {
     let scene = Scene::new().await;
     for security in [Security::StartTls, Security::DirectTls] {
-        let account = balcony_client::Account::connect(scene.options("romeo", security)).await.unwrap();
+        let account = connect(scene.options("romeo", security)).await;
         let online = account.online().await.unwrap();
         assert_eq!(online.learned.mechanism, Mechanism::ScramSha512Plus, "{security:?}");
         assert_eq!(online.learned.binding, Some(BindingKind::Exporter));
@@ -36,7 +36,7 @@ async fn keys_of_one_login_do_for_the_next() {
     account.close().await;
     let mut options = scene.options("romeo", Security::StartTls);
     options.credentials = Credentials::Keys(keys);
-    let account = balcony_client::Account::connect(options).await.unwrap();
+    let account = connect(options).await;
     account.close().await;
 }
 
@@ -45,10 +45,10 @@ async fn a_wrong_password_is_refused_once_and_said_so() {
     let scene = Scene::new().await;
     let mut options = scene.options("romeo", Security::StartTls);
     options.credentials = Credentials::Password("wrong".to_owned());
-    let refused = scene.refused(options).await;
-    assert_eq!(refused.class(), Class::Login);
-    assert!(matches!(&refused, ConnectError::Ended(end) if end.cause == Cause::Credentials), "{refused}");
-    assert!(refused.advice().is_some());
+    let error = refused(options).await;
+    assert_eq!(error.class(), Class::Login);
+    assert!(matches!(&error, ConnectError::Ended(end) if end.cause == Cause::Credentials), "{error}");
+    assert!(error.advice().is_some());
 }
 
 #[tokio::test]
@@ -57,15 +57,15 @@ async fn a_certificate_of_an_unknown_authority_or_for_another_name_is_refused() 
     for security in [Security::StartTls, Security::DirectTls] {
         let mut options = scene.options("romeo", security);
         options.ca_pem = None;
-        let refused = scene.refused(options).await;
-        assert_eq!(refused.class(), Class::Certificate, "{refused}");
-        assert!(refused.to_string().contains("nobody this machine trusts has signed it"), "{refused}");
+        let error = refused(options).await;
+        assert_eq!(error.class(), Class::Certificate, "{error}");
+        assert!(error.to_string().contains("nobody this machine trusts has signed it"), "{error}");
     }
     let mut options = scene.options("romeo", Security::DirectTls);
     options.account = "romeo@montague.example".parse().unwrap();
-    let refused = scene.refused(options).await;
-    assert_eq!(refused.class(), Class::Certificate, "{refused}");
-    assert!(refused.to_string().contains("montague.example"), "{refused}");
+    let error = refused(options).await;
+    assert_eq!(error.class(), Class::Certificate, "{error}");
+    assert!(error.to_string().contains("montague.example"), "{error}");
 }
 
 #[tokio::test]
@@ -76,15 +76,15 @@ async fn where_nobody_listens_or_no_name_leads_is_said_in_words() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     options.server.as_mut().unwrap().0.port = port;
-    let refused = scene.refused(options).await;
-    assert_eq!(refused.class(), Class::Network);
-    assert!(refused.to_string().contains(&format!("cannot be reached on port {port}")), "{refused}");
+    let error = refused(options).await;
+    assert_eq!(error.class(), Class::Network);
+    assert!(error.to_string().contains(&format!("cannot be reached on port {port}")), "{error}");
 
     let mut options: ConnectOptions = scene.options("romeo", Security::StartTls);
     options.server.as_mut().unwrap().0.host = "no-such-host.invalid".to_owned();
-    let refused = scene.refused(options).await;
-    assert_eq!(refused.class(), Class::Network);
-    assert!(refused.to_string().contains("no address was found for no-such-host.invalid"), "{refused}");
+    let error = refused(options).await;
+    assert_eq!(error.class(), Class::Network);
+    assert!(error.to_string().contains("no address was found for no-such-host.invalid"), "{error}");
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn others_can_ask_what_we_can_do() {
     let romeo = scene.connect("romeo").await;
     let mut options = scene.options("juliet", Security::StartTls);
     options.availability = Availability::Hidden;
-    let juliet = balcony_client::Account::connect(options).await.unwrap();
+    let juliet = connect(options).await;
     let jid: Jid = romeo.online().await.unwrap().jid.clone().into();
     let answer = juliet.request(Some(jid.clone()), Ask::Get(DiscoInfo::query(None).write()), Duration::from_secs(5)).await;
     let info = DiscoInfo::read(&answer.unwrap().unwrap()).unwrap();

@@ -4,3 +4,4 @@
 
 mod connecting;
 mod scene;
+mod sharing;

@@ -3,6 +3,7 @@
 use balcony_client::{Account, ConnectError, ConnectOptions, ServerAddress};
 use balcony_server::{Running, Server, Settings};
 use balcony_session::Security;
+use balcony_store::Store;
 
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "Love's light wings 2";
@@ -43,10 +44,28 @@ impl Scene {
     }
 
     pub(crate) async fn connect(&self, name: &str) -> Account {
-        Account::connect(self.options(name, Security::StartTls)).await.unwrap()
+        connect(self.options(name, Security::StartTls)).await
     }
+}
 
-    pub(crate) async fn refused(&self, options: ConnectOptions) -> ConnectError {
-        Account::connect(options).await.unwrap_err()
+pub(crate) async fn connect(options: ConnectOptions) -> Account {
+    Account::connect(options, Store::in_memory().unwrap()).await.unwrap()
+}
+
+pub(crate) async fn refused(options: ConnectOptions) -> ConnectError {
+    Account::connect(options, Store::in_memory().unwrap()).await.unwrap_err()
+}
+
+/// Bytes that no compression makes small and every run makes alike.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
     }
+    bytes.truncate(length);
+    bytes
 }

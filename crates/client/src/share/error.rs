@@ -1,0 +1,105 @@
+//! Why a file was not shared.
+
+use std::io;
+use std::path::PathBuf;
+
+use balcony_session::client::SendError;
+use balcony_sharing::transfer::upload::UploadError;
+use balcony_store::StoreError;
+
+use crate::account::OfflineError;
+use crate::error::{Class, advice_for};
+
+/// Why a file was not shared. Nobody was told about it, unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// A folder, a pipe, a device.
+    #[error("{} is no file", .path.display())]
+    NoFile {
+        /// which
+        path: PathBuf,
+    },
+    /// It is not there, or cannot be read.
+    #[error("{} cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// which
+        path: PathBuf,
+        /// what the system says
+        source: io::Error,
+    },
+    /// No service took it.
+    #[error("{name} was not uploaded: {source}")]
+    Upload {
+        /// name of the file
+        name: String,
+        /// why
+        source: UploadError,
+    },
+    /// The account is offline and will not come back by itself.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// The files are uploaded, but the message is not out: it is in the outbox and goes with the next connection.
+    #[error("the message about it is not out yet: {why}; it waits in the outbox")]
+    Waiting {
+        /// why
+        why: OfflineError,
+    },
+    /// The server does not take the message.
+    #[error("the message about it cannot be sent: {0}")]
+    Unsendable(#[from] SendError),
+    /// The store or its disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing to share, or nobody to share it with.
+    #[error("{0}")]
+    Nothing(&'static str),
+    /// A record of the outbox that cannot be understood.
+    #[error("a message in the outbox cannot be understood: {0}")]
+    Record(&'static str),
+    /// A part of this program ended without a word.
+    #[error("the sharing broke off inside this program")]
+    Broken,
+}
+
+impl ShareError {
+    /// Who can mend it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoFile { .. } | Self::Nothing(_) => Class::Usage,
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Usage,
+            Self::Unreadable { .. } | Self::Store(_) | Self::Record(_) | Self::Broken => Class::Local,
+            Self::Upload { source, .. } => upload_class(source),
+            Self::Offline(offline) | Self::Waiting { why: offline } => offline.class(),
+            Self::Unsendable(SendError::TooLarge { .. }) => Class::Usage,
+            Self::Unsendable(_) => Class::Network,
+        }
+    }
+
+    /// What to try next.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Upload { source, .. } => Some(source.advice()),
+            Self::Offline(offline) | Self::Waiting { why: offline } => advice_for(offline.0.cause),
+            Self::Unsendable(SendError::TooLarge { .. }) => Some("say less, or share fewer files at once"),
+            Self::NoFile { .. } => Some("pack a folder first, or name its files"),
+            _ => None,
+        }
+    }
+}
+
+fn upload_class(error: &UploadError) -> Class {
+    match error {
+        UploadError::NoService
+        | UploadError::TooLarge { .. }
+        | UploadError::TooLargeForUnknownLimit(_)
+        | UploadError::Quota { .. }
+        | UploadError::Refused { .. }
+        | UploadError::BadSlot { .. }
+        | UploadError::Status { .. } => Class::Server,
+        UploadError::Silent { .. } | UploadError::Broken { .. } | UploadError::Stalled { .. } => Class::Network,
+        UploadError::Certificate { .. } => Class::Certificate,
+        UploadError::FileChanged(_) | UploadError::Unreadable(_) => Class::Local,
+        UploadError::Empty => Class::Usage,
+    }
+}

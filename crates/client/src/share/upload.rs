@@ -1,0 +1,138 @@
+//! One upload: the driver of [`UploadJob`].
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use balcony_session::client::Ask;
+use balcony_session::iq_table::RequestError;
+use balcony_sharing::transfer::upload::{Action, NoSlot, Put, PutFailure, Service, UploadError, UploadJob, UploadTask, Uploaded};
+use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
+use balcony_wire::Jid;
+use balcony_wire::http_upload::SlotRequest;
+use futures_util::future::BoxFuture;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use url::Url;
+
+use super::draft::Draft;
+use super::{Events, ShareEvent};
+use crate::account::Account;
+use crate::blocking::blocking;
+use crate::http::put::{PutDone, put};
+use crate::net::connector::Moved;
+
+/// How long a service may take to give a slot.
+const SLOT: Duration = Duration::from_secs(30);
+/// How often progress is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A PUT under way.
+struct Running {
+    done: BoxFuture<'static, Result<PutDone, PutFailure>>,
+    moved: Moved,
+    size: u64,
+}
+
+/// Looks at limits; fails before a byte is read if it is plain already that nobody takes the file.
+pub(super) fn plan(draft: &Draft, services: Vec<Service>, loopback_http: bool) -> Result<UploadJob, UploadError> {
+    let request = SlotRequest {
+        filename: draft.name.clone(),
+        size: draft.stamp.size(),
+        content_type: Some(draft.media_type.to_string()),
+        purpose: None,
+    };
+    UploadJob::new(UploadTask { services, request, loopback_http })
+}
+
+/// Uploads a file; the digests are taken on the way unless they are known. Dropping the future closes the connection; the
+/// service then has nothing that anybody can fetch.
+pub(super) async fn upload(
+    account: &Account,
+    mut job: UploadJob,
+    draft: &Draft,
+    position: usize,
+    events: &mut Events,
+) -> Result<(Uploaded, Option<Hashed>), UploadError> {
+    let mut running: Option<Running> = None;
+    let mut hashed = None;
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        while let Some(action) = job.poll_action() {
+            match action {
+                Action::AskForSlot { service, payload } => {
+                    events.tell(ShareEvent::AskingForSlot { position, service: service.clone() }).await;
+                    let answer = account.request(Some(service), Ask::Get(payload), SLOT).await;
+                    job.handle_slot(Instant::now(), answer.map_err(no_slot));
+                }
+                Action::Put(put) => {
+                    let host = put.url.host_str().unwrap_or_default().to_owned();
+                    account.learn_own_host(&put.url).await;
+                    events.tell(ShareEvent::Uploading { position, host, size: put.size }).await;
+                    running = Some(start(account, put, draft));
+                }
+                Action::Abandon => running = None,
+                Action::Learned { service, max_file_size } => account.learn_limit(&service, max_file_size),
+                Action::Ended(Ok(uploaded)) => {
+                    if let Ok(url) = Url::parse(&uploaded.get_url) {
+                        account.learn_own_host(&url).await;
+                    }
+                    return Ok((uploaded, hashed));
+                }
+                Action::Ended(Err(error)) => return Err(error),
+            }
+        }
+        let deadline = job.deadline().unwrap_or_else(|| Instant::now() + SLOT);
+        let Some(put) = &mut running else {
+            // Nothing runs, so only time can help.
+            sleep_until(deadline.into()).await;
+            job.handle_timeout(Instant::now());
+            continue;
+        };
+        tokio::select! {
+            done = &mut put.done => {
+                running = None;
+                match done {
+                    Ok(done) => {
+                        hashed = done.hashed;
+                        job.handle_answer(done.status);
+                    }
+                    Err(failure) => job.handle_failure(failure),
+                }
+            }
+            _ = tick.tick() => {
+                let sent = put.moved.bytes().min(put.size);
+                job.handle_progress(Instant::now(), sent);
+                events.bytes(position, sent, put.size);
+            }
+            () = sleep_until(deadline.into()) => job.handle_timeout(Instant::now()),
+        }
+    }
+}
+
+fn start(account: &Account, request: Put, draft: &Draft) -> Running {
+    let (trust, stamp, path) = (account.trust().clone(), draft.stamp, draft.wanted.path.clone());
+    let hasher = draft.remembered.is_none().then(|| Hasher::new(SHARED_ALGOS));
+    let (moved, size) = (Moved::default(), request.size);
+    let counted = moved.clone();
+    let done = Box::pin(async move {
+        let file = blocking(move || File::open(path)).await.map_err(|error| PutFailure::Unreadable(error.to_string()))?;
+        put(&request, file, stamp, hasher, &trust, counted).await
+    });
+    Running { done, moved, size }
+}
+
+fn no_slot(error: RequestError) -> NoSlot {
+    match error {
+        RequestError::Refused { error, .. } => NoSlot::Refused(error),
+        other => NoSlot::Silent(other.to_string()),
+    }
+}
+
+/// What the account's server offers, with the limits that refusals taught since.
+pub(super) fn services(account: &Account, found: &[crate::account::UploadService]) -> Vec<Service> {
+    let limit = |jid: &Jid, announced: Option<u64>| match (announced, account.learned_limit(jid)) {
+        (Some(announced), Some(learned)) => Some(announced.min(learned)),
+        (announced, learned) => announced.or(learned),
+    };
+    found.iter().map(|service| Service { jid: service.jid.clone(), max_file_size: limit(&service.jid, service.max_file_size) }).collect()
+}

@@ -1,0 +1,160 @@
+//! A file from one account to the other: uploaded, offered, fetched, checked, saved.
+
+use std::path::PathBuf;
+
+use balcony_client::{Account, Decision, FetchEvent, IncomingOffer, ShareEvent, SharedFile, Wish};
+use balcony_sharing::Disposition;
+use balcony_sharing::verify::SHARED_ALGOS;
+use balcony_store::{OfferState, OnClash};
+use balcony_wire::Jid;
+
+use crate::scene::{Scene, noise};
+
+pub(crate) fn file(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+pub(crate) fn juliet() -> Jid {
+    Jid::parse("juliet@localhost").unwrap()
+}
+
+/// Decides as somebody who clicked on it, and fetches.
+pub(crate) async fn fetch(account: &Account, offer: &IncomingOffer) -> SharedFile {
+    let wish = Wish { asked: true, ..Wish::default() };
+    match account.decide_for(offer, wish).await.unwrap() {
+        Decision::Have(file) => file,
+        Decision::Fetch(plan) => account.fetch(offer, plan).await.unwrap(),
+        other => panic!("not to be fetched: {other:?}"),
+    }
+}
+
+/// Proves: HUP-4-1, HUP-4-10, HUP-D-2.
+#[tokio::test]
+async fn a_file_goes_from_one_account_to_the_other_and_arrives_proven() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = noise(3_000_000);
+    let path = file(&folder, "très cool.bin", &bytes);
+
+    let sent = romeo.share(&path).describe("The view from the summit").to(&juliet()).await.unwrap();
+    assert_eq!(sent.files[0].size, bytes.len() as u64);
+    assert!(sent.files[0].url.as_ref().unwrap().starts_with("https://localhost:"));
+    assert_eq!(sent.messages.len(), 1);
+
+    let offer = offers.next().await.unwrap();
+    assert_eq!(offer.name().as_str(), "très cool.bin");
+    assert_eq!(offer.description(None), Some("The view from the summit"));
+    assert_eq!(offer.disposition(), Some(Disposition::Attachment));
+    for algo in SHARED_ALGOS {
+        assert!(offer.digests().get(algo).is_some(), "{algo}");
+    }
+    assert!(
+        matches!(juliet_account.decide(&offer).await.unwrap(), Decision::Ask(_)),
+        "an attachment of a stranger is never fetched unasked"
+    );
+
+    let received = fetch(&juliet_account, &offer).await;
+    assert!(received.is_proven());
+    let saved = received.save_in(folder.path(), OnClash::Rename).await.unwrap();
+    assert_eq!(saved.file_name().unwrap(), "très cool (1).bin");
+    assert_eq!(std::fs::read(&saved).unwrap(), bytes);
+    assert!(received.save_in(folder.path(), OnClash::Refuse).await.is_err());
+
+    let row = juliet_account.store().offer(offer.key()).unwrap().unwrap();
+    assert_eq!(row.state, OfferState::Here);
+    assert!(matches!(juliet_account.decide(&offer).await.unwrap(), Decision::Have(_)));
+    romeo.close().await;
+    juliet_account.close().await;
+    assert!(offers.next().await.is_none(), "a closed account offers nothing more");
+}
+
+#[tokio::test]
+async fn progress_can_be_watched_on_both_sides() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "a.bin", &noise(500_000));
+    let mut progress = romeo.share(&path).to(&juliet()).progress();
+    let mut seen = Vec::new();
+    while let Some(event) = progress.next().await {
+        seen.push(match event {
+            ShareEvent::Looked { size: 500_000, .. } => "looked",
+            ShareEvent::AskingForSlot { .. } => "asking",
+            ShareEvent::Uploading { size: 500_000, .. } => "uploading",
+            ShareEvent::Uploaded { .. } => "uploaded",
+            ShareEvent::Offered { .. } => "offered",
+            ShareEvent::Ended(result) => result.map(|_| "ended").unwrap(),
+            ShareEvent::Progress { .. } => continue,
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(seen, ["looked", "asking", "uploading", "uploaded", "offered", "ended"]);
+
+    let offer = offers.next().await.unwrap();
+    let Decision::Fetch(plan) = juliet_account.decide_for(&offer, Wish { asked: true, ..Wish::default() }).await.unwrap() else { panic!() };
+    let mut progress = juliet_account.fetch(&offer, plan).progress();
+    let mut seen = Vec::new();
+    while let Some(event) = progress.next().await {
+        seen.push(match event {
+            FetchEvent::Asking { from_byte: 0, .. } => "asking",
+            FetchEvent::Checking => "checking",
+            FetchEvent::Ended(result) => result.map(|_| "ended").unwrap(),
+            FetchEvent::Received(_) => continue,
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(seen, ["asking", "checking", "ended"]);
+}
+
+#[tokio::test]
+async fn several_files_with_words_arrive_each_once() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (file(&folder, "one.txt", b"first"), file(&folder, "two.txt", b"second"));
+    let sent = romeo.share(one).and(two).name("deux.txt").text("Both of them").to(&juliet()).await.unwrap();
+    assert_eq!(sent.files.len(), 2);
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let offer = offers.next().await.unwrap();
+        names.push(offer.name().to_string());
+        assert!(fetch(&juliet_account, &offer).await.is_proven());
+    }
+    assert_eq!(names, ["one.txt", "deux.txt"]);
+    // What comes behind the last file is no third one.
+    let end = file(&folder, "end.txt", b"end");
+    romeo.share(end).to(&juliet()).await.unwrap();
+    assert_eq!(offers.next().await.unwrap().name().as_str(), "end.txt");
+}
+
+/// Empty files need no place to be fetched from: their digests say it all (Gajim #10525).
+#[tokio::test]
+async fn an_empty_file_arrives_without_upload() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let sent = romeo.share(file(&folder, "empty", b"")).to(&juliet()).await.unwrap();
+    assert_eq!(sent.files[0].url, None);
+    let offer = offers.next().await.unwrap();
+    let received = fetch(&juliet_account, &offer).await;
+    assert!(received.is_proven() && received.blob().size() == 0);
+}
+
+#[tokio::test]
+async fn what_was_sent_while_nobody_was_there_is_offered_on_login() {
+    let scene = Scene::new().await;
+    let romeo = scene.connect("romeo").await;
+    let folder = tempfile::tempdir().unwrap();
+    romeo.share(file(&folder, "later.txt", b"later")).to(&juliet()).await.unwrap();
+    let juliet_account = scene.connect("juliet").await;
+    let offer = juliet_account.offers().next().await.unwrap();
+    assert_eq!(offer.name().as_str(), "later.txt");
+    assert!(fetch(&juliet_account, &offer).await.is_proven());
+}
