@@ -3,6 +3,7 @@
 
 mod dialects;
 mod fetch;
+mod hostile;
 mod models;
 mod plans;
 mod upload;

@@ -44,3 +44,15 @@ fn what_is_explained_is_json_whatever_the_text_holds() {
     let xml = "<message xmlns='jabber:client'><body>\"\\ \u{202e}\u{2028}\u{7f}\u{1f600}&#x9;</body></message>";
     assert_eq!(explained(xml)["body"], "\"\\ \u{202e}\u{2028}\u{7f}\u{1f600}\t");
 }
+
+#[test]
+fn every_example_of_every_document_can_be_explained() {
+    let mut explained_examples = 0;
+    for example in testing_corpus::examples() {
+        let Ok(element) = Element::parse(&example.in_stream_without_comments()) else { continue };
+        let found = explain(&element, None, &Policy::default(), SystemTime::UNIX_EPOCH).to_string();
+        serde_json::from_str::<Value>(&found).unwrap_or_else(|error| panic!("{}: {error}: {found}", example.file));
+        explained_examples += 1;
+    }
+    assert!(explained_examples > 1400, "{explained_examples}");
+}
