@@ -204,6 +204,9 @@ pub(crate) struct Send {
     /// What is in the file, for people and for screen readers.
     #[arg(long, short, value_name = "TEXT")]
     pub(crate) describe: Option<String>,
+    /// Words that go with the files.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
     /// Offer it under this name instead of its own.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

@@ -2,6 +2,7 @@
 
 use balcony_client::{Account, Availability, Class as ClientClass, ConnectError, ConnectOptions, Online};
 use balcony_session::client::Credentials;
+use balcony_store::Store;
 
 use crate::accounts::{Accounts, Entry};
 use crate::exit::{Class, Failure};
@@ -54,8 +55,9 @@ pub(crate) async fn account(home: &Home, named: Option<&str>, availability: Avai
         Some(keys) => Credentials::Keys(keys),
         None => Credentials::Password(prompt::password(&entry.jid, false)?),
     };
+    let store = Store::open(home.store(&entry.jid)?).map_err(|error| Failure::from_error(Class::Local, &error))?;
     let options = ConnectOptions { availability, ..options(&entry, credentials)? };
-    let account = Account::connect(options).await.map_err(|error| connect_failure(&entry.jid, &error))?;
+    let account = Account::connect(options, store).await.map_err(|error| connect_failure(&entry.jid, &error))?;
     if let Ok(online) = account.online().await
         && learn(&mut entry, &online)
     {

@@ -6,6 +6,7 @@ mod commands;
 mod connect;
 mod console;
 mod exit;
+mod fetching;
 mod home;
 mod picture;
 mod prompt;
@@ -22,6 +23,7 @@ use exit::Failure;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let console = Console::new(cli.global.json, cli.global.quiet);
+    log_to_stderr(cli.global.verbose);
     match run(&cli, &console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -33,18 +35,34 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(cli: &Cli, console: &Console) -> Result<(), Failure> {
+    let account = cli.global.account.as_deref();
     let home = || home::Home::open(cli.global.home.as_deref());
     match &cli.command {
         Command::Serve(args) => commands::serve::run(console, &home()?, args).await?,
         Command::Login(args) => commands::login::run(console, &home()?, args).await?,
-        Command::Doctor => commands::doctor::run(console, &home()?, cli.global.account.as_deref()).await?,
+        Command::Doctor => commands::doctor::run(console, &home()?, account).await?,
         Command::Explain(args) => commands::explain::run(console, args)?,
         Command::Draft(args) => commands::draft::run(console, args)?,
+        Command::Send(args) => commands::send::run(console, &home()?, account, args).await?,
+        Command::Receive(args) => commands::receive::run(console, &home()?, account, args).await?,
+        Command::List(args) => commands::offers::list(console, &home()?, account, args)?,
+        Command::Fetch(args) => commands::offers::fetch(console, &home()?, account, args).await?,
+        Command::Why(args) => commands::offers::why(console, &home()?, account, args).await?,
         Command::Accounts(args) => commands::accounts::run(console, &home()?, args)?,
         Command::Completions { shell } => commands::manual::completions(*shell),
         Command::Man { into } => commands::manual::man(console, into)?,
         Command::HelpExitCodes => commands::manual::exit_codes(console),
-        _ => return Err(Failure::new(exit::Class::Internal, "not there yet")),
+        Command::Try(args) => commands::try_it::run(console, args).await?,
     }
     Ok(())
+}
+
+/// The library leaves addresses, names and URLs out of its logs.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "balcony=info,balcony_client=info,balcony_server=info,balcony_session=info,balcony_store=info",
+        _ => "balcony=debug,balcony_client=debug,balcony_server=debug,balcony_session=debug,balcony_store=debug",
+    };
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).with_ansi(false).init();
 }

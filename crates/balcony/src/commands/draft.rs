@@ -28,7 +28,8 @@ pub(crate) fn run(console: &Console, args: &cli::Draft) -> Result<(), Failure> {
     }
     let (hashed, head) = read(&args.file)?;
     let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let media_type: Option<MediaType> = None; let _ = &head;
+    let media_type: Option<MediaType> = None;
+    let _ = &head;
     let mut file = OutgoingFile::new(random_id()?, &name, media_type.as_ref(), &hashed);
     file.sources = vec![Source::url(&args.url)];
     file.file.descs.extend(args.describe.as_deref().map(LangText::plain));

@@ -5,6 +5,7 @@ use std::fs;
 use balcony_client::{Account, Availability, ConnectOptions, Online};
 use balcony_session::Security;
 use balcony_session::client::Credentials;
+use balcony_store::Store;
 use balcony_wire::BareJid;
 use serde_json::json;
 
@@ -29,7 +30,8 @@ pub(crate) async fn run(console: &Console, home: &Home, args: &cli::Login) -> Re
     let mut entry = entry(&accounts, &jid, &args.reach)?;
     let password = prompt::password(jid.as_str(), args.password_stdin)?;
     let options = ConnectOptions { availability: Availability::Hidden, ..connect::options(&entry, Credentials::Password(password))? };
-    let account = Account::connect(options).await.map_err(|error| connect::connect_failure(jid.as_str(), &error))?;
+    let store = Store::in_memory().map_err(|error| Failure::from_error(Class::Local, &error))?;
+    let account = Account::connect(options, store).await.map_err(|error| connect::connect_failure(jid.as_str(), &error))?;
     let online = account.online().await.map_err(|error| Failure::from_error(connect::class_of(error.class()), &error))?;
     connect::learn(&mut entry, &online);
     let keeps_keys = entry.keys.is_some();

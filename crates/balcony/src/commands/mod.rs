@@ -6,4 +6,8 @@ pub(crate) mod draft;
 pub(crate) mod explain;
 pub(crate) mod login;
 pub(crate) mod manual;
+pub(crate) mod offers;
+pub(crate) mod receive;
+pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod try_it;

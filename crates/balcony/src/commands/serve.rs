@@ -78,8 +78,8 @@ async fn add_accounts(console: &Console, running: &Running, names: &[String]) ->
 fn write_authority(running: &Running, folder: &Path) -> Result<Option<std::path::PathBuf>, Failure> {
     let Some(pem) = running.ca_pem() else { return Ok(None) };
     let path = folder.join("authority.pem");
-    write_private(&path, pem).map_err(|error| Failure::new(Class::Local, format!("cannot write {}: {error}", path.display())))?;
-    Ok(Some(path))
+    let written = write_private(&path, pem).and_then(|()| path.canonicalize());
+    written.map(Some).map_err(|error| Failure::new(Class::Local, format!("cannot write {}: {error}", path.display())))
 }
 
 /// `KEY=VALUE` lines, as scripts that drive several servers read them.

@@ -1,0 +1,152 @@
+//! `balcony list`, `fetch` and `why`: what was offered, from the catalogue. Listing and asking why happen offline.
+
+use balcony_client::{Decision, Fetcher, IncomingOffer, Wish};
+use balcony_session::client::Credentials;
+use balcony_sharing::plan::{LeftOut, Policy};
+use balcony_store::{Listing, OfferKey, OfferState, Store};
+use balcony_wire::BareJid;
+use serde_json::json;
+
+use crate::accounts::{Accounts, Entry};
+use crate::cli;
+use crate::connect;
+use crate::console::Console;
+use crate::exit::{Class, Failure};
+use crate::fetching;
+use crate::home::Home;
+use crate::safe::Safe;
+
+/// The catalogue of the chosen account.
+fn open(home: &Home, named: Option<&str>) -> Result<(Entry, Store), Failure> {
+    let entry = Accounts::load(home)?.choose(named)?.clone();
+    let store = Store::open(home.store(&entry.jid)?).map_err(|error| Failure::from_error(Class::Local, &error))?;
+    Ok((entry, store))
+}
+
+fn local(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(Class::Local, error)
+}
+
+/// `balcony list`
+pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &cli::List) -> Result<(), Failure> {
+    let (entry, store) = open(home, named)?;
+    let account = entry.jid()?;
+    let with: Option<BareJid> = match &args.with {
+        Some(with) => Some(with.parse().map_err(|error| Failure::from_error(Class::Usage, &error))?),
+        None => None,
+    };
+    let listing = match &with {
+        Some(with) => Listing::Conversation(&account, with),
+        None => Listing::Account(&account),
+    };
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let rows = store.offers(listing, None, limit).map_err(|error| local(&error))?;
+    if rows.is_empty() {
+        console.step("empty", json!({}), "no files yet; `balcony receive` waits for them");
+    }
+    for row in rows.iter().rev() {
+        let Some(offer) = IncomingOffer::from_row(row) else { continue };
+        let mut fields = fetching::fields(&offer);
+        if let Some(object) = fields.as_object_mut() {
+            object.insert("state".to_owned(), json!(row.state.as_str()));
+            object.insert("with".to_owned(), json!(row.conversation.as_str()));
+        }
+        let direction = if row.state == OfferState::Own { "to" } else { "from" };
+        let size = offer.size().map_or_else(|| "size unknown".to_owned(), crate::console::bytes);
+        let words = format!(
+            "{:>4}  {:<9} {} ({size}) {direction} {}",
+            row.key.number(),
+            row.state.as_str(),
+            Safe(offer.name().as_str()),
+            Safe(row.conversation.as_str())
+        );
+        console.result("offer", fields, words);
+    }
+    Ok(())
+}
+
+/// The offer of a number, and what fetches it.
+fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, IncomingOffer), Failure> {
+    let (entry, store) = open(home, named)?;
+    let unknown = || Failure::new(Class::Usage, format!("there is no offer {number}")).advise("`balcony list` shows those that are there");
+    let row = store.offer(OfferKey::from_number(number)).map_err(|error| local(&error))?.ok_or_else(unknown)?;
+    let offer = IncomingOffer::from_row(&row).ok_or_else(unknown)?;
+    // Nobody logs in: the credentials are of no account.
+    let options = connect::options(&entry, Credentials::Password(String::new()))?;
+    let fetcher = Fetcher::offline(&options, store).map_err(|error| Failure::from_error(connect::class_of(error.class()), &error))?;
+    Ok((fetcher, offer))
+}
+
+/// `balcony fetch`
+pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, args: &cli::Fetch) -> Result<(), Failure> {
+    if !args.into.is_dir() {
+        return Err(
+            Failure::new(Class::Usage, format!("{} is no folder", args.into.display())).advise("make it, or name another one with --into")
+        );
+    }
+    let (fetcher, offer) = find(home, named, args.offer)?;
+    let wish = Wish { asked: true, ..Wish::default() };
+    let file = match fetcher.decide(&offer, &Policy::default(), wish).await.map_err(|error| local(&error))? {
+        Decision::Have(file) => file,
+        Decision::Fetch(plan) => fetching::watch(console, &offer, fetcher.fetch(&offer, plan)).await?,
+        Decision::Ask(question) if args.yes => fetching::watch(console, &offer, fetcher.fetch(&offer, question.yes())).await?,
+        Decision::Ask(question) => return Err(fetching::needs_answer(&offer, &question)),
+        Decision::Wait(wait) => return Err(fetching::waits(&offer, &wait)),
+        Decision::Refuse(refusal) => return Err(fetching::refused(&offer, &refusal)),
+    };
+    fetching::save(console, &offer, &file, &args.into, args.on_clash).await.map(drop)
+}
+
+/// `balcony why`
+pub(crate) async fn why(console: &Console, home: &Home, named: Option<&str>, args: &cli::Why) -> Result<(), Failure> {
+    let (fetcher, offer) = find(home, named, args.offer)?;
+    console.result("offer", fetching::fields(&offer), fetching::words(&offer));
+    let wish = Wish { asked: true, ..Wish::default() };
+    let decision = fetcher.decide(&offer, &Policy::default(), wish).await.map_err(|error| local(&error))?;
+    let (word, words) = describe(&decision);
+    console.result("decision", json!({"decision": word, "words": words}), format!("  {}", Safe(&words)));
+    let plan = match &decision {
+        Decision::Fetch(plan) => Some(plan),
+        Decision::Ask(question) => Some(question.plan()),
+        Decision::Wait(balcony_sharing::plan::Wait::Until(_, plan)) => Some(plan),
+        _ => None,
+    };
+    for (rank, attempt) in plan.iter().flat_map(|plan| &plan.attempts).enumerate() {
+        let fields = json!({"rank": rank + 1, "attempt": attempt.how.to_string(), "exposure": attempt.exposure.kind().as_str(), "words": attempt.exposure.to_string()});
+        console.result(
+            "attempt",
+            fields,
+            format!("  {}. {}\n     {}", rank + 1, Safe(&attempt.how.to_string()), Safe(&attempt.exposure.to_string())),
+        );
+    }
+    let left_out: &[LeftOut] = match &decision {
+        Decision::Refuse(refusal) => &refusal.left_out,
+        _ => plan.map_or(&[], |plan| &plan.left_out),
+    };
+    for left_out in left_out {
+        let fields = json!({"source": left_out.what, "reason": left_out.reason.code(), "words": left_out.reason.to_string()});
+        console.result("left-out", fields, format!("  not {}: {}", Safe(&left_out.what), Safe(&left_out.reason.to_string())));
+    }
+    history(console, fetcher.store(), offer.key())
+}
+
+fn describe(decision: &Decision) -> (&'static str, String) {
+    match decision {
+        Decision::Have(_) => ("have", "the file is here already".to_owned()),
+        Decision::Fetch(plan) => ("fetch", balcony_sharing::Decision::Fetch(plan.clone()).to_string()),
+        Decision::Ask(question) => ("ask", question.to_string()),
+        Decision::Wait(wait) => ("wait", balcony_sharing::Decision::Wait(wait.clone()).to_string()),
+        Decision::Refuse(refusal) => ("refuse", refusal.to_string()),
+    }
+}
+
+/// What was tried before.
+fn history(console: &Console, store: &Store, key: OfferKey) -> Result<(), Failure> {
+    let history = store.history(key).map_err(|error| local(&error))?;
+    for record in history.records() {
+        let at = record.at.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let words = record.outcome.to_string();
+        console.result("tried", json!({"outcome": record.outcome.code(), "words": words, "at": at}), format!("  before: {}", Safe(&words)));
+    }
+    Ok(())
+}

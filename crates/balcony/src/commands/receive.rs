@@ -1,0 +1,96 @@
+//! `balcony receive`: waits for files that others send, and saves them.
+
+use std::time::Duration;
+
+use balcony_client::{Account, Availability, Decision, IncomingOffer, Wish};
+use balcony_wire::BareJid;
+use serde_json::json;
+
+use crate::cli;
+use crate::commands::serve::interrupted;
+use crate::connect;
+use crate::console::Console;
+use crate::exit::{Class, Failure};
+use crate::fetching;
+use crate::home::Home;
+use crate::safe::lines;
+
+/// Runs the command.
+pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Receive) -> Result<(), Failure> {
+    let only: Vec<BareJid> =
+        args.from.iter().map(|text| text.parse().map_err(|error| Failure::from_error(Class::Usage, &error))).collect::<Result<_, _>>()?;
+    if !args.into.is_dir() {
+        return Err(
+            Failure::new(Class::Usage, format!("{} is no folder", args.into.display())).advise("make it, or name another one with --into")
+        );
+    }
+    let account = connect::account(home, named, Availability::Available(0)).await?;
+    let received = receive(console, &account, &only, args).await;
+    account.close().await;
+    received
+}
+
+async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &cli::Receive) -> Result<(), Failure> {
+    let mut offers = account.offers();
+    console.step("waiting", json!({"as": account.jid().as_str()}), format!("waiting for files to {} (^C ends it)", account.jid()));
+    let mut left = args.count;
+    let mut last = None;
+    while left != Some(0) {
+        let offer = tokio::select! {
+            offer = offers.next() => offer,
+            () = interrupted() => return Ok(()),
+            () = silence(args.timeout) => return Err(Failure::new(Class::Timeout, "no file came in time")),
+        };
+        let Some(offer) = offer else { return Err(ended(account).await) };
+        if !only.is_empty() && !only.contains(&offer.provenance().sender().bare()) {
+            continue;
+        }
+        let xml = args.show_xml.then(|| offer.message().clone().into_element().to_xml());
+        console.step("offer", fetching::fields(&offer), fetching::words(&offer));
+        if let Some(xml) = xml {
+            console.result("xml", json!({"xml": xml}), lines(&xml));
+        }
+        match take(console, account, &offer, args).await {
+            Ok(()) => {}
+            Err(failure) if failure.class == Class::Interrupted || failure.class == Class::Local => return Err(failure),
+            // One file that cannot be had is no reason to stop listening.
+            Err(failure) => {
+                console.failure(&failure);
+                last = Some(failure.class);
+            }
+        }
+        left = left.map(|left| left - 1);
+    }
+    match last {
+        Some(class) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
+        None => Ok(()),
+    }
+}
+
+async fn take(console: &Console, account: &Account, offer: &IncomingOffer, args: &cli::Receive) -> Result<(), Failure> {
+    let wish = Wish { asked: args.yes, ..Wish::default() };
+    let file = match account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))? {
+        Decision::Have(file) => file,
+        Decision::Fetch(plan) => fetching::watch(console, offer, account.fetch(offer, plan)).await?,
+        Decision::Ask(question) if args.yes => fetching::watch(console, offer, account.fetch(offer, question.yes())).await?,
+        Decision::Ask(question) => return Err(fetching::needs_answer(offer, &question)),
+        Decision::Wait(wait) => return Err(fetching::waits(offer, &wait)),
+        Decision::Refuse(refusal) => return Err(fetching::refused(offer, &refusal)),
+    };
+    fetching::save(console, offer, &file, &args.into, args.on_clash).await.map(drop)
+}
+
+/// Ends after so many seconds; never without a number.
+async fn silence(seconds: Option<u64>) {
+    match seconds {
+        Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ended(account: &Account) -> Failure {
+    match account.online().await {
+        Err(error) => Failure::from_error(connect::class_of(error.class()), &error),
+        Ok(_) => Failure::new(Class::Internal, "the offers ended without a word"),
+    }
+}

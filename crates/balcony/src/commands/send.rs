@@ -1,0 +1,171 @@
+//! `balcony send`: files to people, by upload and one message that every client understands.
+
+use balcony_client::{Account, Availability, Sending, Sent, ShareError, ShareEvent};
+use balcony_wire::Jid;
+use serde_json::json;
+
+use crate::cli;
+use crate::commands::draft::disposition;
+use crate::commands::serve::interrupted;
+use crate::connect::{self, class_of};
+use crate::console::{self, Bar, Console};
+use crate::exit::{Class, Failure};
+use crate::home::Home;
+use crate::safe::{Safe, lines};
+
+/// Runs the command.
+pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Send) -> Result<(), Failure> {
+    let recipients = recipients(&args.to)?;
+    if args.name.is_some() && args.files.len() > 1 {
+        return Err(Failure::new(Class::Usage, "--name is for one file, several were given"));
+    }
+    let account = connect::account(home, named, Availability::Hidden).await?;
+    let sent = match sending(&account, &recipients, args) {
+        Some(sending) => watch(console, sending, args.show_xml).await,
+        None => Err(Failure::new(Class::Usage, "nothing to send")),
+    };
+    // Whatever came of it, what was said is flushed and acknowledged.
+    account.close().await;
+    tell(console, &sent?, &recipients);
+    Ok(())
+}
+
+fn recipients(named: &[String]) -> Result<Vec<Jid>, Failure> {
+    let parse = |text: &String| {
+        text.parse().map_err(|error| {
+            let failure = Failure::from_error(Class::Usage, &error);
+            Failure { what: format!("{} is no address: {}", Safe(text), failure.what), ..failure }
+                .advise("an address looks like juliet@example.org")
+        })
+    };
+    named.iter().map(parse).collect()
+}
+
+fn sending(account: &Account, recipients: &[Jid], args: &cli::Send) -> Option<Sending> {
+    let mut share: Option<balcony_client::Share> = None;
+    for path in &args.files {
+        let mut next = match share {
+            Some(share) => share.and(path),
+            None => account.share(path),
+        };
+        if let Some(text) = &args.describe {
+            next = next.describe(text);
+        }
+        if let Some(name) = &args.name {
+            next = next.name(name);
+        }
+        if let Some(arg) = args.disposition {
+            next = next.disposition(disposition(arg));
+        }
+        share = Some(next);
+    }
+    let mut share = share?;
+    if let Some(text) = &args.text {
+        share = share.text(text);
+    }
+    let (first, others) = recipients.split_first()?;
+    Some(others.iter().fold(share.to(first), |sending, jid| sending.also_to(jid)))
+}
+
+/// Shows what happens until it is over, or until ^C.
+pub(crate) async fn watch(console: &Console, sending: Sending, show_xml: bool) -> Result<Sent, Failure> {
+    let mut progress = sending.progress();
+    let mut view = View { console, show_xml, names: Vec::new(), bar: None };
+    loop {
+        let event = tokio::select! {
+            event = progress.next() => event,
+            () = interrupted() => return Err(stopped()),
+        };
+        match event {
+            Some(ShareEvent::Ended(Ok(sent))) => return Ok(sent),
+            Some(ShareEvent::Ended(Err(error))) => return Err(failure(&error)),
+            Some(event) => view.show(event),
+            None => return Err(Failure::new(Class::Internal, "the sending ended without a word")),
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(Class::Interrupted, "stopped")
+        .advise("what was begun waits in the outbox and goes on with `balcony outbox resume`, or give it up with `balcony outbox drop`")
+}
+
+/// The words of a share that failed.
+pub(crate) fn failure(error: &ShareError) -> Failure {
+    let failure = Failure::from_error(class_of(error.class()), error);
+    match error.advice() {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
+}
+
+struct View<'a> {
+    console: &'a Console,
+    show_xml: bool,
+    names: Vec<String>,
+    bar: Option<Bar>,
+}
+
+impl View<'_> {
+    fn name(&self, position: usize) -> &str {
+        self.names.get(position).map_or("the file", String::as_str)
+    }
+
+    fn show(&mut self, event: ShareEvent) {
+        match event {
+            ShareEvent::Looked { position, name, size, media_type } => {
+                let words = format!("{}: {}, {}", Safe(&name), Safe(media_type.as_str()), console::bytes(size));
+                self.console.step(
+                    "looked",
+                    json!({"position": position, "name": name, "size": size, "media_type": media_type.as_str()}),
+                    words,
+                );
+                self.names.push(name);
+            }
+            ShareEvent::AskingForSlot { position, service } => {
+                let words = format!("{}: asking {} whether it takes it", Safe(self.name(position)), Safe(service.as_str()));
+                self.console.step("asking", json!({"position": position, "service": service.as_str()}), words);
+            }
+            ShareEvent::Uploading { position, host, size } => {
+                let words = format!("{}: uploading to {}", Safe(self.name(position)), Safe(&host));
+                self.console.step("uploading", json!({"position": position, "host": host, "size": size}), words);
+                self.bar = Some(self.console.bar(self.name(position), Some(size)));
+            }
+            ShareEvent::Progress { sent, .. } => {
+                if let Some(bar) = &mut self.bar {
+                    bar.at(sent);
+                }
+            }
+            ShareEvent::Uploaded { position, url } => {
+                self.bar.take().map(Bar::done).unwrap_or_default();
+                let words = format!("{}: lies at {}", Safe(self.name(position)), Safe(&url));
+                self.console.step("uploaded", json!({"position": position, "url": url}), words);
+            }
+            ShareEvent::Hashing { position } => {
+                self.console.step("hashing", json!({"position": position}), format!("{}: taking its digests", Safe(self.name(position))));
+            }
+            ShareEvent::Offered { to, message } => {
+                let xml = self.show_xml.then(|| message.into_element().to_xml());
+                let words = format!("offered to {}", Safe(to.as_str()));
+                self.console.step("offered", json!({"to": to.as_str(), "xml": xml}), words);
+                if let Some(xml) = xml.filter(|_| !self.console.is_json()) {
+                    self.console.result("xml", json!(null), lines(&xml));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn tell(console: &Console, sent: &Sent, recipients: &[Jid]) {
+    let to: Vec<&str> = recipients.iter().map(|jid| jid.as_str()).collect();
+    for file in &sent.files {
+        let digests: serde_json::Map<_, _> =
+            file.digests.iter().map(|digest| (digest.algo().name().to_owned(), digest.to_hex().into())).collect();
+        console.result(
+            "sent",
+            json!({"name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "url": file.url, "digests": digests, "to": to}),
+            format!("sent {} ({}) to {}", Safe(&file.name), console::bytes(file.size), Safe(&to.join(", "))),
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! One offer from decision to file in a folder: shared by `receive`, `fetch` and `try`.
+
+use std::path::{Path, PathBuf};
+
+use balcony_client::{Fetch, FetchError, FetchEvent, IncomingOffer, SaveError, SharedFile};
+use balcony_sharing::plan::{Question, Refusal, Wait};
+use balcony_store::OnClash;
+use serde_json::{Value, json};
+
+use crate::cli::Clash;
+use crate::commands::serve::interrupted;
+use crate::connect::class_of;
+use crate::console::{self, Bar, Console};
+use crate::exit::{Class, Failure};
+use crate::safe::Safe;
+
+/// What `balcony list` shows of an offer, as JSON.
+pub(crate) fn fields(offer: &IncomingOffer) -> Value {
+    let digests: serde_json::Map<_, _> =
+        offer.digests().iter().map(|digest| (digest.algo().name().to_owned(), digest.to_hex().into())).collect();
+    json!({
+        "offer": offer.key().number(),
+        "name": offer.name().as_str(),
+        "size": offer.size(),
+        "media_type": offer.media_type().as_str(),
+        "description": offer.description(None),
+        "from": offer.provenance().sender().as_str(),
+        "proof": offer.proof().as_str(),
+        "digests": digests,
+    })
+}
+
+/// The same in words.
+pub(crate) fn words(offer: &IncomingOffer) -> String {
+    let size = offer.size().map_or_else(|| "size unknown".to_owned(), console::bytes);
+    let described = offer.description(None).map_or_else(String::new, |text| format!(", \"{}\"", Safe(text)));
+    format!(
+        "{} ({}, {size}{described}) from {}",
+        Safe(offer.name().as_str()),
+        Safe(offer.media_type().as_str()),
+        Safe(offer.provenance().sender().as_str())
+    )
+}
+
+/// Fetches and shows what happens, until it is over or until ^C.
+pub(crate) async fn watch(console: &Console, offer: &IncomingOffer, fetch: Fetch) -> Result<SharedFile, Failure> {
+    let number = offer.key().number();
+    let name = offer.name().as_str().to_owned();
+    let mut progress = fetch.progress();
+    let mut bar: Option<Bar> = None;
+    loop {
+        let event = tokio::select! {
+            event = progress.next() => event,
+            () = interrupted() => {
+                return Err(Failure::new(Class::Interrupted, "stopped").advise(format!("what is there is kept; `balcony fetch {number}` goes on with it")));
+            }
+        };
+        match event {
+            Some(FetchEvent::Asking { host, from_byte }) => {
+                let at = if from_byte > 0 { format!(" from byte {from_byte} on") } else { String::new() };
+                console.step(
+                    "asking",
+                    json!({"offer": number, "host": host, "from_byte": from_byte}),
+                    format!("{}: fetching from {}{at}", Safe(&name), Safe(&host)),
+                );
+            }
+            Some(FetchEvent::Received(progress)) => bar.get_or_insert_with(|| console.bar(&name, progress.total)).at(progress.have),
+            Some(FetchEvent::SourceEnded(outcome)) => {
+                if !outcome.is_success() {
+                    let words = outcome.to_string();
+                    console.step("source-failed", json!({"offer": number, "why": words}), format!("{}: {}", Safe(&name), Safe(&words)));
+                }
+            }
+            Some(FetchEvent::Ended(done)) => {
+                bar.map(Bar::done).unwrap_or_default();
+                return done.map_err(|error| failure(number, &name, &error));
+            }
+            Some(_) => {}
+            None => return Err(Failure::new(Class::Internal, "the fetch ended without a word")),
+        }
+    }
+}
+
+fn failure(number: i64, name: &str, error: &FetchError) -> Failure {
+    let failure = Failure::from_error(class_of(error.class()), error);
+    let failure = Failure { what: format!("{}: {}", Safe(name), failure.what), ..failure };
+    match error.advice() {
+        Some(advice) => failure.advise(format!("{advice} (`balcony why {number}` tells what was tried)")),
+        None => failure,
+    }
+}
+
+/// Saves the file under its own, safe name, and says so.
+pub(crate) async fn save(
+    console: &Console,
+    offer: &IncomingOffer,
+    file: &SharedFile,
+    into: &Path,
+    clash: Clash,
+) -> Result<PathBuf, Failure> {
+    let path = file.save_in(into, on_clash(clash)).await.map_err(|error| save_failure(&error))?;
+    let proven = file.is_proven();
+    let mut fields = fields(offer);
+    if let Some(object) = fields.as_object_mut() {
+        let sha256 = file.blob().sha256().to_hex();
+        object.extend([
+            ("path".to_owned(), json!(path)),
+            ("proven".to_owned(), json!(proven)),
+            ("sha256".to_owned(), json!(sha256)),
+            ("size".to_owned(), json!(file.blob().size())),
+        ]);
+    }
+    let proof = if proven { "proven" } else { "UNPROVEN: nothing shows that these are the bytes that were meant" };
+    console.result("saved", fields, format!("saved {} ({}, {proof})", Safe(&path.to_string_lossy()), console::bytes(file.blob().size())));
+    Ok(path)
+}
+
+fn save_failure(error: &SaveError) -> Failure {
+    Failure::from_error(class_of(error.class()), error)
+}
+
+fn on_clash(clash: Clash) -> OnClash {
+    match clash {
+        Clash::Refuse => OnClash::Refuse,
+        Clash::Rename => OnClash::Rename,
+        Clash::Overwrite => OnClash::Overwrite,
+    }
+}
+
+/// What a person is told instead of a file when they have to agree first.
+pub(crate) fn needs_answer(offer: &IncomingOffer, question: &Question) -> Failure {
+    let number = offer.key().number();
+    Failure::new(Class::Policy, format!("{}: {question}", Safe(offer.name().as_str())))
+        .advise(format!("if you agree: `balcony fetch {number} --yes`; `balcony why {number}` tells the rest"))
+}
+
+/// Nothing can be done.
+pub(crate) fn refused(offer: &IncomingOffer, refusal: &Refusal) -> Failure {
+    Failure::new(Class::Policy, format!("{}: {refusal}", Safe(offer.name().as_str()))).advise("ask the sender to share it again")
+}
+
+/// Nothing can be done yet.
+pub(crate) fn waits(offer: &IncomingOffer, wait: &Wait) -> Failure {
+    let name = offer.name();
+    match wait {
+        Wait::ForSource => Failure::new(Class::Source, format!("{}: its sender has not said yet where it is", Safe(name.as_str())))
+            .advise("try again once they have"),
+        Wait::Until(..) => Failure::new(Class::Source, format!("{}: its sources failed a short while ago", Safe(name.as_str())))
+            .advise("try again in a few minutes"),
+    }
+}

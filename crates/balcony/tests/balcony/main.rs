@@ -1,0 +1,6 @@
+//! The program as people meet it: the real binary, in homes of its own, with real servers and with clients of others.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod actors;
+mod cli;
+mod process;
