@@ -63,6 +63,13 @@ impl SourceKey {
         Self(text.into())
     }
 
+    /// The host that is asked, if there is one.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let url = self.0.split_once(' ').map(|(_, target)| target)?;
+        Url::parse(url).ok()?.host_str().map(str::to_owned)
+    }
+
     /// For the catalogue. Holds the URL: not for logs.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -31,7 +31,7 @@ pub enum Outcome {
     #[error("it gave other bytes than those offered")]
     WrongBytes,
     /// The file is not there any more (404, 410).
-    #[error("the file is no longer there (status {0}); ask the sender to share it again")]
+    #[error("the file is no longer there (status {0})")]
     Gone(u16),
     /// The server will not give it (401, 403 and other refusals).
     #[error("the server does not give it out (status {0})")]

@@ -404,11 +404,16 @@ fn redirects_are_followed_three_times_and_carry_nothing_to_another_origin() {
 }
 
 #[test]
-fn the_last_word_is_that_of_the_last_source_and_none_is_lost() {
-    let scene = fetch(vec![("a.lit", Server::status(404)), ("b.lit", Server::status(403)), ("c.lit", Server::status(418))]);
+fn the_last_word_of_every_source_is_told_with_its_host() {
+    let busy = Server::status(503);
+    let scene = fetch(vec![("a.lit", Server::status(404)), ("b.lit", Server::status(403)), ("c.lit", busy)]);
     let error = scene.result.unwrap_err();
-    assert_eq!(error.outcomes.len(), 3);
-    assert_eq!(error.to_string(), "the file could not be fetched: the server does not give it out (status 418)");
+    assert_eq!(error.outcomes.len(), 5, "the busy one is asked three times");
+    assert_eq!(
+        error.to_string(),
+        "the file could not be fetched: a.lit: the file is no longer there (status 404); b.lit: the server does not give it out \
+         (status 403); c.lit: the server is not able to give it now (status 503)"
+    );
 }
 
 #[test]

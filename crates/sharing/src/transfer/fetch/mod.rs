@@ -84,14 +84,20 @@ pub struct FetchFailed {
 }
 
 impl FetchFailed {
+    /// The last word of each source, in the order they were tried first.
     fn words(&self) -> String {
-        let last = match self.outcomes.last() {
-            Some((_, outcome)) => outcome.to_string(),
-            None => "there is no source left to try".to_owned(),
-        };
+        let mut last: Vec<(&SourceKey, &Outcome)> = Vec::new();
+        for (source, outcome) in &self.outcomes {
+            match last.iter_mut().find(|(known, _)| *known == source) {
+                Some((_, known)) => *known = outcome,
+                None => last.push((source, outcome)),
+            }
+        }
+        let told: Vec<String> = last.iter().map(|(source, outcome)| format!("{}: {outcome}", source.host().unwrap_or_default())).collect();
+        let told = if told.is_empty() { "there is no source left to try".to_owned() } else { told.join("; ") };
         match self.kept {
-            0 => format!("the file could not be fetched: {last}"),
-            kept => format!("the file could not be fetched: {last}; {kept} bytes are kept for another try"),
+            0 => format!("the file could not be fetched: {told}"),
+            kept => format!("the file could not be fetched: {told}; {kept} bytes are kept for another try"),
         }
     }
 
