@@ -40,7 +40,7 @@ fn fate(kind: MessageKind, to_full: bool, takers: bool) -> Fate {
 impl Hub {
     /// Delivers a message at once if its addressee has sessions; hands it back if not.
     pub(crate) fn deliver_now(&self, message: Message, outbox: &mut Outbox) -> Option<Message> {
-        let to = message.to.as_ref()?;
+        let Some(to) = &message.to else { return Some(message) };
         if to.domain() != self.domain().as_str() || to.local().is_none() {
             return Some(message);
         }

@@ -50,15 +50,7 @@ impl House {
 
     /// TLS that trusts the authority of this server and nothing else.
     pub(crate) fn tls(&self, alpn: &str) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.server.ca_pem().unwrap().as_bytes()).unwrap()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-        TlsConnector::from(Arc::new(config))
+        tls(self.server.ca_pem().unwrap(), alpn)
     }
 
     /// A client with its header out and features read, not logged in.
@@ -84,4 +76,17 @@ impl House {
         peer.until(|element| element.is("presence", "jabber:client") && element.attr("from") == Some(&jid)).await;
         peer
     }
+}
+
+/// TLS that trusts one authority and nothing else.
+pub(crate) fn tls(ca_pem: &str, alpn: &str) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    TlsConnector::from(Arc::new(config))
 }

@@ -91,7 +91,7 @@ async fn many_clients_come_and_go_at_once() {
         peer.send(&format!("<message type='chat' to='{to}'><body>{n}</body></message>")).await;
         let came = peer.until(|element| element.name() == "message").await;
         assert_eq!(body(&came), Some(n.to_string()));
-        if n % 2 == 0 { peer.log_out().await } else { peer.cut() }
+        if n.is_multiple_of(2) { peer.log_out().await } else { peer.cut() }
     };
     futures_util::future::join_all((0..30).map(one)).await;
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod house;
+mod killed;
 mod limits;
 mod messages;
 mod peer;

@@ -1,5 +1,6 @@
 //! A client that says what it is told to say, byte by byte, and reads what comes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use balcony_wire::Element;
@@ -8,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -28,8 +30,12 @@ pub(crate) struct Peer {
 impl Peer {
     /// Direct TLS.
     pub(crate) async fn connect(house: &House) -> Self {
-        let tcp = TcpStream::connect(house.server.c2s_tls_addr()).await.unwrap();
-        let stream = house.tls("xmpp-client").connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+        Self::connect_to(house.server.c2s_tls_addr(), &house.tls("xmpp-client")).await
+    }
+
+    pub(crate) async fn connect_to(address: SocketAddr, tls: &TlsConnector) -> Self {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let stream = tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
         Self { stream, framing: Framing::new(Limits::AFTER_LOGIN), jid: String::new() }
     }
 

@@ -12,7 +12,7 @@ use crate::web::{ask, begin, finish, put};
 
 const HOST: &str = "upload.localhost";
 
-fn request(name: &str, size: usize, rest: &str) -> String {
+pub(crate) fn request(name: &str, size: usize, rest: &str) -> String {
     format!("<request xmlns='urn:xmpp:http:upload:0' filename='{name}' size='{size}' {rest}")
 }
 
@@ -24,7 +24,7 @@ fn urls(answer: &Element) -> (String, String) {
     (url("put"), url("get"))
 }
 
-async fn slot(peer: &mut Peer, name: &str, size: usize, content_type: &str) -> (String, String) {
+pub(crate) async fn slot(peer: &mut Peer, name: &str, size: usize, content_type: &str) -> (String, String) {
     let rest = if content_type.is_empty() { "/>".to_owned() } else { format!("content-type='{content_type}'/>") };
     urls(&peer.ask("get", HOST, &request(name, size, &rest)).await)
 }
@@ -39,11 +39,11 @@ async fn upload(house: &House, name: &str, content_type: &str, bytes: &[u8]) -> 
     from
 }
 
-fn bytes(count: usize) -> Vec<u8> {
+pub(crate) fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|n| (n * 31 % 251) as u8).collect()
 }
 
-/// Proves: HUP-3-1, HUP-3-2, HUP-3-3, HUP-5.3-1, HUP-5-3.
+/// Proves: HUP-3-1, HUP-3-2, HUP-3-3, HUP-5-3, HUP-5.4-1.
 #[tokio::test]
 async fn the_service_announces_itself_its_limit_and_its_purposes() {
     let house = house_with(|settings| settings.upload.max_size = 12_345).await;
@@ -181,7 +181,7 @@ async fn an_upload_that_breaks_off_leaves_nothing_and_can_be_tried_again() {
     assert_eq!(std::fs::read_dir(incoming).unwrap().count(), 0);
 }
 
-/// Proves: HUP-6-1, HUP-D-4, HUP-4-2.
+/// Proves: HUP-6-1, HUP-D-4.
 #[tokio::test]
 async fn slots_that_make_no_sense_are_refused_in_words() {
     let house = house_with(|settings| settings.upload.max_size = 1000).await;

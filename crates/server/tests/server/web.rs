@@ -1,9 +1,11 @@
 //! As much of an HTTP client as the tests need: one request, one connection.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -26,10 +28,20 @@ impl Answer {
 
 /// A connection with the head of a request sent.
 pub(crate) async fn begin(house: &House, method: &str, url: &str, headers: &[(&str, &str)]) -> TlsStream<TcpStream> {
+    begin_at(house.server.https_addr(), &house.tls("http/1.1"), method, url, headers).await
+}
+
+pub(crate) async fn begin_at(
+    address: SocketAddr,
+    tls: &TlsConnector,
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> TlsStream<TcpStream> {
     let rest = url.strip_prefix("https://").expect("URLs are https");
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let tcp = TcpStream::connect(house.server.https_addr()).await.unwrap();
-    let mut stream = house.tls("http/1.1").connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let mut stream = tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
     let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!("{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{extra}\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
