@@ -5,6 +5,7 @@
 //! [`transfer::upload::UploadJob`] and [`verify::Hasher`] → [`dialect::write`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod byte_len;
 pub mod dialect;
 pub mod digest_set;
 pub mod explain;
@@ -19,6 +20,7 @@ pub mod source;
 pub mod transfer;
 pub mod verify;
 
+pub use byte_len::ByteLen;
 pub use digest_set::{Agreement, DigestSet};
 pub use exposure::{Exposure, ExposureKind};
 pub use file_name::FileName;

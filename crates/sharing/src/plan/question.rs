@@ -3,7 +3,7 @@
 use balcony_wire::Jid;
 
 use super::{Circumstances, Decision, LeftOut, Plan, Policy, Reason, Refusal, Rule, Unasked};
-use crate::{Disposition, Exposure, ExposureKind, Offer, Proof};
+use crate::{ByteLen, Disposition, Exposure, ExposureKind, Offer, Proof};
 
 /// A plan that needs a yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +167,9 @@ impl std::fmt::Display for Concern {
             Self::Attachment => f.write_str("the sender meant it to be saved, so it waits for you"),
             Self::FetchingIsOff => f.write_str("your rules fetch nothing unasked"),
             Self::Stranger(sender) => write!(f, "{sender} is not among your contacts"),
-            Self::Large { size, limit } => write!(f, "it has {size} bytes, and your rules fetch up to {limit} unasked"),
+            Self::Large { size, limit } => {
+                write!(f, "it has {}, and your rules fetch up to {} unasked", ByteLen(*size), ByteLen(*limit))
+            }
             Self::UnknownSize => f.write_str("its size is not known"),
             Self::Metered => f.write_str("bytes cost money on this network"),
             Self::Unproven => f.write_str("the offer has no hash that could prove the bytes are the sender's"),

@@ -12,6 +12,8 @@ use balcony_wire::stanza::DefinedCondition;
 use balcony_wire::{Element, Jid, Payload as _, StanzaError};
 use url::Url;
 
+use crate::ByteLen;
+
 /// How long a PUT may stand still while bytes are left.
 const STALL: Duration = Duration::from_secs(60);
 /// How long the service may take to answer once it has everything.
@@ -118,7 +120,7 @@ pub enum UploadError {
     #[error("the file is empty, and upload services take no empty files")]
     Empty,
     /// Too large.
-    #[error("the file has {size} bytes, {service} takes at most {limit}")]
+    #[error("the file has {}, {service} takes at most {}", ByteLen(*.size), ByteLen(*.limit))]
     TooLarge {
         /// who says so
         service: Jid,

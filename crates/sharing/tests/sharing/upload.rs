@@ -99,7 +99,7 @@ fn the_url_is_handed_out_once_the_service_has_taken_the_file() {
 fn limits_are_looked_at_before_anything_is_asked() {
     let small = || vec![service("a.lit", Some(10)), service("b.lit", Some(20))];
     let error = UploadJob::new(task(small(), 30)).unwrap_err();
-    assert_eq!(error.to_string(), "the file has 30 bytes, b.lit takes at most 20");
+    assert_eq!(error.to_string(), "the file has 30 bytes, b.lit takes at most 20 bytes");
     let mut job = UploadJob::new(task(small(), 15)).unwrap();
     assert_eq!(asked(&mut job).0.as_str(), "b.lit");
     let mut unknown = UploadJob::new(task(vec![service("c.lit", None)], u64::MAX)).unwrap();
