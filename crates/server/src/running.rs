@@ -157,7 +157,10 @@ async fn accept(listener: TcpListener, port: Arc<Port>, gate: Arc<Gate>, mut end
                             drop(pass);
                         });
                     }
-                    None => tracing::info!("too many connections, one was turned away"),
+                    None => {
+                        tracing::info!("too many connections, one was turned away");
+                        connection::turn_away(&stream, &port);
+                    }
                 },
                 Err(error) => pause_after(&error).await,
             },

@@ -16,6 +16,9 @@ use crate::mailbox::Inbox;
 use crate::outbox::Outbox;
 use crate::sessions::{Control, HandedOver, Session};
 
+/// So many mailboxes full may wait for a lost client.
+const HIBERNATING: usize = 4;
+
 /// See the module.
 pub(crate) struct Desk {
     hub: Arc<Hub>,
@@ -38,16 +41,17 @@ pub(crate) enum DeskEvent {
     Told(Control),
 }
 
-/// Waits for something to happen; for ever without a desk.
+/// Waits for something to happen; for ever without a desk. Without `room` for answers nothing is done that leads to any.
 pub(crate) async fn next(desk: Option<&mut Desk>, room: bool) -> DeskEvent {
     let Some(desk) = desk else { return std::future::pending().await };
     let taking = room && desk.home.is_empty();
+    let carrying = room || desk.take_over.is_some();
     tokio::select! {
         Some(stanza) = desk.inbox.take(), if taking => {
             desk.home.push_back(stanza);
             DeskEvent::Progress
         }
-        () = desk.courier.progress() => DeskEvent::Progress,
+        () = desk.courier.progress(), if carrying => DeskEvent::Progress,
         Some(control) = desk.control.recv() => DeskEvent::Told(control),
     }
 }
@@ -83,7 +87,9 @@ impl Desk {
 
     /// Carries what was said, and gives up to `room` stanzas for the client to `send`, which may hand one back.
     pub(crate) fn exchange(&mut self, room: usize, mut send: impl FnMut(Stanza) -> Result<(), Box<Stanza>>) {
-        self.courier.advance(&mut self.home);
+        if room > 0 || self.take_over.is_some() {
+            self.courier.advance(&mut self.home);
+        }
         let mut taken = 0;
         loop {
             let stanza = match self.home.pop_front() {
@@ -138,11 +144,15 @@ impl Desk {
             forget(&self.hub, &self.session().clone(), last).await;
         }
         let until = tokio::time::Instant::now() + patience;
+        let mailbox = self.session().mailbox().clone();
+        let most = HIBERNATING * self.hub.limits().mailbox_bytes;
+        let mut weight = 0;
         loop {
             let mut full = false;
             self.exchange(usize::MAX, |stanza| {
+                weight += mailbox.weight(&stanza) as usize;
                 let pushed = detached.push(Instant::now(), stanza);
-                full |= pushed.is_err();
+                full |= pushed.is_err() || weight > most;
                 pushed
             });
             if full {

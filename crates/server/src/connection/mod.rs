@@ -68,6 +68,22 @@ pub(crate) async fn serve(stream: TcpStream, port: Arc<Port>, ending: watch::Rec
     connection.run().await;
 }
 
+/// Turns a client away in words, where it can be done without a handshake.
+pub(crate) fn turn_away(stream: &TcpStream, port: &Port) {
+    if port.config.security == Security::DirectTls {
+        return;
+    }
+    let now = Instant::now();
+    let mut machine = ServerStream::new(port.config.clone(), random(), now);
+    machine.close(now, Some((StreamErrorCondition::ResourceConstraint, "there are too many connections".to_owned())));
+    while let Some(action) = machine.poll_action() {
+        if let Action::Write(bytes) = action {
+            // A fresh socket has room for these few bytes; one that has none is not waited for.
+            let _ = stream.try_write(&bytes);
+        }
+    }
+}
+
 impl Connection {
     async fn run(mut self) {
         loop {
