@@ -171,21 +171,35 @@ fn known<T>(value: Option<T>, what: &'static str) -> Result<T, StoreError> {
 mod tests {
     use super::*;
 
+    fn plan_of(catalogue: &Catalogue, query: &str) -> String {
+        let plan: Vec<String> = catalogue
+            .with(|connection| {
+                let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
+                let count = statement.parameter_count();
+                let lines = statement.query_map(rusqlite::params_from_iter(std::iter::repeat_n(1, count)), |row| row.get(3))?;
+                lines.collect()
+            })
+            .unwrap();
+        plan.join("\n")
+    }
+
+    /// An index for half of what is asked would read a whole account for the last messages of one conversation.
+    #[test]
+    fn lists_of_offers_have_an_index_for_all_that_is_asked() {
+        let catalogue = Catalogue::in_memory().unwrap();
+        for (query, expected) in offers::PLANS {
+            let plan = plan_of(&catalogue, query);
+            assert!(plan.contains(expected), "{query}\n{plan}");
+        }
+    }
+
     #[test]
     fn no_list_and_no_search_reads_a_whole_table() {
         let catalogue = Catalogue::in_memory().unwrap();
         let queries =
             [offers::QUERIES, blobs::QUERIES, outcomes::QUERIES, outbox::QUERIES, uploads::QUERIES, digest_memory::QUERIES].concat();
         for query in &queries {
-            let plan: Vec<String> = catalogue
-                .with(|connection| {
-                    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
-                    let count = statement.parameter_count();
-                    let lines = statement.query_map(rusqlite::params_from_iter(std::iter::repeat_n(1, count)), |row| row.get(3))?;
-                    lines.collect()
-                })
-                .unwrap();
-            let plan = plan.join("\n");
+            let plan = plan_of(&catalogue, query);
             assert!(plan.contains("USING") && !plan.contains("TEMP B-TREE"), "{query}\n{plan}");
             for line in plan.lines().filter(|line| line.starts_with("SCAN")) {
                 // going through an index in its order, up to the limit, is no search through the table

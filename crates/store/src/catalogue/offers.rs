@@ -130,6 +130,16 @@ const BY_MESSAGE: &str =
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] = &[ALL, OF_ACCOUNT, OF_CONVERSATION, BY_KEY, BY_DIGEST, BY_BLOB, BY_MESSAGE];
 
+#[cfg(test)]
+pub(super) const PLANS: &[(&str, &str)] = &[
+    (ALL, "INDEX offers_by_time (received_at<?)"),
+    (OF_ACCOUNT, "INDEX offers_by_account (account=? AND received_at<?)"),
+    (OF_CONVERSATION, "INDEX offers_by_conversation (account=? AND conversation=? AND received_at<?)"),
+    (BY_DIGEST, "PRIMARY KEY (algo=? AND digest=?)"),
+    (BY_BLOB, "INDEX offers_by_blob (blob=?)"),
+    (BY_MESSAGE, "(account=? AND conversation=? AND sender=? AND message=? AND position=?)"),
+];
+
 impl NewOffer {
     /// What there is to write down of an offer; `stanza` is the message it was in.
     #[must_use]

@@ -182,6 +182,18 @@ fn a_transfer_whose_note_cannot_be_read_starts_over() {
 }
 
 #[test]
+fn a_note_half_written_by_a_crash_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let job = store.stage(JobId::random(), sidecar("1")).unwrap().job().clone();
+    fs::write(dir.path().join("staging").join(format!("{job}.json.new")), "{\"offer").unwrap();
+    let mut staging = store.resume(&job).unwrap().unwrap();
+    staging.note(sidecar("2")).unwrap();
+    drop(staging);
+    assert_eq!(store.resume(&job).unwrap().unwrap().sidecar(), &sidecar("2"));
+}
+
+#[test]
 fn a_copy_that_vanished_or_lost_bytes_is_noticed_and_healed_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();

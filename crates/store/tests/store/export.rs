@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use balcony_sharing::FileName;
 use balcony_store::{OnClash, Store, StoreError};
@@ -13,6 +14,7 @@ on_both![
     a_copy_gets_its_name_and_a_number_where_that_is_taken,
     a_taken_name_is_refused_and_nothing_is_left_behind,
     replacing_is_one_step,
+    whoever_looks_while_a_file_is_replaced_finds_one_of_the_two_whole,
     links_are_replaced_or_refused_and_never_followed,
     names_of_peers_stay_within_the_folder,
     a_large_file_is_copied_whole,
@@ -66,6 +68,26 @@ fn replacing_is_one_step(store: &Store) {
     fs::create_dir(dir.path().join("folder")).unwrap();
     store.export(&blob, dir.path(), &name("folder"), OnClash::Overwrite).unwrap_err();
     assert_eq!(names(dir.path()), ["folder", "notes.txt"]);
+}
+
+fn whoever_looks_while_a_file_is_replaced_finds_one_of_the_two_whole(store: &Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = [vec![b'a'; 100_000], vec![b'b'; 200_000]];
+    let blobs = texts.each_ref().map(|text| keep(store, text).unwrap());
+    let path = store.export(&blobs[0], dir.path(), &name("x"), OnClash::Refuse).unwrap();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                assert!(texts.contains(&fs::read(&path).unwrap()));
+            }
+        });
+        for round in 1..40 {
+            store.export(&blobs[round % 2], dir.path(), &name("x"), OnClash::Overwrite).unwrap();
+        }
+        is_done.store(true, Ordering::Relaxed);
+        looker.join().unwrap();
+    });
 }
 
 fn links_are_replaced_or_refused_and_never_followed(store: &Store) {
