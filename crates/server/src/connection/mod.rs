@@ -14,7 +14,7 @@ mod socket;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use balcony_session::Security;
 use balcony_session::server::{Action, Leftover, ServerConfig, ServerEnd, ServerStream};
@@ -33,6 +33,8 @@ use crate::sessions::Control;
 
 /// While more waits to be written, nothing is taken in.
 const HIGH_WATER: usize = 256 * 1024;
+/// How long a client may take to close its side.
+const LINGER: Duration = Duration::from_secs(2);
 /// Stanzas taken from the mailbox between two looks at the socket.
 const BATCH: usize = 128;
 
@@ -190,15 +192,16 @@ impl Connection {
         {
             let (desk, detached) = *back;
             // The other connection is gone already: this session waits for the next.
-            tokio::spawn(self.socket.close());
+            tokio::spawn(self.socket.close(LINGER));
             return desk.hibernate(detached, self.port.config.resume_for, self.ending).await;
         }
-        self.socket.close().await;
+        self.socket.close(LINGER).await;
     }
 
     async fn end(self, end: ServerEnd) {
         tracing::debug!(why = end.words, "a client connection is over");
-        let closing = tokio::spawn(self.socket.close());
+        let linger = if self.told_to_end { LINGER / 10 } else { LINGER };
+        let closing = tokio::spawn(self.socket.close(linger));
         if let Some(desk) = self.desk {
             match self.stream.into_leftover() {
                 Leftover::Detached(detached) => desk.hibernate(detached, self.port.config.resume_for, self.ending).await,
@@ -217,7 +220,7 @@ struct Alarm {
 
 impl Alarm {
     fn new() -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep(std::time::Duration::from_secs(3600))) }
+        Self { sleep: Box::pin(tokio::time::sleep(Duration::from_secs(3600))) }
     }
 
     fn set(&mut self, deadline: Option<Instant>) {

@@ -165,8 +165,8 @@ impl Socket {
         }
     }
 
-    /// Sends the last words and closes.
-    pub(crate) async fn close(mut self) {
+    /// Sends the last words, waits up to `linger` for the client to close its side, and closes.
+    pub(crate) async fn close(mut self, linger: Duration) {
         let farewell = async {
             self.finish_writing().await;
             match &mut self.transport {
@@ -174,10 +174,13 @@ impl Socket {
                 Transport::Tls(stream) => drop(stream.shutdown().await),
                 Transport::Gone => return,
             }
-            // Closing with unread input would reset the connection, and the last words with it.
-            while matches!(self.event(true).await, Event::Read(_)) {}
         };
         // Whoever does not listen to the last words misses them.
-        let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+        let said = tokio::time::timeout(LAST_WORDS, farewell).await;
+        if said.is_ok() && !matches!(self.transport, Transport::Gone) {
+            // Closing with unread input would reset the connection, and the last words with it.
+            let emptied = async { while matches!(self.event(true).await, Event::Read(_)) {} };
+            let _ = tokio::time::timeout(linger, emptied).await;
+        }
     }
 }
