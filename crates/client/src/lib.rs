@@ -27,4 +27,4 @@ pub use net::NetError;
 pub use net::tls::TrustError;
 pub use offers::{Decision, IncomingOffer, Offers};
 pub use redacted::Redacted;
-pub use share::{Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress};
+pub use share::{Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress, preview};

@@ -67,7 +67,6 @@ impl ShareError {
     pub fn class(&self) -> Class {
         match self {
             Self::NoFile { .. } | Self::Nothing(_) => Class::Usage,
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Usage,
             Self::Unreadable { .. } | Self::Store(_) | Self::Record(_) | Self::Broken => Class::Local,
             Self::Upload { source, .. } => upload_class(source),
             Self::Offline(offline) | Self::Waiting { why: offline } => offline.class(),

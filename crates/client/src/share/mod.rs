@@ -7,12 +7,14 @@ mod dimensions;
 mod draft;
 mod error;
 mod outbox;
+mod preview;
 mod upload;
 mod work;
 
 pub use error::ShareError;
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
+pub use preview::preview;
 
 use std::future::IntoFuture;
 use std::path::PathBuf;

@@ -244,7 +244,7 @@ pub(super) fn remember(store: &Store, account: &BareJid, message: Message) -> Re
     Ok(())
 }
 
-async fn hash(draft: &Draft) -> Result<Hashed, ShareError> {
+pub(super) async fn hash(draft: &Draft) -> Result<Hashed, ShareError> {
     let unreadable = |source| ShareError::Unreadable { path: draft.wanted.path.clone(), source };
     let path = draft.wanted.path.clone();
     let file = blocking(move || std::fs::File::open(path)).await.map_err(unreadable)?;

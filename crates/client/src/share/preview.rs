@@ -1,0 +1,45 @@
+//! What would be said of a file, without saying it to anybody.
+
+use std::path::PathBuf;
+
+use balcony_sharing::Disposition;
+use balcony_sharing::dialect::OutgoingFile;
+use balcony_store::Store;
+use balcony_wire::reading::LangText;
+
+use super::draft::{Draft, Wanted};
+use super::{ShareError, work};
+use crate::blocking::blocking;
+
+/// What a message would say of a file that lies at `url` already. Reads the file once for its digests; asks nobody, keeps nothing.
+///
+/// # Errors
+/// When the file cannot be read, or is written to meanwhile.
+pub async fn preview(
+    path: impl Into<PathBuf>,
+    url: &str,
+    description: Option<&str>,
+    disposition: Option<Disposition>,
+) -> Result<OutgoingFile, ShareError> {
+    let descriptions = description.map(LangText::plain).into_iter().collect();
+    let wanted = Wanted { path: path.into(), id: work::random_id(), name: None, descriptions, disposition };
+    let draft = blocking(move || Draft::look(wanted, &Store::in_memory()?)).await?;
+    let hashed = work::hash(&draft).await?;
+    Ok(draft.outgoing(Some(hashed.digests()), Some(url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_preview_has_size_type_digests_and_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "hello\n").unwrap();
+        let file = preview(&path, "https://files.example/1", Some("notes"), None).await.unwrap();
+        assert_eq!((file.file.size, file.file.media_type.as_deref()), (Some(6), Some("text/plain")));
+        assert_eq!((file.file.hashes.len(), file.sources.len(), file.file.descs.len()), (2, 1, 1));
+        assert!(preview(folder.path(), "https://files.example/1", None, None).await.is_err());
+    }
+}
