@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Class {
     /// A mistake of this program.
     Internal = 1,
-    /// The command line cannot be understood, or names something that is not there.
+    /// The command line cannot be understood, or names an offer or a folder that is not there.
     Usage = 2,
     /// The account's server refused the login, or there is no account.
     Login = 3,
@@ -35,7 +35,7 @@ impl Class {
     /// All, with their words.
     pub(crate) const TABLE: [(Self, &'static str); 12] = [
         (Self::Internal, "a mistake of this program"),
-        (Self::Usage, "the command line cannot be understood, or names something that is not there"),
+        (Self::Usage, "the command line cannot be understood, or names an offer or a folder that is not there"),
         (Self::Login, "the login was refused, or there is no account"),
         (Self::Network, "the server cannot be found or reached, or the connection broke for good"),
         (Self::Certificate, "the certificate does not fit, or TLS is missing"),

@@ -42,7 +42,7 @@ async fn run(cli: &Cli, console: &Console) -> Result<(), Failure> {
         Command::Login(args) => commands::login::run(console, &home()?, args).await?,
         Command::Doctor => commands::doctor::run(console, &home()?, account).await?,
         Command::Explain(args) => commands::explain::run(console, args)?,
-        Command::Draft(args) => commands::draft::run(console, args)?,
+        Command::Draft(args) => commands::draft::run(console, args).await?,
         Command::Send(args) => commands::send::run(console, &home()?, account, args).await?,
         Command::Receive(args) => commands::receive::run(console, &home()?, account, args).await?,
         Command::List(args) => commands::offers::list(console, &home()?, account, args)?,

