@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Accounts(Accounts),
     /// Send files to somebody.
     Send(Send),
+    /// List and go on with what is not out yet.
+    Outbox(Outbox),
     /// Wait for files that others send.
     Receive(Receive),
     /// List the files that were offered.
@@ -163,6 +165,9 @@ pub(crate) struct Login {
     pub(crate) jid: String,
     #[command(flatten)]
     pub(crate) reach: Reach,
+    /// Accept a weaker login than this server offered before: after its administrator has changed it, and said so.
+    #[arg(long)]
+    pub(crate) accept_weaker_login: bool,
     /// Read the password from standard input. Else it is taken from BALCONY_PASSWORD, or asked for.
     #[arg(long)]
     pub(crate) password_stdin: bool,
@@ -216,6 +221,27 @@ pub(crate) struct Send {
     /// Show the message that carries the offer.
     #[arg(long)]
     pub(crate) show_xml: bool,
+}
+
+/// `balcony outbox`
+#[derive(Debug, Args)]
+pub(crate) struct Outbox {
+    #[command(subcommand)]
+    pub(crate) action: Option<OutboxAction>,
+}
+
+/// What to do with the messages that are not out yet.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutboxAction {
+    /// List them, and those that failed.
+    List,
+    /// Go on with them. `send` and `receive` do that as well before anything else.
+    Resume,
+    /// Give one up.
+    Drop {
+        /// Its id, as the list shows it.
+        id: String,
+    },
 }
 
 /// How a file is meant.

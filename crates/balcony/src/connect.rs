@@ -47,20 +47,26 @@ pub(crate) fn options(entry: &Entry, credentials: Credentials) -> Result<Connect
     Ok(options)
 }
 
+/// The chosen account and its store, without connecting.
+pub(crate) fn store(home: &Home, named: Option<&str>) -> Result<(Entry, Store), Failure> {
+    let entry = Accounts::load(home)?.choose(named)?.clone();
+    let store = Store::open(home.store(&entry.jid)?).map_err(|error| Failure::from_error(Class::Local, &error))?;
+    Ok((entry, store))
+}
+
 /// Connects a remembered account with its keys; without keys the password is asked for each time.
 pub(crate) async fn account(home: &Home, named: Option<&str>, availability: Availability) -> Result<Account, Failure> {
-    let mut accounts = Accounts::load(home)?;
-    let mut entry = accounts.choose(named)?.clone();
+    let (mut entry, store) = store(home, named)?;
     let credentials = match entry.keys() {
         Some(keys) => Credentials::Keys(keys),
         None => Credentials::Password(prompt::password(&entry.jid, false)?),
     };
-    let store = Store::open(home.store(&entry.jid)?).map_err(|error| Failure::from_error(Class::Local, &error))?;
     let options = ConnectOptions { availability, ..options(&entry, credentials)? };
     let account = Account::connect(options, store).await.map_err(|error| connect_failure(&entry.jid, &error))?;
     if let Ok(online) = account.online().await
         && learn(&mut entry, &online)
     {
+        let mut accounts = Accounts::load(home)?;
         accounts.put(entry);
         accounts.save(home)?;
     }

@@ -28,6 +28,9 @@ pub(crate) async fn run(console: &Console, home: &Home, args: &cli::Login) -> Re
     }
     let mut accounts = Accounts::load(home)?;
     let mut entry = entry(&accounts, &jid, &args.reach)?;
+    if args.accept_weaker_login {
+        entry.floor = None;
+    }
     let password = prompt::password(jid.as_str(), args.password_stdin)?;
     let options = ConnectOptions { availability: Availability::Hidden, ..connect::options(&entry, Credentials::Password(password))? };
     let store = Store::in_memory().map_err(|error| Failure::from_error(Class::Local, &error))?;

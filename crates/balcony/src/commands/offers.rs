@@ -7,7 +7,6 @@ use balcony_store::{Listing, OfferKey, OfferState, Store};
 use balcony_wire::BareJid;
 use serde_json::json;
 
-use crate::accounts::{Accounts, Entry};
 use crate::cli;
 use crate::connect;
 use crate::console::Console;
@@ -16,20 +15,13 @@ use crate::fetching;
 use crate::home::Home;
 use crate::safe::Safe;
 
-/// The catalogue of the chosen account.
-fn open(home: &Home, named: Option<&str>) -> Result<(Entry, Store), Failure> {
-    let entry = Accounts::load(home)?.choose(named)?.clone();
-    let store = Store::open(home.store(&entry.jid)?).map_err(|error| Failure::from_error(Class::Local, &error))?;
-    Ok((entry, store))
-}
-
 fn local(error: &dyn std::error::Error) -> Failure {
     Failure::from_error(Class::Local, error)
 }
 
 /// `balcony list`
 pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &cli::List) -> Result<(), Failure> {
-    let (entry, store) = open(home, named)?;
+    let (entry, store) = connect::store(home, named)?;
     let account = entry.jid()?;
     let with: Option<BareJid> = match &args.with {
         Some(with) => Some(with.parse().map_err(|error| Failure::from_error(Class::Usage, &error))?),
@@ -67,7 +59,7 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
 
 /// The offer of a number, and what fetches it.
 fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, IncomingOffer), Failure> {
-    let (entry, store) = open(home, named)?;
+    let (entry, store) = connect::store(home, named)?;
     let unknown = || Failure::new(Class::Usage, format!("there is no offer {number}")).advise("`balcony list` shows those that are there");
     let row = store.offer(OfferKey::from_number(number)).map_err(|error| local(&error))?.ok_or_else(unknown)?;
     let offer = IncomingOffer::from_row(&row).ok_or_else(unknown)?;

@@ -7,6 +7,7 @@ use balcony_wire::BareJid;
 use serde_json::json;
 
 use crate::cli;
+use crate::commands::outbox;
 use crate::commands::serve::interrupted;
 use crate::connect;
 use crate::console::Console;
@@ -25,7 +26,10 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
         );
     }
     let account = connect::account(home, named, Availability::Available(0)).await?;
-    let received = receive(console, &account, &only, args).await;
+    let received = match outbox::take_up(console, &account).await {
+        Ok(_) => receive(console, &account, &only, args).await,
+        Err(failure) => Err(failure),
+    };
     account.close().await;
     received
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::commands::draft::disposition;
+use crate::commands::outbox;
 use crate::commands::serve::interrupted;
 use crate::connect::{self, class_of};
 use crate::console::{self, Bar, Console};
@@ -23,13 +24,21 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     }
     are_files(&args.files)?;
     let account = connect::account(home, named, Availability::Hidden).await?;
-    let sent = match sending(&account, &recipients, args) {
-        Some(sending) => watch(console, sending, args.show_xml).await,
-        None => Err(Failure::new(Class::Usage, "nothing to send")),
-    };
+    let sent = go(console, &account, recipients, args).await;
     // Whatever came of it, what was said is flushed and acknowledged.
     account.close().await;
-    tell(console, &sent?, &recipients);
+    sent
+}
+
+async fn go(console: &Console, account: &Account, mut recipients: Vec<Jid>, args: &cli::Send) -> Result<(), Failure> {
+    let taken_up = outbox::take_up(console, account).await?;
+    // The same command again, after it was stopped, goes on and sends nothing twice.
+    let paths: Vec<PathBuf> = args.files.iter().filter_map(|path| std::path::absolute(path).ok()).collect();
+    recipients.retain(|to| !taken_up.contains(&(to.clone(), paths.clone())));
+    if let Some(sending) = sending(account, &recipients, args) {
+        let sent = watch(console, sending, args.show_xml).await?;
+        tell(console, &sent, &recipients);
+    }
     Ok(())
 }
 
@@ -103,7 +112,7 @@ pub(crate) async fn watch(console: &Console, sending: Sending, show_xml: bool) -
 
 fn stopped() -> Failure {
     Failure::new(Class::Interrupted, "stopped")
-        .advise("what was begun waits in the outbox and goes on with `balcony outbox resume`, or give it up with `balcony outbox drop`")
+        .advise("the same command goes on with it, as does `balcony outbox resume`; `balcony outbox` lists it")
 }
 
 /// The words of a share that failed.
