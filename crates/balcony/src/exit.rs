@@ -110,3 +110,17 @@ impl Failure {
         Self::new(class, what)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_about_exit_codes_says_the_same() {
+        let page = include_str!("../../../docs/exit-codes.md");
+        for (class, words) in Class::TABLE {
+            let row = format!("| {} | {} | {words} |", class as u8, class.name());
+            assert!(page.contains(&row), "docs/exit-codes.md lacks {row}");
+        }
+    }
+}

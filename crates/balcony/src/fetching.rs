@@ -12,6 +12,7 @@ use crate::commands::serve::interrupted;
 use crate::connect::class_of;
 use crate::console::{self, Bar, Console};
 use crate::exit::{Class, Failure};
+use crate::prompt;
 use crate::safe::Safe;
 
 /// What `balcony list` shows of an offer, as JSON.
@@ -125,6 +126,12 @@ fn on_clash(clash: Clash) -> OnClash {
         Clash::Rename => OnClash::Rename,
         Clash::Overwrite => OnClash::Overwrite,
     }
+}
+
+/// Whether the person agrees: by `--yes`, or at the terminal if there is one.
+pub(crate) fn agrees(console: &Console, offer: &IncomingOffer, question: &Question, yes: bool) -> bool {
+    yes || (!console.is_json()
+        && tokio::task::block_in_place(|| prompt::agree(&format!("{}: {question}", offer.name().as_str()))) == Some(true))
 }
 
 /// What a person is told instead of a file when they have to agree first.

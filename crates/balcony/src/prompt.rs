@@ -29,3 +29,13 @@ pub(crate) fn line() -> Result<String, Failure> {
     std::io::stdin().lock().read_line(&mut line).map_err(|error| Failure::from_error(Class::Local, &error))?;
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
+
+/// Asks a yes-or-no question on the terminal; `None` where nobody can be asked. Anything but yes is no.
+pub(crate) fn agree(question: &str) -> Option<bool> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return None;
+    }
+    anstream::eprint!("{} [y/N] ", crate::safe::Safe(question));
+    let answer = line().ok()?;
+    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -81,7 +81,9 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
     let file = match fetcher.decide(&offer, &Policy::default(), wish).await.map_err(|error| local(&error))? {
         Decision::Have(file) => file,
         Decision::Fetch(plan) => fetching::watch(console, &offer, fetcher.fetch(&offer, plan)).await?,
-        Decision::Ask(question) if args.yes => fetching::watch(console, &offer, fetcher.fetch(&offer, question.yes())).await?,
+        Decision::Ask(question) if fetching::agrees(console, &offer, &question, args.yes) => {
+            fetching::watch(console, &offer, fetcher.fetch(&offer, question.yes())).await?
+        }
         Decision::Ask(question) => return Err(fetching::needs_answer(&offer, &question)),
         Decision::Wait(wait) => return Err(fetching::waits(&offer, &wait)),
         Decision::Refuse(refusal) => return Err(fetching::refused(&offer, &refusal)),

@@ -76,7 +76,9 @@ async fn take(console: &Console, account: &Account, offer: &IncomingOffer, args:
     let file = match account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))? {
         Decision::Have(file) => file,
         Decision::Fetch(plan) => fetching::watch(console, offer, account.fetch(offer, plan)).await?,
-        Decision::Ask(question) if args.yes => fetching::watch(console, offer, account.fetch(offer, question.yes())).await?,
+        Decision::Ask(question) if fetching::agrees(console, offer, &question, args.yes) => {
+            fetching::watch(console, offer, account.fetch(offer, question.yes())).await?
+        }
         Decision::Ask(question) => return Err(fetching::needs_answer(offer, &question)),
         Decision::Wait(wait) => return Err(fetching::waits(offer, &wait)),
         Decision::Refuse(refusal) => return Err(fetching::refused(offer, &refusal)),
