@@ -42,8 +42,7 @@ impl Site {
     }
 
     fn config(&self, user: &str) -> Result<ClientConfig> {
-        // Our own server's endpoints name no accounts; its passwords follow the kit's rule.
-        let password = self.endpoints.find("ACCOUNTS").map_or_else(|| format!("{user}pw"), |_| self.endpoints.password(user).to_owned());
+        let password = self.endpoints.password(user).to_owned();
         let account = Jid::parse(&self.endpoints.jid(user))?.into_bare()?;
         let mut config = ClientConfig::new(account, Credentials::Password(password));
         config.security = Security::StartTls;

@@ -19,6 +19,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Outcome> {
         let (_, printed) = timing::timed(&mut alice.send(&file, bob.jid()))?;
         let url = url_in(&printed)?;
         let into = setting.work.join(format!("into-{run}"));
+        timing::empty(&into)?;
         timing::settle();
         balcony.push(timing::timed(&mut bob.receive(&into))?.0);
         if std::fs::metadata(into.join("large.bin")).map(|file| file.len()).ok() != Some(setting.size) {

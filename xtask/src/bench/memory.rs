@@ -14,7 +14,9 @@ pub(super) fn measure(setting: &Setting) -> Result<Outcome> {
     let file = setting.work.join("huge.bin");
     timing::make_file(&file, size)?;
     let sending = timing::peak_memory(&mut alice.send(&file, bob.jid()), &setting.work.join("send.log"))?;
-    let receiving = timing::peak_memory(&mut bob.receive(&setting.work.join("into")), &setting.work.join("receive.log"))?;
+    let into = setting.work.join("into");
+    timing::empty(&into)?;
+    let receiving = timing::peak_memory(&mut bob.receive(&into), &setting.work.join("receive.log"))?;
     let serving = site.peak_memory().ok_or("the server is gone")?;
     let measures: Vec<Measure> = [("sending", sending), ("receiving", receiving), ("serving", serving)]
         .map(|(label, peak)| Measure::new(label, "MiB", vec![peak]))

@@ -38,6 +38,7 @@ impl Site {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(endpoints) = Endpoints::read(&file).ok().filter(|endpoints| endpoints.find("CA").is_some()) {
+                let endpoints = endpoints.with("ACCOUNTS", "alice:alicepw,bob:bobpw").map_err(|error| error.to_string())?;
                 return Ok(Self { child, endpoints });
             }
             if Instant::now() > deadline || !matches!(child.try_wait(), Ok(None)) {
@@ -74,12 +75,7 @@ impl Client {
     pub(super) fn login(setting: &Setting, endpoints: &Endpoints, user: &str, home: &str) -> Result<Self> {
         let client = Self { program: setting.programs.join("balcony"), home: setting.work.join(home), jid: endpoints.jid(user) };
         let mut command = client.command(&["login", &client.jid]);
-        command
-            .arg("--server")
-            .arg(endpoints.starttls())
-            .arg("--ca")
-            .arg(endpoints.ca())
-            .env("BALCONY_PASSWORD", password(endpoints, user));
+        command.arg("--server").arg(endpoints.starttls()).arg("--ca").arg(endpoints.ca()).env("BALCONY_PASSWORD", endpoints.password(user));
         timing::timed(&mut command)?;
         Ok(client)
     }
@@ -107,11 +103,6 @@ impl Client {
         command.arg("--into").arg(into);
         command
     }
-}
-
-/// Our server tells no passwords; those of the kit's servers and ours follow one rule.
-fn password(endpoints: &Endpoints, user: &str) -> String {
-    endpoints.find("ACCOUNTS").map_or_else(|| format!("{user}pw"), |_| endpoints.password(user).to_owned())
 }
 
 /// The first https URL in what a program printed.
