@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::Instant;
 
 use balcony_wire::{BareJid, Iq, IqKind, Jid, Message, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
 
@@ -118,7 +118,7 @@ impl Hub {
             Stanza::Message(mut message) => {
                 // No addressee: the own account (RFC 6120 §10.3.1).
                 message.to.get_or_insert_with(|| session.account().clone().into());
-                self.route_message(message, SystemTime::now(), &mut work.outbox).await;
+                self.route_message(message, Instant::now(), &mut work.outbox).await;
             }
             Stanza::Presence(presence) => self.handle_presence(session, presence, &mut work).await,
             Stanza::Iq(iq) => self.handle_iq(session, iq, &mut work.outbox).await,

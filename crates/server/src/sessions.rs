@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
 use balcony_session::server::Detached;
 use balcony_wire::stream::error::StreamErrorCondition;
@@ -27,6 +28,8 @@ pub(crate) struct Session {
 pub(crate) struct Standing {
     /// Its last broadcast presence; `None` while it is not available.
     pub(crate) presence: Option<Presence>,
+    /// Since when messages to the bare address go to it.
+    pub(crate) taking_since: Option<Instant>,
     /// It asked for the roster: pushes go to it.
     pub(crate) interested: bool,
     /// Addresses outside the roster that saw its presence.
@@ -51,6 +54,16 @@ pub(crate) enum Control {
     Close(StreamErrorCondition, &'static str),
     /// Give the session to another connection of the same client.
     TakeOver(oneshot::Sender<HandedOver>),
+}
+
+impl Standing {
+    /// Takes a broadcast presence, or none. Says what it was before, and whether messages go to the session only from now on.
+    pub(crate) fn become_present(&mut self, presence: Option<Presence>) -> (Option<Presence>, bool) {
+        let takes = presence.as_ref().is_some_and(|presence| presence.priority() >= 0);
+        let began = takes && self.taking_since.is_none();
+        self.taking_since = if takes { self.taking_since.or_else(|| Some(Instant::now())) } else { None };
+        (std::mem::replace(&mut self.presence, presence), began)
+    }
 }
 
 impl Session {
@@ -81,18 +94,13 @@ impl Session {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` while it is not available.
-    pub(crate) fn priority(&self) -> Option<i8> {
-        self.standing().presence.as_ref().map(Presence::priority)
-    }
-
     pub(crate) fn is_available(&self) -> bool {
         self.standing().presence.is_some()
     }
 
     /// Whether messages to the bare address go to it.
     pub(crate) fn takes_messages(&self) -> bool {
-        self.priority().is_some_and(|priority| priority >= 0)
+        self.standing().taking_since.is_some()
     }
 
     /// Tells its task something; a task that has ended needs to be told nothing.

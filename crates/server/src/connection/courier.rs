@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use balcony_wire::Stanza;
 use futures_util::future::BoxFuture;
@@ -166,7 +166,7 @@ impl Courier {
 /// What could not be delivered goes elsewhere or back.
 async fn give_back(hub: Arc<Hub>, lost: Vec<Stanza>) -> Work {
     let mut work = Work::default();
-    let now = SystemTime::now();
+    let now = Instant::now();
     hub.return_undelivered(lost.into_iter().map(|stanza| (stanza, now)).collect(), &mut work.outbox).await;
     work
 }

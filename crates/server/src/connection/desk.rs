@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use balcony_session::server::Detached;
 use balcony_session::sm::Sent;
@@ -189,11 +189,11 @@ impl Desk {
         }
         self.hub.sessions().remove(&session);
         self.inbox.close();
-        let (now, today) = (Instant::now(), SystemTime::now());
-        let mut undelivered: Vec<_> = unacknowledged.into_iter().map(|sent| (sent.stanza, today - now.duration_since(sent.at))).collect();
-        undelivered.extend(home.into_iter().map(|stanza| (stanza, today)));
+        let now = Instant::now();
+        let mut undelivered: Vec<_> = unacknowledged.into_iter().map(|sent| (sent.stanza, sent.at)).collect();
+        undelivered.extend(home.into_iter().map(|stanza| (stanza, now)));
         while let Some(stanza) = self.inbox.try_take() {
-            undelivered.push((stanza, today));
+            undelivered.push((stanza, now));
         }
         let mut outbox = Outbox::default();
         if let Err(refusal) = self.hub.leave(&session, None, &mut outbox).await {

@@ -1,6 +1,6 @@
 //! RFC 6121 §8.5: where a message goes.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use balcony_wire::datetime::DateTime;
 use balcony_wire::delay::Delay;
@@ -10,6 +10,9 @@ use super::offline::Stored;
 use crate::hub::Hub;
 use crate::outbox::Outbox;
 use crate::refusal::Reason;
+
+/// Between the sending of a message and its arrival at a stream; who came in between gets it twice rather than never.
+const IN_DOUBT: Duration = Duration::from_secs(5);
 
 /// What becomes of a message that has no session of its full address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,30 +66,32 @@ impl Hub {
     }
 
     /// Delivers, keeps, returns or drops a message.
-    pub(crate) async fn route_message(&self, message: Message, sent_at: SystemTime, outbox: &mut Outbox) {
+    pub(crate) async fn route_message(&self, message: Message, sent_at: Instant, outbox: &mut Outbox) {
         let Some(message) = self.deliver_now(message, outbox) else { return };
-        let refused = match self.keep(&message, sent_at).await {
-            Ok(()) => return,
-            Err(reason) => reason,
-        };
-        self.bounce(message.into(), refused.into(), outbox);
+        match self.keep(&message, sent_at).await {
+            Ok(None) => {}
+            Ok(Some(kept)) => self.fetch_back(message, kept, outbox).await,
+            Err(reason) => self.bounce(message.into(), reason.into(), outbox),
+        }
     }
 
-    async fn keep(&self, message: &Message, sent_at: SystemTime) -> Result<(), Reason> {
-        let Some(to) = &message.to else { return Ok(()) };
+    /// Keeps a message; its number, if it is one to be kept.
+    async fn keep(&self, message: &Message, sent_at: Instant) -> Result<Option<i64>, Reason> {
+        let Some(to) = &message.to else { return Ok(None) };
         if to.domain() != self.domain().as_str() {
             return Err(if self.registry().is_host(to.domain()) { Reason::NobodyThere } else { Reason::OtherServer });
         }
         let Some(account) = to.local() else { return Err(Reason::NobodyThere) };
         match fate(message.kind, !to.is_bare(), false) {
-            Fate::Ignore => return Ok(()),
+            Fate::Ignore => return Ok(None),
             Fate::Refuse | Fate::ToAll => return Err(Reason::NobodyThere),
-            Fate::Keep if only_says_that_somebody_types(message) => return Ok(()),
+            Fate::Keep if only_says_that_somebody_types(message) => return Ok(None),
             Fate::Keep if forbids_storing(message) => return Err(Reason::NotStored),
             Fate::Keep => {}
         }
-        match self.offline().store(account, stamped(message.clone(), self.domain(), sent_at).into_element().to_xml()).await {
-            Ok(Stored::Kept) => Ok(()),
+        let at = SystemTime::now() - sent_at.elapsed();
+        match self.offline().store(account, stamped(message.clone(), self.domain(), at).into_element().to_xml()).await {
+            Ok(Stored::Kept(id)) => Ok(Some(id)),
             Ok(Stored::Full) => Err(Reason::OfflineFull),
             Ok(Stored::NoAccount) => Err(Reason::NobodyThere),
             Err(error) => {
@@ -96,14 +101,26 @@ impl Hub {
         }
     }
 
+    /// Somebody may have come while the message was being kept, and have looked too early: then it is delivered after all.
+    async fn fetch_back(&self, message: Message, kept: i64, outbox: &mut Outbox) {
+        let Some(to) = message.to.as_ref().filter(|to| self.sessions().of(&to.bare()).iter().any(|session| session.takes_messages()))
+        else {
+            return;
+        };
+        match self.offline().take_back(to.local().unwrap_or_default(), kept).await {
+            // Whoever came sees it twice at worst.
+            Ok(true) => drop(self.deliver_now(message, outbox)),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "a kept message waits longer than it must"),
+        }
+    }
+
     /// What a session that is over did not take: on to other sessions, kept, or returned.
-    pub(crate) async fn return_undelivered(&self, undelivered: Vec<(Stanza, SystemTime)>, outbox: &mut Outbox) {
+    pub(crate) async fn return_undelivered(&self, undelivered: Vec<(Stanza, Instant)>, outbox: &mut Outbox) {
         for (stanza, sent_at) in undelivered {
             match stanza {
                 Stanza::Message(message) => {
-                    // To the bare address it went to all, so whoever else is there has it.
-                    let had_by_others = message.to.as_ref().is_some_and(|to| to.is_bare() && self.has_takers(to));
-                    if !had_by_others {
+                    if !self.had_by_others(&message, sent_at) {
                         self.route_message(message, sent_at, outbox).await;
                     }
                 }
@@ -113,8 +130,11 @@ impl Hub {
         }
     }
 
-    fn has_takers(&self, account: &Jid) -> bool {
-        self.sessions().of(&account.bare()).iter().any(|session| session.takes_messages())
+    /// A message to the bare address went to all who took messages then; who came later has not got it.
+    fn had_by_others(&self, message: &Message, sent_at: Instant) -> bool {
+        let Some(to) = message.to.as_ref().filter(|to| to.is_bare()) else { return false };
+        let there = |since: Instant| since + IN_DOUBT < sent_at;
+        self.sessions().of(&to.bare()).iter().any(|session| session.standing().taking_since.is_some_and(there))
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Offline {
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
-    Kept,
+    /// Under this number.
+    Kept(i64),
     /// Too many wait already.
     Full,
     /// There is no such account.
@@ -47,7 +48,7 @@ impl Offline {
                     return Ok(Stored::Full);
                 }
                 sql.prepare_cached("INSERT INTO offline (localpart, stanza) VALUES (?1, ?2)")?.execute(params![account, stanza])?;
-                Ok(Stored::Kept)
+                Ok(Stored::Kept(sql.last_insert_rowid()))
             })
             .await
     }
@@ -62,6 +63,13 @@ impl Offline {
                 sql.prepare_cached(query)?.query_map([account], kept)?.collect()
             })
             .await
+    }
+
+    /// Takes one message out again. `false` when somebody got it meanwhile.
+    pub(crate) async fn take_back(&self, account: &str, id: i64) -> Result<bool, DatabaseError> {
+        let account = account.to_owned();
+        let delete = "DELETE FROM offline WHERE localpart = ?1 AND id = ?2";
+        self.database.call(move |sql| Ok(sql.prepare_cached(delete)?.execute(params![account, id])? == 1)).await
     }
 
     /// Forgets messages that were handed out, up to and including `last`.

@@ -37,12 +37,8 @@ impl Hub {
 
     /// "Here I am", first or again.
     async fn available(&self, session: &Arc<Session>, presence: Presence, work: &mut Work) -> Result<(), Refusal> {
-        let (first, takes_now) = {
-            let mut standing = session.standing();
-            let before = standing.presence.replace(presence.clone());
-            let took = before.as_ref().is_some_and(|before| before.priority() >= 0);
-            (before.is_none(), !took && presence.priority() >= 0)
-        };
+        let (before, takes_now) = session.standing().become_present(Some(presence.clone()));
+        let first = before.is_none();
         let outbox = &mut work.outbox;
         self.broadcast(session, &presence, outbox).await?;
         if first {
@@ -87,7 +83,7 @@ impl Hub {
     pub(crate) async fn leave(&self, session: &Arc<Session>, said: Option<Presence>, outbox: &mut Outbox) -> Result<(), Refusal> {
         let (was_here, directed) = {
             let mut standing = session.standing();
-            (standing.presence.take().is_some(), std::mem::take(&mut standing.directed))
+            (standing.become_present(None).0.is_some(), std::mem::take(&mut standing.directed))
         };
         let from = Some(Jid::from(session.jid().clone()));
         let gone = Presence { from, kind: PresenceKind::Unavailable, ..said.unwrap_or_default() };

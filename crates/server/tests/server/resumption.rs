@@ -164,3 +164,22 @@ async fn a_server_that_ends_keeps_what_a_lost_client_did_not_read() {
     juliet.send("<presence/>").await;
     assert_eq!(body(&juliet.until(|element| element.name() == "message").await).as_deref(), Some("late"));
 }
+
+/// The one that came later was not there when the message was sent: it must get it, not lose it.
+#[tokio::test]
+async fn a_later_session_gets_what_a_lost_one_did_not_read() {
+    let house = house_with(|settings| settings.resume_for = Duration::from_millis(500)).await;
+    let mut romeo = house.online("romeo", "balcony").await;
+    let mut lost = house.online("juliet", "lost").await;
+    manage(&mut lost).await;
+    lost.cut();
+    message(&mut romeo, "juliet@localhost", "to whom it concerns").await;
+    romeo.settle().await;
+    let mut later = house.online("juliet", "later").await;
+    let came = later.until(|element| element.name() == "message").await;
+    assert_eq!(body(&came).as_deref(), Some("to whom it concerns"));
+    later.log_out().await;
+    let mut again = house.login("juliet", "again").await;
+    again.send("<presence/>").await;
+    assert!(again.settle().await.iter().all(|element| element.name() != "message"), "it came twice");
+}
