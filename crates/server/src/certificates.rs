@@ -152,7 +152,7 @@ fn authority_params(domain: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, format!("Balcony authority of {domain}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let mut permitted = vec![GeneralSubtree::DnsName(domain.to_owned())];
+    let mut permitted = vec![GeneralSubtree::DnsName(ascii(domain))];
     permitted.extend(
         addresses(domain)
             .into_iter()
@@ -168,7 +168,7 @@ fn server_params(domain: &str) -> Result<CertificateParams, StartError> {
     let mut params = CertificateParams::new(names(domain)).map_err(made)?;
     params.subject_alt_names.extend(addresses(domain).into_iter().map(SanType::IpAddress));
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, domain);
+    params.distinguished_name.push(DnType::CommonName, ascii(domain));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
@@ -179,22 +179,33 @@ fn server_params(domain: &str) -> Result<CertificateParams, StartError> {
 
 /// Host names in the certificate; a domain that is an IP address has none.
 fn names(domain: &str) -> Vec<String> {
-    if domain.parse::<IpAddr>().is_ok() {
+    if address(domain).is_some() {
         return Vec::new();
     }
-    let ascii = domain.to_owned();
+    let ascii = ascii(domain);
     ["", "upload.", "conference.", "proxy.", "pubsub."].iter().map(|prefix| format!("{prefix}{ascii}")).collect()
+}
+
+/// A host name as DNS and certificates write it.
+pub(crate) fn ascii(domain: &str) -> String {
+    // What cannot be written so was refused as a domain; a name of ASCII letters stays as it is.
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned())
 }
 
 /// IP addresses in the certificate: loopback for localhost, or the domain itself.
 fn addresses(domain: &str) -> Vec<IpAddr> {
-    match domain.parse::<IpAddr>() {
-        Ok(address) => vec![address],
-        Err(_) if domain == "localhost" => {
+    match address(domain) {
+        Some(address) => vec![address],
+        None if domain == "localhost" => {
             vec![IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)]
         }
-        Err(_) => Vec::new(),
+        None => Vec::new(),
     }
+}
+
+/// A domain that is an IP address, version 6 in brackets.
+fn address(domain: &str) -> Option<IpAddr> {
+    domain.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 fn usable_authority(pem: &str, domain: &str) -> bool {
@@ -299,6 +310,18 @@ mod tests {
         let second = Certificates::load(&TlsSource::Generated, "two.example", folder.path()).unwrap();
         assert_ne!(first.ca_pem, second.ca_pem);
         assert!(usable_server(&server_certificate(folder.path()), "two.example", &second.ca_pem.unwrap()));
+    }
+
+    #[test]
+    fn domains_in_other_scripts_and_addresses_have_certificates_too() {
+        for domain in ["bücher.example", "127.0.0.1", "[::1]"] {
+            let folder = tempfile::tempdir().unwrap();
+            Certificates::load(&TlsSource::Generated, domain, folder.path()).unwrap();
+            let before = server_certificate(folder.path());
+            Certificates::load(&TlsSource::Generated, domain, folder.path()).unwrap();
+            assert_eq!(before, server_certificate(folder.path()), "{domain}");
+        }
+        assert!(names("bücher.example").contains(&"upload.xn--bcher-kva.example".to_owned()));
     }
 
     #[test]

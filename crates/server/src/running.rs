@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, ascii};
 use crate::connection::{self, Port};
 use crate::database::Database;
 use crate::error::{AccountError, StartError};
@@ -71,7 +71,7 @@ impl Server {
             let port = Port { hub: hub.clone(), config, tls, end_point: certificates.end_point.clone() };
             tasks.spawn(accept(listener, Arc::new(port), gate.clone(), ending.clone()));
         }
-        let http_gate = Gate::new(settings.limits.connections, settings.limits.connections_per_address);
+        let http_gate = Gate::new(settings.limits.http_connections, settings.limits.connections_per_address);
         let tls = TlsAcceptor::from(certificates.https.clone());
         tasks.spawn(http::serve(https, tls, uploads.clone(), http_gate, ending.clone(), GRACE));
         tasks.spawn(sweep(uploads, ending));
@@ -104,7 +104,8 @@ fn open_folder(folder: &Path) -> Result<fs::File, StartError> {
 
 /// Where files are fetched from, unless settings say otherwise.
 fn public_url(domain: &str, https: SocketAddr) -> String {
-    let host = if domain == "localhost" { domain.to_owned() } else { format!("upload.{domain}") };
+    let bare = domain == "localhost" || domain.starts_with('[') || domain.parse::<std::net::IpAddr>().is_ok();
+    let host = if bare { domain.to_owned() } else { format!("upload.{}", ascii(domain)) };
     if https.port() == 443 { format!("https://{host}") } else { format!("https://{host}:{}", https.port()) }
 }
 

@@ -128,7 +128,9 @@ impl Default for UploadSettings {
 pub struct ServerLimits {
     /// Connections altogether.
     pub connections: usize,
-    /// Connections from one IP address.
+    /// HTTP connections altogether; each costs more than one of a client.
+    pub http_connections: usize,
+    /// Connections from one IP address, of either kind.
     pub connections_per_address: usize,
     /// Sessions of one account, those that may be resumed included.
     pub sessions_per_account: usize,
@@ -152,7 +154,8 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 10_000,
-            connections_per_address: 1_000,
+            http_connections: 1_000,
+            connections_per_address: 500,
             sessions_per_account: 32,
             login_deadline: Duration::from_secs(60),
             slow_reader: Duration::from_secs(60),

@@ -329,3 +329,50 @@ async fn who_does_not_log_in_and_who_comes_too_often_is_turned_away() {
         assert!(Instant::now() < until, "places are not given back");
     }
 }
+
+/// One step from the header to a bound address.
+async fn sasl2(house: &House, agent: &str) -> (Peer, balcony_wire::Element) {
+    let mut peer = house.stranger().await;
+    let secret = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "\0romeo\0romeo");
+    peer.send(&format!(
+        "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{secret}</initial-response>\
+         <user-agent id='{agent}'><software>test</software></user-agent>\
+         <bind xmlns='urn:xmpp:bind:0'><tag>Balcony</tag><enable xmlns='urn:xmpp:sm:3' resume='true'/></bind></authenticate>"
+    ))
+    .await;
+    let success = peer.next().await;
+    (peer, success)
+}
+
+/// Proves: C0386-3-1, C0386-3-2, C0386-3-3, C0388-2-1, C0388-2-2, C0388-2-3.
+#[tokio::test]
+async fn one_step_logs_in_binds_and_replaces_the_older_session_of_the_same_installation() {
+    let house = house().await;
+    let (one, two) = ("d4565fa7-4d72-4749-b3d3-740edbf87770", "e4565fa7-4d72-4749-b3d3-740edbf87770");
+    let (mut first, success) = sasl2(&house, one).await;
+    assert!(success.is("success", "urn:xmpp:sasl:2"), "{}", success.to_xml());
+    let jid = success.child_text("authorization-identifier").unwrap();
+    assert!(jid.starts_with("romeo@localhost/Balcony/") && jid.len() > "romeo@localhost/Balcony/".len() + 8, "{jid}");
+    let bound = success.child("bound", "urn:xmpp:bind:0").unwrap();
+    assert!(bound.child("enabled", "urn:xmpp:sm:3").is_some_and(|enabled| enabled.attr("id").is_some()));
+    assert_eq!(first.next().await.name(), "features", "features follow at once, without a new stream");
+    let (mut other, _) = sasl2(&house, two).await;
+    let (mut again, success) = sasl2(&house, one).await;
+    assert_ne!(success.child_text("authorization-identifier"), Some(jid));
+    assert_eq!(first.ending().await.as_deref(), Some("conflict"));
+    other.settle().await;
+    again.settle().await;
+}
+
+/// Proves: C6120-4.4-1, C6120-4.6-1.
+#[tokio::test]
+async fn blanks_keep_the_stream_alive_and_a_closing_tag_is_answered_by_one() {
+    use balcony_wire::framing::Frame;
+    let house = house().await;
+    let mut peer = house.online("romeo", "balcony").await;
+    peer.send(" \n ").await;
+    peer.settle().await;
+    peer.send("</stream:stream>").await;
+    assert_eq!(peer.frame().await, Some(Frame::Close));
+    assert_eq!(peer.frame().await, None);
+}

@@ -20,6 +20,8 @@ pub(crate) fn request(name: &str, size: usize, rest: &str) -> String {
 fn urls(answer: &Element) -> (String, String) {
     assert_eq!(answer.attr("type"), Some("result"), "{}", answer.to_xml());
     let slot = answer.child("slot", "urn:xmpp:http:upload:0").unwrap();
+    // The token is in the URL: no header is needed, so none but the three allowed ones can be there.
+    assert!(slot.children().all(|url| url.children().next().is_none()));
     let url = |name| slot.child(name, "urn:xmpp:http:upload:0").unwrap().attr("url").unwrap().to_owned();
     (url("put"), url("get"))
 }
@@ -63,7 +65,7 @@ async fn the_service_announces_itself_its_limit_and_its_purposes() {
     }
 }
 
-/// Proves: HUP-2-1, HUP-4-4, HUP-4-5, HUP-4-6, HUP-4-7, HUP-7-4, HUP-9.1-1, HUP-9.3-1, HUP-D-3, HUP-5-2.
+/// Proves: HUP-2-1, HUP-4-4, HUP-4-5, HUP-4-6, HUP-4-7, HUP-4-9, HUP-7-4, HUP-9.1-1, HUP-9.3-1, HUP-D-3, HUP-5-2.
 #[tokio::test]
 async fn what_was_put_can_be_got_by_anybody_who_knows_the_address() {
     let house = house().await;
