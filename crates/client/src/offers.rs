@@ -72,7 +72,7 @@ impl IncomingOffer {
     }
 
     /// Reads the offer of a row again; `None` if today's reading finds no such offer in the message.
-    pub(crate) fn from_row(row: &OfferRow) -> Option<Self> {
+    pub fn from_row(row: &OfferRow) -> Option<Self> {
         let element = Element::parse(&row.stanza).ok()?;
         let Ok(Stanza::Message(message)) = Stanza::read(element) else { return None };
         let received = Received::from_record(message, &row.provenance).ok()?;

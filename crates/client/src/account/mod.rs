@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 mod contacts;
 pub(crate) mod driver;
+mod offline;
 mod options;
 mod report;
 mod socket;

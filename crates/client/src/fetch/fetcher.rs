@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use balcony_sharing::plan::{self, Answer, Circumstances, Policy};
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Plan};
-use balcony_store::{OfferState, Store, StoreError};
+use balcony_store::{OfferKey, OfferState, Store, StoreError};
 use futures_core::future::BoxFuture;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
@@ -81,6 +81,31 @@ impl Fetcher {
             rules.own_hosts.push(host.to_owned());
         }
         is_new
+    }
+
+    /// An offer of the catalogue; `None` if there is none of that key, or today's reading finds none in its message.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn offer(&self, key: OfferKey) -> Result<Option<IncomingOffer>, StoreError> {
+        let store = self.store.clone();
+        let row = blocking(move || store.offer(key)).await?;
+        Ok(row.as_ref().and_then(IncomingOffer::from_row))
+    }
+
+    /// Offers whose fetch was begun and not ended, oldest first: what a crash or an interruption left.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unfinished(&self) -> Result<Vec<IncomingOffer>, StoreError> {
+        let store = self.store.clone();
+        let rows = blocking(move || {
+            let keys = store.staged()?.into_iter().filter_map(|staged| staged.sidecar?.offer.parse().ok().map(OfferKey::from_number));
+            keys.map(|key| store.offer(key)).collect::<Result<Vec<_>, _>>()
+        });
+        let mut offers: Vec<_> = rows.await?.iter().flatten().filter_map(IncomingOffer::from_row).collect();
+        offers.sort_by_key(IncomingOffer::key);
+        Ok(offers)
     }
 
     /// Decides what to do about an offer. Asks nobody on the network.

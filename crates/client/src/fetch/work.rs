@@ -6,13 +6,13 @@ use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
 use balcony_sharing::transfer::{OpenUrl, ResponseHead};
 use balcony_sharing::{NetRules, Offer, Plan, SourceKey};
-use balcony_store::{BlobRef, JobId, OfferKey, Sidecar, Staging, Store};
+use balcony_store::{BlobRef, JobId, OfferKey, Sidecar, Staging, Store, StoreError};
 use balcony_wire::hashes::HashAlgo;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::Method;
 use hyper::header::HeaderMap;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::sink::{Ended, Sink, SinkError};
 use super::{Events, FetchError, FetchEvent};
@@ -34,6 +34,9 @@ pub(super) struct Work {
     pub(super) key: OfferKey,
     pub(super) events: Events,
 }
+
+/// How long a fetch that was dropped may take to let go of its bytes.
+const LETTING_GO: Duration = Duration::from_secs(3);
 
 /// The request under way.
 enum Link {
@@ -119,16 +122,23 @@ impl Work {
         Ok(place)
     }
 
+    /// What an earlier try left, or nothing. One that was dropped a moment ago may still be writing its last bytes.
     async fn staging(&self) -> Result<Staging, FetchError> {
-        let (store, key) = (self.store.clone(), self.key);
-        let staging = blocking(move || {
-            let job = job_of(key);
-            match store.resume(&job)? {
-                Some(staging) => Ok(staging),
-                None => store.stage(job, Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() }),
+        let until = Instant::now() + LETTING_GO;
+        loop {
+            let (store, key) = (self.store.clone(), self.key);
+            let staging = blocking(move || {
+                let job = job_of(key);
+                match store.resume(&job)? {
+                    Some(staging) => Ok(staging),
+                    None => store.stage(job, Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() }),
+                }
+            });
+            match staging.await {
+                Err(StoreError::Busy(_)) if Instant::now() < until => sleep(Duration::from_millis(20)).await,
+                staging => return Ok(staging?),
             }
-        });
-        Ok(staging.await?)
+        }
     }
 
     async fn open(&mut self, open: OpenUrl) -> Link {

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod connecting;
+mod fetching;
 mod scene;
 mod sharing;
+mod web;

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use balcony_client::{Account, Decision, FetchEvent, IncomingOffer, ShareEvent, SharedFile, Wish};
 use balcony_sharing::Disposition;
+use balcony_sharing::plan::Concern;
 use balcony_sharing::verify::SHARED_ALGOS;
 use balcony_store::{OfferState, OnClash};
-use balcony_wire::Jid;
+use balcony_wire::out_of_band::Oob;
+use balcony_wire::stanza::MessageKind;
+use balcony_wire::{Jid, Message};
 
 use crate::scene::{Scene, noise};
 
@@ -157,4 +160,25 @@ async fn what_was_sent_while_nobody_was_there_is_offered_on_login() {
     let offer = juliet_account.offers().next().await.unwrap();
     assert_eq!(offer.name().as_str(), "later.txt");
     assert!(fetch(&juliet_account, &offer).await.is_proven());
+}
+
+/// A bare link, as most clients send it: nothing says which bytes it should give.
+#[tokio::test]
+async fn what_nothing_can_prove_needs_a_yes_and_is_marked() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let sent = romeo.share(file(&folder, "bare.txt", b"bare")).to(&juliet()).await.unwrap();
+    let _ = offers.next().await.unwrap();
+    let url = sent.files[0].url.clone().unwrap();
+    let bare = Message::new(MessageKind::Chat, Some(juliet())).with_body(&url).with(&Oob::new(&url));
+    romeo.send(bare).await.unwrap();
+    let offer = offers.next().await.unwrap();
+    let Decision::Ask(question) = juliet_account.decide_for(&offer, Wish { asked: true, ..Wish::default() }).await.unwrap() else {
+        panic!()
+    };
+    assert!(question.concerns().contains(&Concern::Unproven));
+    let received = juliet_account.fetch(&offer, question.yes()).await.unwrap();
+    assert!(!received.is_proven());
 }
