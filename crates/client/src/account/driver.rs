@@ -174,7 +174,7 @@ impl Driver {
                 self.give_up(left, end);
                 return;
             }
-            elsewhere = end.other_host.as_deref().and_then(|host| address_in(host));
+            elsewhere = end.other_host.as_deref().and_then(address_in);
             resume = left;
             if elsewhere.is_none() {
                 let pause = backoff.failed(Instant::now(), random_number());

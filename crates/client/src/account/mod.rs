@@ -58,8 +58,7 @@ struct Inner {
     policy: std::sync::Mutex<Policy>,
     /// The services of one connection, by its number.
     services: Mutex<Option<(u64, Arc<Services>)>>,
-    /// The contacts of one session, by its number and the number of changes seen.
-    contacts: Mutex<Option<((u64, u64), Arc<BTreeSet<BareJid>>)>>,
+    contacts: Mutex<Option<Contacts>>,
     /// Changes of the roster that the server told.
     roster_changes: Arc<AtomicU64>,
     /// Limits that services told when they refused.
@@ -68,6 +67,14 @@ struct Inner {
     news: broadcast::Receiver<IncomingOffer>,
     /// The newest row of the catalogue when the account was connected.
     first: OfferKey,
+}
+
+/// The contacts of one session.
+struct Contacts {
+    session: u64,
+    /// Changes of the roster seen before.
+    changes: u64,
+    known: Arc<BTreeSet<BareJid>>,
 }
 
 /// The account is not connected any more.
@@ -285,18 +292,18 @@ impl Account {
             return true;
         }
         let Ok(online) = self.online().await else { return false };
-        let state = (online.session, self.inner.roster_changes.load(Ordering::Relaxed));
-        let mut known = self.inner.contacts.lock().await;
-        let contacts = match &*known {
-            Some((of, contacts)) if *of == state => Arc::clone(contacts),
+        let (session, changes) = (online.session, self.inner.roster_changes.load(Ordering::Relaxed));
+        let mut contacts = self.inner.contacts.lock().await;
+        let known = match &*contacts {
+            Some(contacts) if (contacts.session, contacts.changes) == (session, changes) => Arc::clone(&contacts.known),
             _ => {
                 let Some(asked) = contacts::ask(self).await else { return false };
-                let asked = Arc::new(asked);
-                *known = Some((state, Arc::clone(&asked)));
-                asked
+                let known = Arc::new(asked);
+                *contacts = Some(Contacts { session, changes, known: Arc::clone(&known) });
+                known
             }
         };
-        contacts.contains(jid)
+        known.contains(jid)
     }
 
     pub(crate) fn trust(&self) -> &Trust {

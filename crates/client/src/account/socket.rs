@@ -89,10 +89,10 @@ impl Socket {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Event>> {
-        if let Poll::Ready(wrote) = self.poll_out(cx) {
-            if wrote? {
-                return Poll::Ready(Ok(Event::Wrote));
-            }
+        if let Poll::Ready(wrote) = self.poll_out(cx)
+            && wrote?
+        {
+            return Poll::Ready(Ok(Event::Wrote));
         }
         if buffer.is_empty() {
             return Poll::Pending;
