@@ -172,7 +172,7 @@ impl Socket {
             match &mut self.transport {
                 Transport::Plain(stream) => drop(stream.shutdown().await),
                 Transport::Tls(stream) => drop(stream.shutdown().await),
-                Transport::Gone => return,
+                Transport::Gone => {}
             }
         };
         // Whoever does not listen to the last words misses them.

@@ -8,6 +8,7 @@ mod limits;
 mod messages;
 mod peer;
 mod presence;
+mod privacy;
 mod requests;
 mod resumption;
 mod streams;

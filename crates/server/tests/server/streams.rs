@@ -376,3 +376,15 @@ async fn blanks_keep_the_stream_alive_and_a_closing_tag_is_answered_by_one() {
     assert_eq!(peer.frame().await, Some(Frame::Close));
     assert_eq!(peer.frame().await, None);
 }
+
+#[tokio::test]
+async fn keys_and_certificates_can_be_given_as_files() {
+    let first = house().await;
+    let data = first.folder.path().join("data");
+    let folder = tempfile::tempdir().unwrap();
+    let files = balcony_server::TlsSource::Files { certificate: data.join("server.crt"), key: data.join("server.key") };
+    let second = start_in(&folder, |settings| settings.tls = files).await;
+    assert_eq!(second.ca_pem(), None);
+    let mut peer = Peer::connect_to(second.c2s_tls_addr(), &first.tls("xmpp-client")).await;
+    peer.open().await;
+}
