@@ -1,8 +1,10 @@
 //! `balcony receive`: waits for files that others send, and saves them.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use balcony_client::{Account, Availability, Decision, IncomingOffer, Wish};
+use balcony_store::OfferState;
 use balcony_wire::BareJid;
 use serde_json::json;
 
@@ -37,13 +39,19 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &cli::Receive) -> Result<(), Failure> {
     let mut offers = account.offers();
     console.step("waiting", json!({"as": account.jid().as_str()}), format!("waiting for files to {} (^C ends it)", account.jid()));
+    let mut begun = begun(account).await?;
     let mut left = args.count;
     let mut last = None;
     while left != Some(0) {
-        let offer = tokio::select! {
-            offer = offers.next() => offer,
-            () = interrupted() => return Ok(()),
-            () = silence(args.timeout) => return Err(Failure::new(Class::Timeout, "no file came in time")),
+        let earlier = begun.pop_front();
+        let agreed = args.yes || earlier.is_some();
+        let offer = match earlier {
+            Some(offer) => Some(offer),
+            None => tokio::select! {
+                offer = offers.next() => offer,
+                () = interrupted() => return Ok(()),
+                () = silence(args.timeout) => return Err(Failure::new(Class::Timeout, "no file came in time")),
+            },
         };
         let Some(offer) = offer else { return Err(ended(account).await) };
         if !only.is_empty() && !only.contains(&offer.provenance().sender().bare()) {
@@ -54,7 +62,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
         if let Some(xml) = xml {
             console.result("xml", json!({"xml": xml}), lines(&xml));
         }
-        match take(console, account, &offer, args).await {
+        match take(console, account, &offer, agreed, args).await {
             Ok(()) => {}
             Err(failure) if failure.class == Class::Interrupted || failure.class == Class::Local => return Err(failure),
             // One file that cannot be had is no reason to stop listening.
@@ -71,12 +79,18 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     }
 }
 
-async fn take(console: &Console, account: &Account, offer: &IncomingOffer, args: &cli::Receive) -> Result<(), Failure> {
-    let wish = Wish { asked: args.yes, ..Wish::default() };
+/// What an earlier run began to fetch when it was stopped or killed: agreed to then, gone on with now.
+async fn begun(account: &Account) -> Result<VecDeque<IncomingOffer>, Failure> {
+    let unfinished = account.fetcher().unfinished().await.map_err(|error| Failure::from_error(Class::Local, &error))?;
+    Ok(unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).collect())
+}
+
+async fn take(console: &Console, account: &Account, offer: &IncomingOffer, agreed: bool, args: &cli::Receive) -> Result<(), Failure> {
+    let wish = Wish { asked: agreed, ..Wish::default() };
     let file = match account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))? {
         Decision::Have(file) => file,
         Decision::Fetch(plan) => fetching::watch(console, offer, account.fetch(offer, plan)).await?,
-        Decision::Ask(question) if fetching::agrees(console, offer, &question, args.yes) => {
+        Decision::Ask(question) if fetching::agrees(console, offer, &question, agreed) => {
             fetching::watch(console, offer, account.fetch(offer, question.yes())).await?
         }
         Decision::Ask(question) => return Err(fetching::needs_answer(offer, &question)),

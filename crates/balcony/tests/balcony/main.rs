@@ -3,5 +3,8 @@
 
 mod actors;
 mod cli;
+mod crashes;
+mod others;
 mod own;
+mod peers;
 mod process;

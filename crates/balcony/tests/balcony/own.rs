@@ -1,6 +1,7 @@
 //! From one account to another over our own server: every way it goes well, and what happens when it does not.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -33,7 +34,7 @@ fn path(person: &Person, event: &Value) -> PathBuf {
     person.folder().join(event["path"].as_str().unwrap_or_else(|| panic!("no path: {event}")))
 }
 
-/// Proves: SFS-3.1-1, SFS-3.1-2.
+/// Proves: SFS-3.1-1, SFS-3.1-6, OOB-7-1.
 #[test]
 fn a_file_sent_to_somebody_who_waits_arrives_whole_and_proven() {
     let (_server, alice, bob) = scene();
@@ -51,9 +52,10 @@ fn a_file_sent_to_somebody_who_waits_arrives_whole_and_proven() {
     assert_eq!((sha256(&path(&bob, &saved)), saved["sha256"].as_str()), (sha256(&file), sent["digests"]["sha-256"].as_str()));
     assert_eq!(saved["sha256"], sha256(&file).as_str());
     assert_eq!(bob.names(), ["summit.jpg"], "nothing else is left in the folder");
+    let mode = fs::metadata(path(&bob, &saved)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0, "what others send is never executable");
 }
 
-/// Proves: C6121-8.5-1.
 #[test]
 fn a_file_sent_to_somebody_who_is_away_is_there_when_they_come() {
     let (mut server, alice, bob) = scene();
@@ -219,7 +221,7 @@ fn uploaded(server: &OwnServer, bytes: &[u8]) -> PathBuf {
     found.next().unwrap_or_else(|| panic!("no such upload in {}", server.data().display())).0
 }
 
-/// Proves: SFS-6-1.
+/// Proves: SFS-6-1, SFS-6-D2, SIMS-4.2-4, SIMS-4.2-5.
 #[test]
 fn wrong_bytes_never_get_a_name_and_the_source_is_not_asked_again() {
     let (server, alice, bob) = scene();
