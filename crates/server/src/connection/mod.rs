@@ -137,7 +137,8 @@ impl Connection {
     }
 
     async fn encrypt(&mut self) {
-        match self.socket.encrypt(&self.port.tls, self.port.end_point.as_deref()).await {
+        let patience = self.port.hub.limits().login_deadline;
+        match self.socket.encrypt(&self.port.tls, self.port.end_point.as_deref(), patience).await {
             Some(bindings) => self.stream.handle_tls(Instant::now(), bindings),
             None => self.stream.handle_closed(Instant::now()),
         }

@@ -60,10 +60,10 @@ impl Socket {
     }
 
     /// The TLS handshake, with what it gives to bind a login to.
-    pub(crate) async fn encrypt(&mut self, tls: &TlsAcceptor, end_point: Option<&[u8]>) -> Option<ChannelBindings> {
+    pub(crate) async fn encrypt(&mut self, tls: &TlsAcceptor, end_point: Option<&[u8]>, patience: Duration) -> Option<ChannelBindings> {
         self.finish_writing().await;
         let Transport::Plain(stream) = std::mem::replace(&mut self.transport, Transport::Gone) else { return None };
-        let stream = match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+        let stream = match tokio::time::timeout(patience.min(HANDSHAKE), tls.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a TLS handshake failed");

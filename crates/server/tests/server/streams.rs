@@ -388,3 +388,13 @@ async fn keys_and_certificates_can_be_given_as_files() {
     let mut peer = Peer::connect_to(second.c2s_tls_addr(), &first.tls("xmpp-client")).await;
     peer.open().await;
 }
+
+#[tokio::test]
+async fn a_handshake_that_never_comes_is_not_waited_for() {
+    let house = house_with(|settings| settings.limits.login_deadline = Duration::from_millis(200)).await;
+    for address in [house.server.c2s_addr(), house.server.c2s_tls_addr()] {
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut heard = Vec::new();
+        tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut heard)).await.unwrap().unwrap();
+    }
+}
