@@ -11,6 +11,7 @@ mod catalogue;
 mod commit;
 mod error;
 mod export;
+mod flush;
 mod folder;
 mod job;
 mod place;
@@ -29,6 +30,7 @@ pub use catalogue::uploads::Upload;
 pub use commit::{Step, Witness};
 pub use error::StoreError;
 pub use export::OnClash;
+pub use flush::Flusher;
 pub use job::{JobId, Sidecar};
 pub use staging::{Staged, Staging};
 

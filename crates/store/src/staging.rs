@@ -16,7 +16,7 @@ use crate::{BlobReader, JobId, Sidecar, Store, StoreError};
 pub struct Staging {
     store: Store,
     job: JobId,
-    held: Held,
+    pub(crate) held: Held,
     sidecar: Sidecar,
     len: u64,
     synced: u64,
