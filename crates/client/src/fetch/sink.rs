@@ -15,6 +15,9 @@ use crate::http::pool::Pool;
 /// Pieces that may wait for the disk.
 const WAITING: usize = 8;
 
+/// Bytes after which the disk is set to work.
+const FLUSH: usize = 32 * 1024 * 1024;
+
 /// Staging and hashers at work. Dropping it keeps what was written.
 pub(super) struct Sink {
     algos: Vec<HashAlgo>,
@@ -108,11 +111,44 @@ fn hash_kept(staging: &Staging, lanes: &Lanes) -> Result<(), SinkError> {
 }
 
 fn write(mut staging: Staging, mut pieces: Receiver<Piece>) -> Result<Staging, StoreError> {
+    let flusher = Flushing::start(&staging);
+    let mut unflushed = 0;
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
-            Piece::Bytes(bytes) => staging.append(&bytes)?,
+            Piece::Bytes(bytes) => {
+                staging.append(&bytes)?;
+                unflushed += bytes.len();
+                if unflushed >= FLUSH {
+                    flusher.wake();
+                    unflushed = 0;
+                }
+            }
             Piece::Note(sidecar) => staging.note(sidecar)?,
         }
     }
     Ok(staging)
+}
+
+/// Writes out what is in staging while more comes: else the disk idles now and everybody waits for it at the end.
+struct Flushing(std::sync::mpsc::SyncSender<()>);
+
+impl Flushing {
+    fn start(staging: &Staging) -> Self {
+        let (wake, woken) = std::sync::mpsc::sync_channel::<()>(1);
+        let flusher = staging.flusher();
+        tokio::task::spawn_blocking(move || {
+            while woken.recv().is_ok() {
+                if let Err(error) = flusher.flush() {
+                    // The sync at the end meets it again and says so.
+                    return tracing::debug!(%error, "bytes could not be written out ahead of time");
+                }
+            }
+        });
+        Self(wake)
+    }
+
+    /// Asks for it, unless it was asked for already.
+    fn wake(&self) {
+        let _ = self.0.try_send(());
+    }
 }
