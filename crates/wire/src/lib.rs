@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod archive;
 pub mod attaching;
 pub mod base64;
 pub mod bits_of_binary;
