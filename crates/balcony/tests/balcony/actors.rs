@@ -135,9 +135,9 @@ impl OwnServer {
         self.folder.path().join("data")
     }
 
-    /// `kill -9`.
-    pub(crate) fn kill(&mut self) {
-        self.running = None;
+    /// `kill -9`; tells what it logged.
+    pub(crate) fn kill(&mut self) -> String {
+        self.running.take().map(Running::kill).unwrap_or_default()
     }
 
     /// Starts again on the same ports with the same data.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::actors::{OwnServer, Person};
-use crate::process::{alone, balcony, run};
+use crate::process::{Running, alone, balcony, run};
 
 const COMMANDS: [&str; 16] = [
     "try",
@@ -292,6 +292,54 @@ fn an_empty_file_can_be_drafted() {
     let done = alone(&["explain", "--json"], xml.as_str().unwrap()).ok();
     let found: Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!((&found["shares"][0]["file"]["size"], &found["offers"][0]["proof"]), (&0.into(), &"digest".into()));
+}
+
+#[test]
+fn logs_say_what_happens_and_name_nobody() {
+    let verbose = |person: &Person, arguments: &[&str]| {
+        let mut command = person.command(arguments);
+        Running::start(command.arg("-vv"), b"")
+    };
+    let mut server = OwnServer::with(&["-vv"]);
+    let there = server.endpoints().clone();
+    let (alice, bob) = (Person::new(), Person::new());
+    let mut logs = vec![("login", alice.login(&there, "alice", &["-vv"]).ok().err), ("login", bob.login(&there, "bob", &["-vv"]).ok().err)];
+    logs.push(("a wrong password", alice.login_with("bob@localhost", "hunter2", &there.starttls(), &there.ca(), &["-vv"]).exits(3).err));
+    let bytes = crate::actors::random_bytes(300_000);
+    alice.file("diary.txt", &bytes);
+    let mut waiting = verbose(&bob, &["receive", "--yes", "--count", "2", "--timeout", "60"]);
+    waiting.event("waiting");
+    let send = ["send", "diary.txt", "--to", "bob@localhost", "--describe", "quite private"];
+    let sent = verbose(&alice, &send).wait().ok();
+    let url = sent.event("sent")["url"].as_str().unwrap().to_owned();
+    logs.push(("send", sent.err));
+    waiting.event("saved");
+    // A server that goes away and comes back: that is when much is told.
+    logs.push(("serve", server.kill()));
+    server.again();
+    let again = verbose(&alice, &send).wait().ok();
+    logs.push(("send", again.err));
+    logs.push(("receive", waiting.wait().ok().err));
+    logs.push(("doctor", verbose(&bob, &["doctor"]).wait().ok().err));
+    logs.push(("list", verbose(&bob, &["list"]).wait().ok().err));
+    logs.push(("why", verbose(&bob, &["why", "1"]).wait().ok().err));
+    fs::remove_dir_all(server.data().join("uploads")).unwrap();
+    logs.push(("fetch", verbose(&bob, &["fetch", "1", "--yes"]).wait().err));
+    logs.push(("serve", server.end().err));
+    let slot = url.rsplit('/').nth(1).unwrap();
+    let secrets = ["alice", "bob", "localhost", "127.0.0.1", "diary", "private", "alicepw", "bobpw", "hunter2", "https:", slot];
+    for (what, log) in &logs {
+        // What the person is told is no log, and where the server listens is not about anybody.
+        let is_log =
+            |line: &&str| !["balcony: ", "  next: "].iter().any(|start| line.starts_with(start)) && !line.contains("the server is running");
+        for line in log.lines().filter(is_log) {
+            let named = secrets.iter().find(|secret| line.contains(*secret));
+            assert!(named.is_none(), "{what} logs {}: {line}", named.unwrap());
+        }
+    }
+    for what in ["login", "send", "receive", "serve"] {
+        assert!(logs.iter().any(|(who, log)| *who == what && log.lines().count() >= 2), "{what} logs nothing: {logs:?}");
+    }
 }
 
 /// All files below a folder, with what is in them.

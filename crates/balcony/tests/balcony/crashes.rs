@@ -54,7 +54,7 @@ fn receives_once(bob: &Person, digest: &str) {
 #[test]
 fn a_sender_that_was_killed_goes_on_when_the_same_is_sent_again_and_sends_it_once() {
     let (server, alice, bob, digest) = scene();
-    let mut sending = alice.start(&SEND);
+    let sending = alice.start(&SEND);
     half_way(&server.data());
     sending.kill();
     let waiting = alice.run(&["outbox"]).ok().event("outgoing");
@@ -68,7 +68,7 @@ fn a_sender_that_was_killed_goes_on_when_the_same_is_sent_again_and_sends_it_onc
 #[test]
 fn a_sender_that_was_killed_goes_on_when_it_waits_for_files_itself() {
     let (server, alice, bob, digest) = scene();
-    let mut sending = alice.start(&SEND);
+    let sending = alice.start(&SEND);
     half_way(&server.data());
     sending.kill();
     alice.run(&["receive", "--timeout", "1"]).exits(11).event("sent-now");
@@ -89,7 +89,7 @@ fn a_sender_that_is_interrupted_says_how_to_go_on() {
 #[test]
 fn what_was_given_up_is_not_sent() {
     let (server, alice, bob, _digest) = scene();
-    let mut sending = alice.start(&SEND);
+    let sending = alice.start(&SEND);
     half_way(&server.data());
     sending.kill();
     let id = alice.run(&["outbox"]).ok().event("outgoing")["id"].as_str().unwrap().to_owned();
@@ -108,7 +108,7 @@ fn from_bytes(events: &[Value]) -> Vec<u64> {
 fn a_receiver_that_was_killed_goes_on_where_it_stopped() {
     let (_server, alice, bob, digest) = scene();
     alice.run(&SEND).ok();
-    let mut receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    let receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
     half_way(bob.home());
     receiving.kill();
     assert_eq!(bob.names(), [""; 0], "nothing half-written under a final name");

@@ -4,6 +4,8 @@
 mod actors;
 mod cli;
 mod crashes;
+mod cuts;
+mod line;
 mod others;
 mod own;
 mod peers;

@@ -122,7 +122,7 @@ impl Running {
     #[track_caller]
     pub(crate) fn event_where(&mut self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         self.find(PATIENCE, is).unwrap_or_else(|| {
-            self.kill();
+            self.end_now();
             panic!("no {what}; it printed:\n{}\n{}", self.seen.join("\n"), self.stderr())
         })
     }
@@ -155,7 +155,7 @@ impl Running {
                 Some(status) => break status,
                 None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
                 None => {
-                    self.kill();
+                    self.end_now();
                     panic!("it does not end; it printed:\n{}\n{}", self.printed(), self.stderr());
                 }
             }
@@ -178,8 +178,13 @@ impl Running {
         self.wait()
     }
 
-    /// `kill -9`.
-    pub(crate) fn kill(&mut self) {
+    /// `kill -9`; tells what it wrote to standard error.
+    pub(crate) fn kill(mut self) -> String {
+        self.end_now();
+        self.stderr()
+    }
+
+    fn end_now(&mut self) {
         let _ = self.child.kill(); // it may have ended by itself
         let _ = self.child.wait();
     }
@@ -202,7 +207,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill();
+        self.end_now();
     }
 }
 
