@@ -2,6 +2,38 @@
 //!
 //! Drivers only: sockets, files and threads around the machines of `balcony_session` and `balcony_sharing`, which hold the
 //! opinions.
+//!
+//! ```no_run
+//! # async fn example(jid: balcony_wire::BareJid, romeo: balcony_wire::Jid) -> Result<(), Box<dyn std::error::Error>> {
+//! use balcony_client::{Account, ConnectOptions, Decision};
+//! use balcony_store::{OnClash, Store};
+//!
+//! let account = Account::connect(ConnectOptions::with_password(jid, "secret"), Store::open("balcony")?).await?;
+//! account.share("summit.jpg").describe("The view from the summit").to(&romeo).await?; // or .progress()
+//! let mut offers = account.offers();
+//! while let Some(offer) = offers.next().await {
+//!     let file = match account.decide(&offer).await? {
+//!         Decision::Have(file) => file,
+//!         Decision::Fetch(plan) => account.fetch(&offer, plan).await?, // or .progress()
+//!         Decision::Ask(question) if person_agrees_to(&question) => account.fetch(&offer, question.yes()).await?,
+//!         Decision::Ask(_) | Decision::Wait(_) | Decision::Refuse(_) => continue,
+//!     };
+//!     file.save_in("downloads", OnClash::Rename).await?;
+//! }
+//! # Ok(()) }
+//! # fn person_agrees_to(_: &balcony_sharing::plan::Question) -> bool { true }
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `account` | the connection's task, discovery, the roster, the handle |
+//! | `share` | drafts, uploads, the outbox |
+//! | `offers` | from messages into the catalogue, and to whoever listens |
+//! | `fetch` | staging, hashing lanes, proof, saving |
+//! | `http` | exchanges with web servers, files read once for socket and hashers |
+//! | `net` | DNS, dialling, TLS, the check of addresses where the socket is opened |
+//!
+//! Every error says its [`Class`]: who can mend it. JIDs, addresses, names and URLs never get into logs ([`Redacted`]).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -22,7 +54,6 @@ pub use account::{
 };
 pub use error::{Class, ConnectError};
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SharedFile, Wish};
-pub use http::HttpError;
 pub use net::NetError;
 pub use net::tls::TrustError;
 pub use offers::{Decision, IncomingOffer, Offers};

@@ -15,10 +15,11 @@ use balcony_session::iq_table::{RequestError, RequestId};
 use balcony_session::reconnect::{Backoff, BackoffBounds};
 use balcony_session::sm::{Sent, SentId};
 use balcony_wire::{Element, FullJid, IqKind, Jid, Message, Stanza};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use super::answers;
+use super::bounce::Bounce;
 use super::options::{ConnectOptions, ServerAddress};
 use super::socket::{Event, Socket};
 use crate::net::tls::Trust;
@@ -108,6 +109,7 @@ pub(crate) struct Driver {
     messages: mpsc::Sender<Message>,
     state: watch::Sender<Connection>,
     roster_changes: Arc<AtomicU64>,
+    bounces: broadcast::Sender<Bounce>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Option<Element>, RequestError>>>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
     /// Stanzas of the last read that the inbox had no room for.
@@ -143,8 +145,10 @@ impl Driver {
         messages: mpsc::Sender<Message>,
         state: watch::Sender<Connection>,
         roster_changes: Arc<AtomicU64>,
+        bounces: broadcast::Sender<Bounce>,
     ) -> Self {
         Self {
+            bounces,
             roster_changes,
             options,
             trust,
@@ -469,6 +473,9 @@ impl Driver {
     fn received(&mut self, stanza: Stanza, stream: &mut ClientStream) {
         match stanza {
             Stanza::Message(message) => {
+                if let Some(bounce) = Bounce::of(&message) {
+                    let _ = self.bounces.send(bounce); // nobody is sending just now; it is looked at below as well
+                }
                 self.backlog.push_back(message);
                 self.hand_over();
             }

@@ -1,6 +1,7 @@
 //! An account that is connected, and stays so.
 
 pub(crate) mod answers;
+pub(crate) mod bounce;
 mod contacts;
 pub(crate) mod driver;
 mod offline;
@@ -35,6 +36,7 @@ use crate::fetch::{Fetch, Fetcher, Wish};
 use crate::net::tls::Trust;
 use crate::offers::{self, Decision, IncomingOffer, Offers};
 use crate::share::{Resumed, Share, ShareError};
+use bounce::{BOUNCES, Bounce};
 use driver::{Command, Delivery, Driver};
 
 /// Commands that may wait for the connection's task.
@@ -61,6 +63,8 @@ struct Inner {
     contacts: Mutex<Option<Contacts>>,
     /// Changes of the roster that the server told.
     roster_changes: Arc<AtomicU64>,
+    /// Messages of ours that came back.
+    bounces: broadcast::Sender<Bounce>,
     /// Limits that services told when they refused.
     limits: std::sync::Mutex<HashMap<Jid, u64>>,
     /// Never read itself: others are made from it. Closed when the connection is over for good.
@@ -108,10 +112,11 @@ impl Account {
         let (state, watched) = watch::channel(Connection::Connecting);
         let (tell, news) = broadcast::channel(offers::WAITING);
         let roster_changes = Arc::new(AtomicU64::new(0));
+        let (bounces, _) = broadcast::channel(BOUNCES);
         let jid = options.account.clone();
         let rules = rules(&options, hosts);
         tokio::spawn(offers::watch(store.clone(), jid.clone(), inbox, tell));
-        tokio::spawn(Driver::new(options, trust.clone(), taken, messages, state, roster_changes.clone()).run());
+        tokio::spawn(Driver::new(options, trust.clone(), taken, messages, state, roster_changes.clone(), bounces.clone()).run());
         let inner = Inner {
             jid,
             commands,
@@ -122,6 +127,7 @@ impl Account {
             services: Mutex::new(None),
             contacts: Mutex::new(None),
             roster_changes,
+            bounces,
             limits: std::sync::Mutex::default(),
             news,
             first,
@@ -187,6 +193,11 @@ impl Account {
         let command = Command::Send { stanza: Box::new(stanza), done };
         self.inner.commands.send(command).await.map_err(|_| SendError::NotOnline)?;
         sent.await.unwrap_or(Err(SendError::NotOnline))
+    }
+
+    /// Messages of ours that come back from now on.
+    pub(crate) fn bounces(&self) -> broadcast::Receiver<Bounce> {
+        self.inner.bounces.subscribe()
     }
 
     /// Looks at once whether the connection is alive, or tries at once to connect again: after a change of networks, after sleep.

@@ -14,7 +14,7 @@ use crate::words::with_causes;
 
 /// Why an exchange with a web server broke off.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// There is no connection.
     #[error(transparent)]
     Net(#[from] NetError),

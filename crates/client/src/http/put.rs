@@ -81,3 +81,89 @@ fn theirs(error: &HttpError) -> PutFailure {
         HttpError::Net(_) | HttpError::Broken { .. } | HttpError::Unspeakable { .. } => PutFailure::Network(with_causes(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use balcony_sharing::verify::SHARED_ALGOS;
+    use balcony_wire::http_upload::SlotHeader;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+    use url::Url;
+
+    use super::*;
+
+    /// A service that reads so many bytes (head included), answers, and tells what it read.
+    async fn service(reads: usize, answer: &'static str) -> (Url, JoinHandle<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/slot/a?token=1", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            let mut buffer = vec![0; 65536];
+            while read.len() < reads {
+                match stream.read(&mut buffer).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => read.extend_from_slice(&buffer[..count]),
+                }
+            }
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+            // A client that is still sending gets the answer before the connection is reset.
+            while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
+            read
+        });
+        (Url::parse(&url).unwrap(), task)
+    }
+
+    async fn send(url: Url, length: usize, stamp_of_other: bool) -> Result<PutDone, PutFailure> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&vec![7; length]).unwrap();
+        let stamp = FileStamp::of(&file.as_file().metadata().unwrap());
+        if stamp_of_other {
+            file.write_all(b"more").unwrap();
+        }
+        let headers = vec![SlotHeader::new("Authorization", "secret").unwrap()];
+        let put = Put { url, headers, content_type: Some("text/plain".to_owned()), size: length as u64 };
+        let trust = Trust::new(None).unwrap();
+        super::put(&put, file.reopen().unwrap(), stamp, Some(Hasher::new(SHARED_ALGOS)), &trust, Moved::default()).await
+    }
+
+    /// Proves: HUP-4-10.
+    #[tokio::test]
+    async fn sends_length_type_the_headers_of_the_slot_and_every_byte() {
+        let (url, service) = service(1_000_000 + 150, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").await;
+        let done = send(url, 1_000_000, false).await.unwrap();
+        assert_eq!(done.status, 201);
+        assert_eq!(done.hashed.unwrap().size(), 1_000_000);
+        let read = service.await.unwrap();
+        let end = read.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let head = String::from_utf8(read[..end].to_vec()).unwrap().to_lowercase();
+        assert!(head.starts_with("put /slot/a?token=1 http/1.1\r\n"), "{head}");
+        for header in ["content-length: 1000000\r\n", "content-type: text/plain\r\n", "authorization: secret\r\n", "host: 127.0.0.1:"] {
+            assert!(head.contains(header), "{header} in {head}");
+        }
+        assert_eq!(read.len() - end, 1_000_000);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_comes_before_the_end_is_heard() {
+        let (url, _service) = service(10_000, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(send(url, 8_000_000, false).await.unwrap().status, 413);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changed_is_never_sent_whole() {
+        let (url, service) = service(usize::MAX, "").await;
+        assert!(matches!(send(url, 1_000_000, true).await, Err(PutFailure::FileChanged(_))));
+        assert!(service.await.unwrap().len() < 1_000_000);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_is_the_networks_fault() {
+        let (url, _service) = service(10_000, "").await;
+        assert!(matches!(send(url, 8_000_000, false).await, Err(PutFailure::Network(_))));
+    }
+}

@@ -7,6 +7,8 @@ use balcony_session::client::SendError;
 use balcony_sharing::transfer::upload::UploadError;
 use balcony_store::StoreError;
 
+use balcony_wire::Jid;
+
 use crate::account::OfflineError;
 use crate::error::{Class, advice_for};
 
@@ -45,6 +47,14 @@ pub enum ShareError {
         /// why
         why: OfflineError,
     },
+    /// The message came back: they do not know of the files.
+    #[error("{to} was not told: {why}")]
+    Returned {
+        /// whom it was for
+        to: Jid,
+        /// why
+        why: String,
+    },
     /// The server does not take the message.
     #[error("the message about it cannot be sent: {0}")]
     Unsendable(#[from] SendError),
@@ -69,6 +79,7 @@ impl ShareError {
             Self::NoFile { .. } | Self::Nothing(_) => Class::Usage,
             Self::Unreadable { .. } | Self::Store(_) | Self::Record(_) | Self::Broken => Class::Local,
             Self::Upload { source, .. } => upload_class(source),
+            Self::Returned { .. } => Class::Server,
             Self::Offline(offline) | Self::Waiting { why: offline } => offline.class(),
             Self::Unsendable(SendError::TooLarge { .. }) => Class::Usage,
             Self::Unsendable(_) => Class::Network,
@@ -81,6 +92,7 @@ impl ShareError {
             Self::Upload { source, .. } => Some(source.advice()),
             Self::Offline(offline) | Self::Waiting { why: offline } => advice_for(offline.0.cause),
             Self::Unsendable(SendError::TooLarge { .. }) => Some("say less, or share fewer files at once"),
+            Self::Returned { .. } => Some("check the address, or ask them in another way"),
             Self::NoFile { .. } => Some("pack a folder first, or name its files"),
             _ => None,
         }

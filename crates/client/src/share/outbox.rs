@@ -7,9 +7,11 @@ use balcony_store::{OutboxState, Outgoing, Store, StoreError};
 use balcony_wire::ping::Ping;
 use balcony_wire::{Jid, Message, Payload as _};
 use std::time::Duration;
+use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use super::{Events, Sent, ShareError, work};
 use crate::account::Account;
+use crate::account::bounce::Bounce;
 use crate::account::driver::Delivery;
 use crate::blocking::blocking;
 
@@ -17,6 +19,8 @@ use crate::blocking::blocking;
 const TRIES: u32 = 5;
 /// How long a server that acknowledges nothing may take to answer a ping.
 const PING: Duration = Duration::from_secs(30);
+/// How long a message that is acknowledged is waited for to come back.
+const RETURN: Duration = Duration::from_secs(5);
 /// Messages taken up at once.
 const MOST: usize = 500;
 
@@ -79,7 +83,13 @@ pub(crate) async fn resume(account: &Account) -> Result<Resumed, ShareError> {
         blocking(move || store.unclaim(&jid, &id)).await?;
     }
     for outgoing in rows(account, OutboxState::Ready).await? {
-        dispatch(account, &outgoing.origin_id).await?;
+        match dispatch(account, &outgoing.origin_id).await {
+            Err(error @ ShareError::Returned { .. }) => {
+                resumed.failed.push((outgoing.to, error));
+                continue;
+            }
+            done => done?,
+        }
         let message = message_of(&outgoing)?;
         let (store, jid, own) = (store.clone(), account.jid().clone(), message.clone());
         blocking(move || work::remember(&store, &jid, own)).await?;
@@ -94,6 +104,7 @@ pub(super) async fn dispatch(account: &Account, origin_id: &str) -> Result<(), S
     for _ in 0..TRIES {
         account.online().await.map_err(|why| ShareError::Waiting { why })?;
         let Some(message) = claim(account, origin_id).await? else { return Ok(()) };
+        let (to, mut bounces) = (message.to.clone(), account.bounces());
         let delivery = match account.send_tracked(message.into()).await {
             Ok(delivery) => delivery.await.unwrap_or(Delivery::Lost),
             Err(SendError::NotOnline) => Delivery::Lost,
@@ -108,10 +119,16 @@ pub(super) async fn dispatch(account: &Account, origin_id: &str) -> Result<(), S
             }
         };
         let arrived = match delivery {
-            Delivery::Acknowledged => true,
-            Delivery::Unknowable => is_through(account).await,
+            // It came back by now if the server returns it at once, as for accounts that are not there.
+            Delivery::Acknowledged => is_through(account, RETURN).await || true,
+            Delivery::Unknowable => is_through(account, PING).await,
             Delivery::Lost => false,
         };
+        if let Some(returned) = to.and_then(|to| returned(&mut bounces, account, origin_id, to)) {
+            let (jid, id, why) = (account.jid().clone(), origin_id.to_owned(), returned.to_string());
+            blocking(move || store.mark_failed(&jid, &id, &why)).await?;
+            return Err(returned);
+        }
         if arrived {
             let (store, jid, id) = (store.clone(), account.jid().clone(), origin_id.to_owned());
             blocking(move || store.mark_sent(&jid, &id)).await?;
@@ -139,11 +156,25 @@ async fn unclaim(store: &Store, account: &Account, origin_id: &str) -> Result<()
 }
 
 /// A server answers in order: one that answers now, with whatever, had the message before.
-async fn is_through(account: &Account) -> bool {
+async fn is_through(account: &Account, patience: Duration) -> bool {
     use balcony_session::iq_table::RequestError;
     let server = Jid::parse(account.jid().domain()).ok();
-    let answer = account.request(server, Ask::Get(Ping.write()), PING).await;
+    let answer = account.request(server, Ask::Get(Ping.write()), patience).await;
     matches!(answer, Ok(_) | Err(RequestError::Refused { .. }))
+}
+
+/// What came back of a message, if it did.
+fn returned(bounces: &mut Receiver<Bounce>, account: &Account, origin_id: &str, to: Jid) -> Option<ShareError> {
+    loop {
+        match bounces.try_recv() {
+            Ok(bounce) if bounce.is_about(origin_id, &to, account.jid()) => {
+                let why = bounce.words(&to);
+                return Some(ShareError::Returned { to, why });
+            }
+            Ok(_) | Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+        }
+    }
 }
 
 async fn rows(account: &Account, state: OutboxState) -> Result<Vec<Outgoing>, ShareError> {

@@ -126,15 +126,26 @@ impl Work {
             self.make_ready(letter, written).await?;
         }
         let mut sent = Vec::new();
+        let mut returned = None;
         for (letter, written) in messages {
             for message in written.into_messages() {
-                dispatch(&self.account, message.id.as_deref().unwrap_or_default()).await?;
+                match dispatch(&self.account, message.id.as_deref().unwrap_or_default()).await {
+                    // The others are to be told all the same.
+                    Err(error @ ShareError::Returned { .. }) => {
+                        returned.get_or_insert(error);
+                        continue;
+                    }
+                    done => done?,
+                }
                 self.remember_own(&message).await?;
                 self.events.tell(ShareEvent::Offered { to: letter.to.clone(), message: Box::new(message.clone()) }).await;
                 sent.push(message);
             }
         }
-        Ok(Sent { files, messages: sent })
+        match returned {
+            Some(error) => Err(error),
+            None => Ok(Sent { files, messages: sent }),
+        }
     }
 
     async fn upload_all(&mut self, drafts: &[Draft], jobs: Vec<Option<UploadJob>>) -> Result<Vec<SentFile>, ShareError> {

@@ -4,6 +4,9 @@
 
 mod connecting;
 mod fetching;
+mod logs;
+mod proxy;
 mod scene;
 mod sharing;
+mod surviving;
 mod web;

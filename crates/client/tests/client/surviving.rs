@@ -1,0 +1,175 @@
+//! Cut connections, crashes, refusals: what was begun goes on, and nothing is sent twice.
+
+use std::time::Duration;
+
+use balcony_client::{Account, Class, Connection, ShareError, ShareEvent};
+use balcony_session::Security;
+use balcony_sharing::transfer::upload::UploadError;
+use balcony_store::{OutboxState, Store};
+use balcony_wire::stanza::MessageKind;
+use balcony_wire::{Jid, Message};
+use tokio::time::timeout;
+
+use crate::proxy::Proxy;
+use crate::scene::{Scene, connect, noise};
+use crate::sharing::{fetch, file, juliet};
+
+#[tokio::test]
+async fn a_cut_connection_is_resumed_and_nothing_is_lost() {
+    let scene = Scene::new().await;
+    let proxy = Proxy::to(scene.server.c2s_addr()).await;
+    let mut options = scene.options("juliet", Security::StartTls);
+    options.server.as_mut().unwrap().0.port = proxy.address.port();
+    let juliet_account = connect(options).await;
+    let mut offers = juliet_account.offers();
+    let before = juliet_account.online().await.unwrap();
+    let mut state = juliet_account.connection();
+
+    proxy.cut();
+    state.wait_for(|state| matches!(state, Connection::Waiting { .. })).await.unwrap();
+    let romeo = scene.connect("romeo").await;
+    let folder = tempfile::tempdir().unwrap();
+    romeo.share(file(&folder, "meanwhile.txt", b"meanwhile")).to(&juliet()).await.unwrap();
+    juliet_account.probe().await;
+
+    let offer = timeout(Duration::from_secs(20), offers.next()).await.unwrap().unwrap();
+    assert_eq!(offer.name().as_str(), "meanwhile.txt");
+    let after = juliet_account.online().await.unwrap();
+    assert_eq!((after.connection, after.session), (before.connection + 1, before.session), "resumed, not begun anew");
+    assert_eq!(after.jid, before.jid);
+    assert!(fetch(&juliet_account, &offer).await.is_proven());
+}
+
+#[tokio::test]
+async fn what_is_sent_while_the_connection_is_cut_arrives_once() {
+    let scene = Scene::new().await;
+    let proxy = Proxy::to(scene.server.c2s_addr()).await;
+    let mut options = scene.options("romeo", Security::StartTls);
+    options.server.as_mut().unwrap().0.port = proxy.address.port();
+    let romeo = connect(options).await;
+    let juliet_account = scene.connect("juliet").await;
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let mut progress = romeo.share(file(&folder, "a.txt", b"a")).to(&juliet()).progress();
+    while let Some(event) = progress.next().await {
+        match event {
+            // The message goes out now; whether it got through is for the session to find out.
+            ShareEvent::Uploaded { .. } => proxy.cut(),
+            ShareEvent::Ended(result) => drop(result.unwrap()),
+            _ => {}
+        }
+    }
+    romeo.share(file(&folder, "b.txt", b"b")).to(&juliet()).await.unwrap();
+    let names = [offers.next().await.unwrap().name().to_string(), offers.next().await.unwrap().name().to_string()];
+    assert_eq!(names, ["a.txt", "b.txt"]);
+    assert!(romeo.store().outbox(romeo.jid(), OutboxState::Sending, 10).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn sharing_that_was_interrupted_goes_on_from_the_outbox() {
+    let scene = Scene::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store")).unwrap();
+    let romeo = Account::connect(scene.options("romeo", Security::StartTls), store.clone()).await.unwrap();
+    let path = file(&folder, "large.bin", &noise(20_000_000));
+    let mut progress = romeo.share(&path).describe("a large one").to(&juliet()).progress();
+    while let Some(event) = progress.next().await {
+        if matches!(event, ShareEvent::Uploading { .. }) {
+            break;
+        }
+    }
+    drop(progress);
+    romeo.close().await;
+    assert_eq!(store.outbox(romeo.jid(), OutboxState::Preparing, 10).unwrap().len(), 1);
+    drop(romeo);
+
+    let juliet_account = scene.connect("juliet").await;
+    let mut offers = juliet_account.offers();
+    let romeo = Account::connect(scene.options("romeo", Security::StartTls), store.clone()).await.unwrap();
+    let resumed = timeout(Duration::from_secs(30), async {
+        loop {
+            // The task that was dropped lets go of the outbox in a moment.
+            let resumed = romeo.resume_outbox().await.unwrap();
+            if !resumed.busy {
+                return resumed;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let resumed = resumed.await.unwrap();
+    assert_eq!((resumed.sent.len(), resumed.failed.len()), (1, 0), "{resumed:?}");
+    let offer = offers.next().await.unwrap();
+    assert_eq!(offer.description(None), Some("a large one"));
+    assert!(fetch(&juliet_account, &offer).await.is_proven());
+    let again = romeo.resume_outbox().await.unwrap();
+    assert!(again.sent.is_empty() && again.failed.is_empty(), "nothing is sent twice");
+}
+
+/// A message that went into a stream before a crash goes again under the same id, so that it is seen once.
+#[tokio::test]
+async fn a_message_of_unknown_fate_is_offered_once() {
+    let scene = Scene::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store")).unwrap();
+    let romeo = Account::connect(scene.options("romeo", Security::StartTls), store.clone()).await.unwrap();
+    let juliet_account = scene.connect("juliet").await;
+    let mut offers = juliet_account.offers();
+    let sent = romeo.share(file(&folder, "a.txt", b"a")).to(&juliet()).await.unwrap();
+    assert_eq!(offers.next().await.unwrap().name().as_str(), "a.txt");
+    romeo.send(sent.messages[0].clone()).await.unwrap();
+    romeo.share(file(&folder, "b.txt", b"b")).to(&juliet()).await.unwrap();
+    assert_eq!(offers.next().await.unwrap().name().as_str(), "b.txt");
+}
+
+/// Proves: HUP-6-5.
+#[tokio::test]
+async fn a_file_over_the_limit_is_refused_before_it_is_read() {
+    let scene = Scene::with(|settings| settings.upload.max_size = 1000).await;
+    let romeo = scene.connect("romeo").await;
+    let folder = tempfile::tempdir().unwrap();
+    let error = romeo.share(file(&folder, "big.bin", &noise(1001))).to(&juliet()).await.unwrap_err();
+    assert!(matches!(&error, ShareError::Upload { source: UploadError::TooLarge { limit: 1000, size: 1001, .. }, .. }), "{error}");
+    assert_eq!(error.class(), Class::Server);
+    let words = error.to_string();
+    assert!(words.contains("big.bin was not uploaded") && words.contains("upload.localhost takes at most"), "{words}");
+    assert!(error.advice().is_some());
+    assert!(romeo.store().outbox(romeo.jid(), OutboxState::Preparing, 10).unwrap().is_empty(), "what failed is not tried again unasked");
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_no_file_is_named() {
+    let scene = Scene::new().await;
+    let romeo = scene.connect("romeo").await;
+    let folder = tempfile::tempdir().unwrap();
+    let error = romeo.share(folder.path().join("none.txt")).to(&juliet()).await.unwrap_err();
+    assert!(error.to_string().contains("none.txt cannot be read"), "{error}");
+    let error = romeo.share(folder.path()).to(&juliet()).await.unwrap_err();
+    assert_eq!(error.class(), Class::Usage);
+}
+
+#[tokio::test]
+async fn an_account_that_is_offline_for_good_shares_nothing_and_says_why() {
+    let scene = Scene::new().await;
+    let romeo = scene.connect("romeo").await;
+    let folder = tempfile::tempdir().unwrap();
+    romeo.close().await;
+    let error = romeo.share(file(&folder, "a.txt", b"a")).to(&juliet()).await.unwrap_err();
+    assert!(matches!(error, ShareError::Offline(_)), "{error}");
+}
+
+#[tokio::test]
+async fn words_without_files_and_errors_are_no_offers() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    romeo.send(Message::new(MessageKind::Chat, Some(juliet())).with_body("good night")).await.unwrap();
+    let nobody = Jid::parse("nobody@localhost").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "a.txt", b"a");
+    let mut own = romeo.offers();
+    romeo.share(&path).to(&nobody).await.unwrap();
+    romeo.share(&path).to(&juliet()).await.unwrap();
+    assert_eq!(offers.next().await.unwrap().name().as_str(), "a.txt");
+    // The bounce of the first one holds our own words; it is no offer to us.
+    assert!(timeout(Duration::from_millis(300), own.next()).await.is_err());
+}
