@@ -135,7 +135,9 @@ fn cut(pieces: Vec<String>) -> String {
     let kept = pieces[..ending_at].iter().take_while(|piece| room.checked_sub(piece.len()).map(|left| room = left).is_some()).count();
     let stem = pieces[..kept].concat();
     if ending_at == pieces.len() {
-        return stem.trim_end_matches(['.', ' ']).to_owned();
+        // Nothing but blanks may be left of a name that was longer.
+        let stem = stem.trim_end_matches(['.', ' ']);
+        return if stem.is_empty() { FileName::default().0 } else { stem.to_owned() };
     }
     stem + &pieces[ending_at..].concat()
 }
@@ -197,7 +199,9 @@ mod tests {
         let long_ending = format!("a.{}", "b".repeat(400));
         let escapes = "/".repeat(400);
         let clusters = "é".repeat(400) + ".jpg";
-        for name in [&long_ending, &escapes, &clusters, "\u{1b}]0;x\u{7}", "com1", "LPT9.txt", "aux .c", "a\u{2066}b", "?*\"<>|", "\u{85}"]
+        let blanks = " ".repeat(300) + "a";
+        for name in
+            [&long_ending, &escapes, &clusters, &blanks, "\u{1b}]0;x\u{7}", "com1", "LPT9.txt", "aux .c", "a\u{2066}b", "?*\"<>|", "\u{85}"]
         {
             let safe = FileName::from_peer(name);
             assert!(safe.as_str().len() <= 255 && !safe.as_str().is_empty(), "{safe}");
