@@ -447,6 +447,71 @@ fn a_silent_server_is_given_up_after_a_while() {
     assert!(job.deadline().unwrap() > deadline, "it is asked again later");
 }
 
+/// A byte now and then is no progress: it would hold a fetch, and keep it from better sources, for years.
+#[test]
+fn a_server_that_drips_below_the_time_to_stall_is_left_for_another() {
+    let start = dawn();
+    let servers = [("drip.lit", Server::good()), ("here.lit", Server::good())];
+    let large = Claim { size: Some(1 << 30), ..claim(FILE) };
+    let mut job = FetchJob::new(&task(large.clone(), &servers).plan, large, NetRules::default(), FetchSettings::default(), None, start);
+    assert!(matches!(job.poll_action(), Some(Action::Open(_))));
+    job.handle_opened(start, &ResponseHead { status: 200, headers: vec![] });
+    let mut now = start;
+    while job.deadline().unwrap() > now {
+        now += Duration::from_secs(1);
+        assert_eq!(job.handle_bytes(now, 1).0, 0..1);
+        assert!(now - start < Duration::from_secs(60), "it is waited for without end");
+    }
+    job.handle_timeout(now);
+    let actions: Vec<_> = std::iter::from_fn(|| job.poll_action()).collect();
+    assert!(actions.contains(&Action::Record(key("drip.lit"), Outcome::Stalled(30))), "{actions:?}");
+    assert!(actions.iter().any(|action| matches!(action, Action::Open(open) if open.url.host_str() == Some("here.lit"))), "{actions:?}");
+
+    // A slow line is no dripping one, and a disk of our own that is slow is not the server's fault.
+    job.handle_opened(
+        now,
+        &ResponseHead { status: 206, headers: vec![("Content-Range".into(), format!("bytes 30-{}/{}", (1 << 30) - 1, 1 << 30))] },
+    );
+    for _ in 0..100 {
+        now += Duration::from_secs(29);
+        job.handle_bytes(now, 4096);
+        now += Duration::from_secs(29);
+        job.handle_bytes(now, 0);
+        assert!(job.deadline().unwrap() > now);
+    }
+}
+
+/// One byte for each request: without a bound a server could make us ask a thousand million times.
+#[test]
+fn a_server_that_answers_byte_by_byte_is_given_up() {
+    let start = dawn();
+    let total = 1_u64 << 30;
+    let large = Claim { size: Some(total), ..claim(FILE) };
+    let servers = [("crumbs.lit", Server::good())];
+    let mut job = FetchJob::new(&task(large.clone(), &servers).plan, large, NetRules::default(), FetchSettings::default(), None, start);
+    let (mut now, mut asked, mut waited) = (start, 0_u64, 0);
+    while !job.is_over() {
+        match job.poll_action() {
+            Some(Action::Open(open)) => {
+                asked += 1;
+                assert!(asked <= 250, "it is asked without end");
+                let from = open.from_byte;
+                let range = format!("bytes {from}-{from}/{total}");
+                job.handle_opened(now, &ResponseHead { status: 206, headers: vec![("Content-Range".into(), range)] });
+                job.handle_bytes(now, 1);
+                job.handle_end(now);
+            }
+            Some(_) => {}
+            None => {
+                waited += 1;
+                now = job.deadline().unwrap();
+                job.handle_timeout(now);
+            }
+        }
+    }
+    assert!(waited + 1 >= asked, "asked again without a pause");
+}
+
 #[test]
 fn a_busy_server_is_left_alone_as_long_as_it_asks() {
     let start = dawn();

@@ -94,6 +94,8 @@ struct Receiving {
     total: Option<u64>,
     /// Bytes in staging when it began.
     began_at: u64,
+    /// Bytes that came since the deadline was set.
+    fresh: u64,
 }
 
 impl FetchJob {
@@ -182,7 +184,12 @@ impl FetchJob {
         let limit = self.limit();
         let patience = self.settings.stall_timeout;
         let State::Receiving { request, body, deadline } = &mut self.state else { return Portion::NONE };
-        *deadline = now + patience;
+        body.fresh += len as u64;
+        // No bytes at all: the driver itself was slow.
+        if len == 0 || body.fresh >= LEAST_PROGRESS {
+            body.fresh = 0;
+            *deadline = now + patience;
+        }
         let skipped = usize::try_from(body.skip).unwrap_or(usize::MAX).min(len);
         body.skip -= skipped as u64;
         let taken = (len - skipped) as u64;
@@ -210,7 +217,8 @@ impl FetchJob {
             return self.fail(now, candidate, Outcome::TooShort { got: have, expected }, None);
         }
         match body.total {
-            Some(total) if have < total && have > body.began_at => self.choose(now), // a part smaller than asked for: on to the next
+            // a part smaller than asked for: on to the next, but not byte by byte
+            Some(total) if have < total && have - body.began_at >= LEAST_PART => self.choose(now),
             Some(total) if have < total => self.fail(now, candidate, Outcome::TooShort { got: have, expected: total }, None),
             _ => self.finish(Some(candidate)),
         }
@@ -367,7 +375,8 @@ impl FetchJob {
         self.stage.set_validator(&source, validator);
         self.actions.push_back(Action::Note(self.stage.resume_point_with(&source, validator)));
         let began_at = self.stage.len();
-        let body = Receiving { skip: began_at.saturating_sub(body.starts_at), ends_at: body.ends_at, total: body.total, began_at };
+        let body =
+            Receiving { skip: began_at.saturating_sub(body.starts_at), ends_at: body.ends_at, total: body.total, began_at, fresh: 0 };
         self.state = State::Receiving { request, body, deadline: now + self.settings.stall_timeout };
     }
 
@@ -473,6 +482,12 @@ impl Candidate {
         }
     }
 }
+
+/// Fewer bytes than that within the time to stall are as good as none: a source that drips would hold a fetch for ever.
+const LEAST_PROGRESS: u64 = 4 * 1024;
+
+/// A server that answers with smaller parts than that makes us ask without end.
+const LEAST_PART: u64 = 64 * 1024;
 
 /// More failures than any fetch needs, however often a byte was gained in between.
 const MAX_OUTCOMES: usize = 200;

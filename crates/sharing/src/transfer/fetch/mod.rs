@@ -121,7 +121,7 @@ pub struct Progress {
 pub struct FetchSettings {
     /// From the request to the head of the answer.
     pub open_timeout: Duration,
-    /// Between two chunks.
+    /// Between two chunks; a few bytes now and then are no chunk.
     pub stall_timeout: Duration,
     /// Failures of one source in a row, without a byte gained, before it is given up.
     pub tries: u32,
