@@ -64,6 +64,14 @@ pub enum Via {
     BareFile,
     /// XEP-0066: a URL that nothing richer describes.
     OutOfBand,
+    /// XEP-0505: a share in a form.
+    FileInput,
+    /// XEP-0505 as the first draft had it: metadata in a form, so that nobody can fetch the file (decision 20).
+    BareFileInput,
+    /// XEP-0234: a file in a session.
+    Jingle,
+    /// XEP-0231: the bytes themselves.
+    Bits,
 }
 
 impl Via {
@@ -75,6 +83,10 @@ impl Via {
             Self::AesGcm => "aesgcm",
             Self::BareFile => "bare-file",
             Self::OutOfBand => "oob",
+            Self::FileInput => "file-input",
+            Self::BareFileInput => "file-input (0.0.1 form)",
+            Self::Jingle => "jingle",
+            Self::Bits => "bob",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use balcony_sharing::explain::{self, Value};
+use balcony_sharing::explain::{self, Value, View};
 use balcony_sharing::plan::Policy;
 use balcony_wire::{BareJid, Element};
 
@@ -29,7 +29,8 @@ pub(crate) fn run(console: &Console, args: &cli::Explain) -> Result<(), Failure>
         Failure::from_error(Class::Usage, &error)
             .advise("give one whole stanza, as it stands in the stream: XML without DTD, comments or processing instructions")
     })?;
-    let explained = explain::explain(&element, own.as_ref(), &Policy::default(), SystemTime::now());
+    let view = View { account: own.as_ref(), query: args.query.as_deref() };
+    let explained = explain::explain(&element, &view, &Policy::default(), SystemTime::now());
     if console.is_json() {
         Console::document(&explained);
     } else {

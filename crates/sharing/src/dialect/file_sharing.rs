@@ -8,7 +8,7 @@ use super::{Attach, Dropped, Share};
 use crate::{Source, Via};
 
 /// Reads a `file-sharing` element; one that cannot be read, or that says nothing, is noted (decision 60).
-pub(super) fn read(element: &Element, sender: &Jid, ignored: &mut Vec<Dropped>) -> Option<Share> {
+pub(super) fn read(element: &Element, via: Via, sender: &Jid, ignored: &mut Vec<Dropped>) -> Option<Share> {
     let sharing = match FileSharing::read(element) {
         Ok(sharing) => sharing,
         Err(error) => {
@@ -18,15 +18,7 @@ pub(super) fn read(element: &Element, sender: &Jid, ignored: &mut Vec<Dropped>) 
     };
     ignored.extend(sharing.dropped);
     let sources = sources(sharing.sources.as_deref().unwrap_or_default(), sender, ignored);
-    Some(Share {
-        via: Via::FileSharing,
-        id: sharing.id,
-        disposition: sharing.disposition,
-        begin: None,
-        end: None,
-        file: sharing.file,
-        sources,
-    })
+    Some(Share { via, id: sharing.id, disposition: sharing.disposition, begin: None, end: None, file: sharing.file, sources })
 }
 
 /// Reads `attach-to` and `sources`, which belong together.

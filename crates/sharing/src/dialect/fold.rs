@@ -1,6 +1,7 @@
 //! Folds all copies of one file in one message into one offer: the richest copy speaks (decision 15).
 
 use balcony_wire::file_metadata::FileMetadata;
+use balcony_wire::file_sharing::SourceElement;
 use url::Url;
 
 use super::{Dropped, Reading, Share};
@@ -11,7 +12,7 @@ use crate::{Agreement, DigestSet, Provenance, Source, Via};
 pub(super) fn fold(reading: &mut Reading, links: Vec<Share>, message: Option<&str>, provenance: &Provenance) {
     let mut offers: Vec<Offer> = Vec::new();
     let mut notes = Vec::new();
-    let richest_first = [Via::FileSharing, Via::MediaSharing];
+    let richest_first = [Via::FileSharing, Via::MediaSharing, Via::FileInput, Via::BareFileInput, Via::Jingle, Via::Bits];
     for via in richest_first {
         for (index, share) in reading.shares.iter().enumerate().filter(|(_, share)| share.via == via) {
             if share.file.is_none() && share.is_pending() {
@@ -19,7 +20,7 @@ pub(super) fn fold(reading: &mut Reading, links: Vec<Share>, message: Option<&st
                 continue;
             }
             let digests = digests_of(share);
-            match twin(&offers, share, &digests).filter(|_| via != Via::FileSharing) {
+            match twin(&offers, share, &digests).filter(|_| via == Via::MediaSharing) {
                 Some(at) => take_copy(&mut offers[at], share, index),
                 None => offers.push(offer_of(share, digests, Some(index), provenance)),
             }
@@ -100,33 +101,43 @@ fn is_copy(offer: &Offer, share: &Share, digests: &DigestSet) -> bool {
 
 /// Why a link is no file of its own.
 fn why_covered(link: &Share, reading: &Reading, offers: &[Offer]) -> Option<&'static str> {
-    let is_place = |source: &Source| link.sources.iter().any(|own| is_same_url(own, source));
-    if offers.iter().flat_map(Offer::sources).any(is_place) {
+    let own: Vec<&str> = link.sources.iter().flat_map(addresses).collect();
+    let is_place = |source: &Source| addresses(source).iter().any(|url| own.iter().any(|own| own == url || is_one_url(own, url)));
+    if reading.shares.iter().flat_map(|share| &share.sources).any(is_place) {
         return Some("a share in the same message has it as a source");
     }
-    let attach = reading.attach.as_ref();
-    if attach.is_some_and(|attach| attach.sources.iter().any(is_place)) {
-        return Some("it is the source that the message attaches");
+    let text = reading.body.as_deref().unwrap_or_default().trim();
+    let is_all_text = text.is_empty() || link_url(link) == Some(text);
+    let stands_in = reading.fallback.iter().any(|fallback| fallback.for_ns.as_deref() == Some(balcony_wire::ns::SFS));
+    match &reading.attach {
+        Some(attach) if attach.sources.iter().any(is_place) => Some("it is the source that the message attaches"),
+        Some(attach) if attach.sources.is_empty() && (is_all_text || stands_in) => {
+            Some("it stands in for a file that another message offers")
+        }
+        _ if stands_in && !offers.is_empty() && is_all_text => Some("it stands in for the share in the same message"),
+        _ => None,
     }
-    let sharing = reading.fallback.iter().any(|fallback| fallback.for_ns.as_deref() == Some(balcony_wire::ns::SFS));
-    if attach.is_some_and(|attach| attach.sources.is_empty()) {
-        return Some("it stands in for a file that another message offers");
+}
+
+/// The URLs of a source, those of encrypted bytes too.
+pub(super) fn addresses(source: &Source) -> Vec<&str> {
+    match source {
+        Source::Url(source) => vec![&source.target],
+        Source::Encrypted(encrypted) => encrypted.sources.iter().flatten().flat_map(addresses_of_element).collect(),
+        Source::Published { .. } | Source::ByHash { .. } | Source::Unknown(_) => Vec::new(),
     }
-    if sharing && !offers.is_empty() && reading.body.as_deref().map(str::trim) == link_url(link) {
-        return Some("it stands in for the share in the same message");
+}
+
+fn addresses_of_element(element: &SourceElement) -> Vec<&str> {
+    match element {
+        SourceElement::Url(data) => vec![&data.target],
+        SourceElement::Encrypted(inner) => inner.sources.iter().flatten().flat_map(addresses_of_element).collect(),
+        SourceElement::JinglePub(_) | SourceElement::Unknown(_) => Vec::new(),
     }
-    None
 }
 
 fn link_url(link: &Share) -> Option<&str> {
     link.sources.first().and_then(Source::plain_url)
-}
-
-fn is_same_url(a: &Source, b: &Source) -> bool {
-    match (a, b) {
-        (Source::Url(a), Source::Url(b)) => a.target == b.target || is_one_url(&a.target, &b.target),
-        (a, b) => a == b,
-    }
 }
 
 /// Whether two spellings are one URL: `%c3` and `%C3`, a missing path, an upper-case host.

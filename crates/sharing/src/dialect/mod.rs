@@ -1,14 +1,19 @@
 //! The ways in which people say "here is a file", read into one meaning and written so that every client understands one of them.
 //!
-//! Read: XEP-0447 (SFS), XEP-0385 (SIMS, today's and v0.1), XEP-0066 and a URL as body, XEP-0446 beside XEP-0066, `aesgcm:` links.
+//! Read: XEP-0447 (SFS), XEP-0385 (SIMS, today's and v0.1), XEP-0066 and a URL as body, XEP-0446 beside XEP-0066, `aesgcm:` links,
+//! XEP-0505 forms, files of XEP-0234 sessions, XEP-0231 bits.
 //! All copies of one file in one message are folded into one [`Offer`]. What describes the file is read from the richest copy
 //! alone, never from body or out-of-band data beside it (XEP-0447 §3.1).
 
+mod bits;
+mod collect;
 mod file_sharing;
 mod fold;
+mod gather;
 mod media_sharing;
 mod out_of_band;
 pub(crate) mod read;
+pub(crate) mod session;
 mod shown_body;
 mod write;
 
@@ -69,6 +74,11 @@ pub struct Share {
 }
 
 impl Share {
+    /// A share that says nothing yet.
+    fn blank(via: Via) -> Self {
+        Self { via, id: None, disposition: None, begin: None, end: None, file: None, sources: Vec::new() }
+    }
+
     /// Whether nothing says yet where to fetch it: no sources, or an empty list (decision 55).
     pub fn is_pending(&self) -> bool {
         self.sources.is_empty()

@@ -3,6 +3,7 @@
 use balcony_wire::encrypted_source::EncryptedSource;
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::file_sharing::SourceElement;
+use balcony_wire::thumbnails::Thumbnail;
 use balcony_wire::url_data::UrlData;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,18 +14,36 @@ use crate::{Source, Via};
 /// A link, with the metadata that stands beside it (COMPAT: Fluux).
 pub(super) fn share(url: &str, file: Option<FileMetadata>) -> Share {
     if let Some(encrypted) = aes_gcm(url) {
-        return Share { via: Via::AesGcm, sources: vec![Source::Encrypted(encrypted)], ..blank(Via::AesGcm, file) };
+        return Share { file, sources: vec![Source::Encrypted(encrypted)], ..Share::blank(Via::AesGcm) };
     }
     let via = if file.is_some() { Via::BareFile } else { Via::OutOfBand };
-    Share { sources: vec![Source::url(url)], ..blank(via, file) }
+    Share { file, sources: vec![Source::url(url)], ..Share::blank(via) }
 }
 
-fn blank(via: Via, file: Option<FileMetadata>) -> Share {
-    Share { via, id: None, disposition: None, begin: None, end: None, file, sources: Vec::new() }
+/// The `aesgcm:` URL that a body is, and the small pictures that may follow it, one a line (XEP-0454 §3).
+pub(super) fn aes_gcm_body(body: &str) -> Option<(&str, Vec<&str>)> {
+    let mut lines = body.trim().lines();
+    let url = lines.next().filter(|url| aes_gcm(url).is_some())?;
+    let pictures: Vec<&str> = lines.collect();
+    let is_picture = |line: &&str| line.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
+    pictures.iter().all(is_picture).then_some((url, pictures))
 }
+
+/// Metadata that holds nothing but small pictures.
+pub(super) fn pictures(uris: &[&str]) -> Option<FileMetadata> {
+    let thumbnail = |uri: &&str| {
+        let media_type = uri.get(5..)?.split([';', ',']).next().filter(|media_type| !media_type.is_empty());
+        Some(Thumbnail { uri: (*uri).to_owned(), media_type: media_type.map(str::to_owned), width: None, height: None })
+    };
+    let thumbnails: Vec<_> = uris.iter().filter_map(thumbnail).take(MAX_PICTURES).collect();
+    (!thumbnails.is_empty()).then(|| FileMetadata { thumbnails, ..FileMetadata::default() })
+}
+
+/// More than anybody appends to a link.
+const MAX_PICTURES: usize = 16;
 
 /// Whether a text is one `aesgcm:` URL and nothing else: it carries a key, and is never shown as a link.
-pub(super) fn is_aes_gcm(text: &str) -> bool {
+fn is_aes_gcm(text: &str) -> bool {
     text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("aesgcm:")) && !text.contains(char::is_whitespace)
 }
 

@@ -7,7 +7,7 @@ use balcony_wire::ns;
 use balcony_wire::text::{self, CodePoints};
 
 use super::{Reading, Share, fold};
-use crate::{Source, Via};
+use crate::Via;
 
 /// The text to show; `None` when nothing is left.
 pub(super) fn shown(reading: &Reading) -> Option<String> {
@@ -49,23 +49,16 @@ fn is_only_a_stand_in(body: &str, reading: &Reading) -> bool {
     !words.is_empty() && shares.flat_map(|file| file.descs.iter().map(|desc| &desc.text).chain(&file.name)).any(|said| plain(said) == words)
 }
 
-/// Addresses of the files that the message speaks of.
+/// Addresses of the files that the message speaks of, those of encrypted bytes and of folded copies too.
 fn urls(reading: &Reading) -> impl Iterator<Item = &str> {
-    let offered = reading.offers.iter().flat_map(|offer| offer.sources());
+    let shared = reading.shares.iter().flat_map(|share| &share.sources);
     let attached = reading.attach.iter().flat_map(|attach| &attach.sources);
-    offered.chain(attached).filter_map(target).chain(reading.oob.iter().map(String::as_str))
-}
-
-fn target(source: &Source) -> Option<&str> {
-    match source {
-        Source::Url(source) => Some(&source.target),
-        _ => None,
-    }
+    shared.chain(attached).flat_map(fold::addresses).chain(reading.oob.iter().map(String::as_str))
 }
 
 /// An `aesgcm:` URL carries a key: it is an offer, never a text.
 fn has_aes_gcm(body: &str, reading: &Reading) -> bool {
-    super::out_of_band::is_aes_gcm(body) && reading.offers.iter().any(|offer| offer.said_in().contains(&Via::AesGcm))
+    super::out_of_band::aes_gcm_body(body).is_some() && reading.offers.iter().any(|offer| offer.said_in().contains(&Via::AesGcm))
 }
 
 /// The range of a SIMS reference, if it covers exactly such an address, with the end read as exclusive or inclusive.

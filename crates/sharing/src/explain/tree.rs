@@ -2,43 +2,20 @@
 
 use std::borrow::Cow;
 
+use balcony_wire::Jid;
 use balcony_wire::encrypted_source::EncryptedSource;
 use balcony_wire::fallback::{Fallback, Region};
 use balcony_wire::file_metadata::{FileDate, FileMetadata};
-use balcony_wire::file_sharing::{FileSharing, SourceElement};
+use balcony_wire::file_sharing::SourceElement;
 use balcony_wire::hashes::{Digest, Hash, HashAlgo};
 use balcony_wire::jingle_pub::JinglePub;
 use balcony_wire::reading::LangText;
 use balcony_wire::thumbnails::Thumbnail;
 use balcony_wire::url_data::{HttpData, HttpDataKind, UrlData};
-use balcony_wire::{Element, Jid, Payload as _, ns};
 
 use super::value::{Value, object};
-use crate::dialect::read::collect;
-use crate::dialect::{Attach, Reading, Share};
+use crate::dialect::{Attach, Share};
 use crate::{Disposition, Source, UnknownSource};
-
-/// Reads whatever an element that is no message holds: shares and URLs anywhere below it.
-pub(super) fn read(element: &Element, sender: &Jid) -> Reading {
-    let mut found = Vec::new();
-    gather(element, &mut found);
-    collect(found, sender)
-}
-
-/// Elements that mean something to us, outermost ones only.
-fn gather<'a>(element: &'a Element, found: &mut Vec<&'a Element>) {
-    let is_ours = FileSharing::matches(element) || FileMetadata::matches(element) || UrlData::matches(element);
-    if is_ours || element.is("reference", ns::REFERENCE) {
-        found.push(element);
-    } else {
-        element.children().for_each(|child| gather(child, found));
-    }
-}
-
-/// The first element for which `wanted` holds, depth first.
-pub(super) fn find<'a>(element: &'a Element, wanted: &impl Fn(&Element) -> bool) -> Option<&'a Element> {
-    if wanted(element) { Some(element) } else { element.children().find_map(|child| find(child, wanted)) }
-}
 
 pub(super) fn share(share: &Share) -> Value {
     object([

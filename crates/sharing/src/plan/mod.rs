@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use url::Url;
 
 use crate::net_rules::AddressRule;
-use crate::{Agreement, DigestSet, Exposure, NetRules, Offer, Proof, SourceKey};
+use crate::{Agreement, DigestSet, Exposure, NetRules, Offer, Proof, SourceKey, Via};
 
 /// What to do about an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +144,9 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
     if is_nothing(offer) {
         return Decision::Fetch(lay_out(offer, policy, history, circumstances));
     }
+    if offer.is_pending() && offer.said_in().contains(&Via::Jingle) {
+        return Decision::Refuse(Refusal { left_out: vec![session(offer)] });
+    }
     if offer.is_pending() {
         return Decision::Wait(Wait::ForSource);
     }
@@ -166,6 +169,16 @@ pub fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances:
 /// Whether the file is empty and provably so: then there is nothing to fetch.
 fn is_nothing(offer: &Offer) -> bool {
     offer.size() == Some(0) && offer.proof() == Proof::Digest
+}
+
+/// The session that a file is offered in, which this version cannot take part in.
+fn session(offer: &Offer) -> LeftOut {
+    let peer = offer.provenance().sender();
+    LeftOut {
+        source: SourceKey::from_record(format!("session {peer}")),
+        what: format!("a session with {peer}"),
+        reason: Reason::Unsupported("sessions"),
+    }
 }
 
 impl Plan {

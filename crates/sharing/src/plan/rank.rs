@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use balcony_wire::bits_of_binary::ContentId;
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ use super::{Attempt, Circumstances, History, How, LeftOut, Plan, Policy, Reason,
 use crate::exposure::is_within;
 use crate::net_rules::check_url;
 use crate::offer::{NamedBy, Place};
-use crate::{Exposure, Offer, Proof, Source, UrlSource};
+use crate::{Exposure, Offer, Proof, Source, UnknownSource, UrlSource};
 
 /// Every source of the offer: an attempt or a reason.
 pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Plan {
@@ -40,6 +41,9 @@ fn judge(place: &Place, offer: &Offer, policy: &Policy, history: &History, aroun
         Source::Encrypted(_) => return Err(Reason::Unsupported("encrypted sources")),
         Source::Published { .. } => return Err(Reason::Unsupported("published sessions")),
         Source::ByHash { .. } => return Err(Reason::Unsupported("devices asked by hash")),
+        Source::Unknown(UnknownSource::Uri(uri)) if ContentId::from_uri(uri).is_some() => {
+            return Err(Reason::Unsupported("bits of binary"));
+        }
         Source::Unknown(_) => return Err(Reason::UnknownKind),
     };
     let attempt = http_attempt(place, source, offer, proven, around)?;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use balcony_sharing::dialect::read;
-use balcony_sharing::explain::explain;
+use balcony_sharing::explain::{View, explain};
 use balcony_sharing::plan::{Circumstances, History, Policy, decide};
 use balcony_sharing::{FileName, Received, Source};
 use balcony_wire::{BareJid, Element, Jid, Message, ns};
@@ -123,7 +123,7 @@ proptest! {
             prop_assert_eq!(attempts + decision.left_out().len(), offer.sources().count());
             prop_assert!(offer.sources().all(|source: &Source| !source.key().as_str().is_empty()));
         }
-        let printed = explain(&element, Some(&account), &Policy::default(), SystemTime::UNIX_EPOCH).to_string();
+        let printed = explain(&element, &View { account: Some(&account), query: None }, &Policy::default(), SystemTime::UNIX_EPOCH).to_string();
         prop_assert!(serde_json::from_str::<serde_json::Value>(&printed).is_ok());
     }
 

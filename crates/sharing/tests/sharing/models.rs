@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use balcony_sharing::explain::explain;
+use balcony_sharing::explain::{View, explain};
 use balcony_sharing::plan::Policy;
 use balcony_wire::Element;
 use serde_json::Value;
@@ -22,7 +22,7 @@ fn compare(found: &Value, expected: &Value, at: &str) {
 
 fn explained(xml: &str) -> Value {
     let element = Element::parse(xml).unwrap_or_else(|error| panic!("{error}: {xml}"));
-    serde_json::from_str(&explain(&element, None, &Policy::default(), SystemTime::UNIX_EPOCH).to_string()).unwrap()
+    serde_json::from_str(&explain(&element, &View::default(), &Policy::default(), SystemTime::UNIX_EPOCH).to_string()).unwrap()
 }
 
 /// Proves: SIMS-D-1, SIMS-D-4, FMD-D-1.
@@ -50,7 +50,7 @@ fn every_example_of_every_document_can_be_explained() {
     let mut explained_examples = 0;
     for example in testing_corpus::examples() {
         let Ok(element) = Element::parse(&example.in_stream_without_comments()) else { continue };
-        let found = explain(&element, None, &Policy::default(), SystemTime::UNIX_EPOCH).to_string();
+        let found = explain(&element, &View::default(), &Policy::default(), SystemTime::UNIX_EPOCH).to_string();
         serde_json::from_str::<Value>(&found).unwrap_or_else(|error| panic!("{}: {error}: {found}", example.file));
         explained_examples += 1;
     }

@@ -1,0 +1,128 @@
+//! Messages inside messages: carbons of the own account and results of an archive. Whoever else wraps a message made it up.
+
+use balcony_wire::archive::ArchiveResult;
+use balcony_wire::stanza::MessageKind;
+use balcony_wire::{BareJid, Message, carbons};
+
+use super::{ProvenanceError, Received, Way};
+
+impl Received<Message> {
+    /// The message inside a carbon copy (XEP-0280). Only the own account may hand us one.
+    ///
+    /// # Errors
+    /// [`ProvenanceError::NoCopy`] when there is none inside, [`ProvenanceError::Forged`] when it is not from the own account,
+    /// [`ProvenanceError::Room`] when what it copies was said in a room.
+    pub fn carbon(message: &Message, account: &BareJid) -> Result<Self, ProvenanceError> {
+        let (way, inner) = inside_carbon(message).ok_or(ProvenanceError::NoCopy)?;
+        if let Some(forger) = message.from.as_ref().filter(|from| from.as_str() != account.as_str()) {
+            return Err(ProvenanceError::Forged(forger.clone()));
+        }
+        let inner = inner.ok_or(ProvenanceError::NoCopy)?;
+        if inner.kind == MessageKind::Groupchat {
+            return Err(ProvenanceError::Room);
+        }
+        let sender = inner.from.clone().unwrap_or_else(|| account.clone().into());
+        Ok(Self::of(inner, account, sender, way))
+    }
+
+    /// The message inside the result of an archive query (XEP-0313 §8.2). The own archive speaks without `from` or with our bare
+    /// JID and holds anything; every other one is a room's and speaks of what was said in that room. `query` is the id of the
+    /// query that is open to that archive, `None` if it was asked without one: any other result was not asked for, so nobody
+    /// knows who made it up.
+    ///
+    /// # Errors
+    /// [`ProvenanceError::NoCopy`] when there is no result inside, [`ProvenanceError::NotAsked`] for a result of no open query,
+    /// [`ProvenanceError::ForeignArchive`] when it comes from anybody else.
+    pub fn archive(message: &Message, account: &BareJid, query: Option<&str>) -> Result<Self, ProvenanceError> {
+        let result = inside_archive(message).ok_or(ProvenanceError::NoCopy)?;
+        if result.query_id.as_deref() != query {
+            return Err(ProvenanceError::NotAsked);
+        }
+        let inner = result.forwarded.message().ok_or(ProvenanceError::NoCopy)?;
+        let in_room = inner.kind == MessageKind::Groupchat;
+        if let Some(archive) = message.from.as_ref().filter(|from| from.as_str() != account.as_str()) {
+            let is_that_rooms = in_room && inner.from.as_ref().is_some_and(|from| from.bare().as_str() == archive.as_str());
+            if !is_that_rooms {
+                return Err(ProvenanceError::ForeignArchive(archive.clone()));
+            }
+        }
+        let sender = inner.from.clone().unwrap_or_else(|| account.clone().into());
+        Ok(Self::of(inner, account, sender, if in_room { Way::RoomArchive } else { Way::Archive }))
+    }
+}
+
+/// The message inside a carbon, whoever sent the carbon, and which kind it is; the message is `None` if it cannot be read.
+pub(crate) fn inside_carbon(message: &Message) -> Option<(Way, Option<Message>)> {
+    let received = message.payload::<carbons::Received>().map(|copy| (Way::CarbonReceived, copy.ok().map(|copy| copy.0)));
+    let sent = || message.payload::<carbons::Sent>().map(|copy| (Way::CarbonSent, copy.ok().map(|copy| copy.0)));
+    let (way, forwarded) = received.or_else(sent)?;
+    Some((way, forwarded.and_then(|forwarded| forwarded.message())))
+}
+
+/// The result of an archive in a message, whoever sent it.
+pub(crate) fn inside_archive(message: &Message) -> Option<ArchiveResult> {
+    message.payload::<ArchiveResult>()?.ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::super::tests::{juliet, message};
+    use super::*;
+
+    fn copy(outer_from: &str) -> Message {
+        message(&format!(
+            "<message xmlns='jabber:client' from='{outer_from}' to='juliet@capulet.lit/balcony'><received xmlns='urn:xmpp:carbons:2'>\
+             <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='romeo@montague.lit/orchard' \
+             to='juliet@capulet.lit/tomb' type='chat'><body>hi</body></message></forwarded></received></message>"
+        ))
+    }
+
+    fn result(outer: &str, inner: &str) -> Message {
+        message(&format!(
+            "<message xmlns='jabber:client' {outer} to='juliet@capulet.lit/balcony'><result xmlns='urn:xmpp:mam:2' queryid='f27' id='1'>\
+             <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' {inner}><body>hi</body></message></forwarded></result></message>"
+        ))
+    }
+
+    /// Proves: C0280-7-1.
+    #[test]
+    fn only_the_own_account_may_hand_us_a_copy() {
+        let carbon = Received::carbon(&copy("juliet@capulet.lit"), &juliet()).unwrap();
+        assert_eq!((carbon.provenance().way(), carbon.provenance().sender().as_str()), (Way::CarbonReceived, "romeo@montague.lit/orchard"));
+        for forger in ["mallory@evil.example", "juliet@capulet.lit/phone", "capulet.lit"] {
+            assert!(matches!(Received::carbon(&copy(forger), &juliet()), Err(ProvenanceError::Forged(_))), "{forger}");
+        }
+        let direct = Received::direct(copy("mallory@evil.example"), &juliet()).unwrap();
+        assert_eq!(direct.provenance().sender().as_str(), "mallory@evil.example");
+    }
+
+    /// Proves: C0313-8-1.
+    #[test]
+    fn only_the_own_archive_and_the_archive_of_the_room_may_answer_a_query() {
+        let romeo = "from='romeo@montague.lit/orchard' type='chat'";
+        for own in ["", "from='juliet@capulet.lit'"] {
+            let read = Received::archive(&result(own, romeo), &juliet(), Some("f27")).unwrap();
+            assert_eq!((read.provenance().way(), read.provenance().sender().as_str()), (Way::Archive, "romeo@montague.lit/orchard"));
+        }
+        for forger in ["mallory@evil.example", "juliet@capulet.lit/phone", "capulet.lit", "romeo@montague.lit"] {
+            let forged = Received::archive(&result(&format!("from='{forger}'"), romeo), &juliet(), Some("f27"));
+            assert!(matches!(forged, Err(ProvenanceError::ForeignArchive(_))), "{forger}");
+        }
+        let in_room = "from='coven@chat.lit/witch' type='groupchat'";
+        let room = Received::archive(&result("from='coven@chat.lit'", in_room), &juliet(), Some("f27")).unwrap();
+        assert_eq!(room.provenance().way(), Way::RoomArchive);
+        assert!(!room.provenance().is_same_sender(room.provenance()), "a nick alone is no proof");
+        for other in ["other@chat.lit", "coven@chat.lit/witch", "chat.lit"] {
+            assert!(Received::archive(&result(&format!("from='{other}'"), in_room), &juliet(), Some("f27")).is_err(), "{other}");
+        }
+    }
+
+    /// Proves: C0313-8-1.
+    #[test]
+    fn a_result_that_nobody_asked_for_is_not_believed() {
+        let unasked = Received::archive(&result("", "from='romeo@montague.lit/orchard'"), &juliet(), Some("f28"));
+        assert_eq!(unasked, Err(ProvenanceError::NotAsked));
+        assert_eq!(Received::archive(&copy("juliet@capulet.lit"), &juliet(), Some("f27")), Err(ProvenanceError::NoCopy));
+    }
+}
