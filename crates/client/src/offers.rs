@@ -12,6 +12,7 @@ use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Element, Message, Stanza};
 use tokio::sync::{broadcast, mpsc};
 
+use crate::account::bounce::Bounce;
 use crate::blocking::blocking;
 use crate::fetch::SharedFile;
 
@@ -189,11 +190,20 @@ pub(crate) async fn watch(store: Store, account: BareJid, mut messages: mpsc::Re
     }
 }
 
+/// A message that comes back after its sender was told that the server has it is found in the outbox, as failed.
+fn note_return(store: &Store, account: &BareJid, message: &Message) -> Result<(), StoreError> {
+    let Some((bounce, id)) = Bounce::of(message).zip(message.id.as_deref()) else { return Ok(()) };
+    match store.outgoing(account, id)? {
+        Some(sent) if bounce.is_about(id, &sent.to, account) => store.mark_returned(account, id, &bounce.words(&sent.to)).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Writes the offers of a message into the catalogue; gives those of others that are new.
 fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<IncomingOffer>, StoreError> {
     // An error holds what we said ourselves.
     if message.kind == MessageKind::Error {
-        return Ok(Vec::new());
+        return note_return(store, account, &message).map(|()| Vec::new());
     }
     let received = match Received::direct(message, account) {
         Ok(received) => received,

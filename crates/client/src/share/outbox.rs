@@ -120,7 +120,10 @@ pub(super) async fn dispatch(account: &Account, origin_id: &str) -> Result<(), S
         };
         let arrived = match delivery {
             // It came back by now if the server returns it at once, as for accounts that are not there.
-            Delivery::Acknowledged => is_through(account, RETURN).await || true,
+            Delivery::Acknowledged => {
+                is_through(account, RETURN).await;
+                true
+            }
             Delivery::Unknowable => is_through(account, PING).await,
             Delivery::Lost => false,
         };

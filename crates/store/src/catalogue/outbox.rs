@@ -166,6 +166,14 @@ impl Store {
         Ok(self.catalogue().with(|connection| connection.execute(SQL, values))? == 1)
     }
 
+    /// What was sent came back. `false` if it was not sent.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn mark_returned(&self, account: &BareJid, origin_id: &str, why: &str) -> Result<bool, StoreError> {
+        self.shift(account, origin_id, OutboxState::Sent, OutboxState::Failed, Some(why))
+    }
+
     /// Tries once more what failed. `false` if it did not fail.
     ///
     /// # Errors
