@@ -23,6 +23,7 @@ pub(crate) struct Cli {
 
 /// Options every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
     /// Print one JSON object per event instead of words.
     #[arg(long, global = true)]
@@ -253,6 +254,15 @@ pub(crate) enum DispositionArg {
     Attachment,
 }
 
+impl From<DispositionArg> for balcony_sharing::Disposition {
+    fn from(arg: DispositionArg) -> Self {
+        match arg {
+            DispositionArg::Inline => Self::Inline,
+            DispositionArg::Attachment => Self::Attachment,
+        }
+    }
+}
+
 /// What to do when a file of that name is there already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Clash {
@@ -337,7 +347,7 @@ pub(crate) struct Explain {
     #[arg(long = "as", value_name = "JID")]
     pub(crate) own: Option<String>,
     /// The archive query that is open.
-    #[arg(long, value_name = "ID", requires = "own")]
+    #[arg(long, value_name = "ID")]
     pub(crate) query: Option<String>,
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn connect_failure(jid: &str, error: &ConnectError) -> Failure {
     let failure = Failure::from_error(class_of(error.class()), error);
     let failure = Failure { what: format!("cannot log in as {jid}: {}", failure.what), ..failure };
     match error.advice() {
+        Some(advice) if failure.class == Class::Certificate => failure.advise(format!("{advice} (`balcony login {jid} --ca FILE`)")),
         Some(advice) => failure.advise(advice),
         None => failure,
     }

@@ -141,16 +141,3 @@ fn out(line: &str) {
 fn err(line: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
-
-/// Bytes in words: `3.0 MB (3032449 bytes)`.
-pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["bytes", "KB", "MB", "GB", "TB"];
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{count} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
-}

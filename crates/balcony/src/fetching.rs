@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use balcony_client::{Fetch, FetchError, FetchEvent, IncomingOffer, SaveError, SharedFile};
+use balcony_client::{Decision, Fetch, FetchError, FetchEvent, Fetcher, IncomingOffer, SaveError, SharedFile};
+use balcony_sharing::ByteLen;
 use balcony_sharing::plan::{Question, Refusal, Wait};
-use balcony_store::OnClash;
+use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
 
 use crate::cli::Clash;
-use crate::commands::serve::interrupted;
 use crate::connect::class_of;
-use crate::console::{self, Bar, Console};
+use crate::console::{Bar, Console};
 use crate::exit::{Class, Failure};
 use crate::prompt;
 use crate::safe::Safe;
+use crate::signals::interrupted;
 
 /// What `balcony list` shows of an offer, as JSON.
 pub(crate) fn fields(offer: &IncomingOffer) -> Value {
@@ -33,7 +34,7 @@ pub(crate) fn fields(offer: &IncomingOffer) -> Value {
 
 /// The same in words.
 pub(crate) fn words(offer: &IncomingOffer) -> String {
-    let size = offer.size().map_or_else(|| "size unknown".to_owned(), console::bytes);
+    let size = offer.size().map_or_else(|| "size unknown".to_owned(), |size| ByteLen(size).to_string());
     let described = offer.description(None).map_or_else(String::new, |text| format!(", \"{}\"", Safe(text)));
     format!(
         "{} ({}, {size}{described}) from {}",
@@ -41,6 +42,38 @@ pub(crate) fn words(offer: &IncomingOffer) -> String {
         Safe(offer.media_type().as_str()),
         Safe(offer.provenance().sender().as_str())
     )
+}
+
+/// From decision to file: what the decision and the person allow.
+pub(crate) async fn get(
+    console: &Console,
+    fetcher: &Fetcher,
+    offer: &IncomingOffer,
+    decision: Decision,
+    yes: bool,
+) -> Result<SharedFile, Failure> {
+    match decision {
+        Decision::Have(file) => Ok(file),
+        Decision::Fetch(plan) => watch(console, offer, fetcher.fetch(offer, plan)).await,
+        Decision::Ask(question) if agrees(console, offer, &question, yes) => {
+            watch(console, offer, fetcher.fetch(offer, question.yes())).await
+        }
+        Decision::Ask(question) => {
+            let noted = fetcher.store().set_offer_state(offer.key(), OfferState::Asking);
+            noted.map_err(|error| Failure::from_error(Class::Local, &error))?;
+            Err(needs_answer(offer, &question))
+        }
+        Decision::Wait(wait) => Err(waits(offer, &wait)),
+        Decision::Refuse(refusal) => Err(refused(offer, &refusal)),
+    }
+}
+
+/// Files can only be saved in a folder that is there.
+pub(crate) fn is_folder(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::new(Class::Usage, format!("{} is no folder", path.display())).advise("make it, or name another one with --into"))
 }
 
 /// Fetches and shows what happens, until it is over or until ^C.
@@ -112,7 +145,7 @@ pub(crate) async fn save(
         ]);
     }
     let proof = if proven { "proven" } else { "UNPROVEN: nothing shows that these are the bytes that were meant" };
-    console.result("saved", fields, format!("saved {} ({}, {proof})", Safe(&path.to_string_lossy()), console::bytes(file.blob().size())));
+    console.result("saved", fields, format!("saved {} ({}, {proof})", Safe(&path.to_string_lossy()), ByteLen(file.blob().size())));
     Ok(path)
 }
 
@@ -129,20 +162,20 @@ fn on_clash(clash: Clash) -> OnClash {
 }
 
 /// Whether the person agrees: by `--yes`, or at the terminal if there is one.
-pub(crate) fn agrees(console: &Console, offer: &IncomingOffer, question: &Question, yes: bool) -> bool {
+fn agrees(console: &Console, offer: &IncomingOffer, question: &Question, yes: bool) -> bool {
     yes || (!console.is_json()
         && tokio::task::block_in_place(|| prompt::agree(&format!("{}: {question}", offer.name().as_str()))) == Some(true))
 }
 
 /// What a person is told instead of a file when they have to agree first.
-pub(crate) fn needs_answer(offer: &IncomingOffer, question: &Question) -> Failure {
+fn needs_answer(offer: &IncomingOffer, question: &Question) -> Failure {
     let number = offer.key().number();
     Failure::new(Class::Policy, format!("{}: {question}", Safe(offer.name().as_str())))
         .advise(format!("if you agree: `balcony fetch {number} --yes`; `balcony why {number}` tells the rest"))
 }
 
 /// Nothing can be done.
-pub(crate) fn refused(offer: &IncomingOffer, refusal: &Refusal) -> Failure {
+fn refused(offer: &IncomingOffer, refusal: &Refusal) -> Failure {
     Failure::new(Class::Policy, format!("{}: {refusal}", Safe(offer.name().as_str()))).advise("ask the sender to share it again")
 }
 

@@ -11,6 +11,7 @@ mod home;
 mod picture;
 mod prompt;
 mod safe;
+mod signals;
 
 use std::process::ExitCode;
 

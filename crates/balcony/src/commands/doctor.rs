@@ -2,10 +2,11 @@
 
 use balcony_client::{Availability, Report};
 use balcony_session::Security;
+use balcony_sharing::ByteLen;
 use serde_json::json;
 
 use crate::connect;
-use crate::console::{self, Console};
+use crate::console::Console;
 use crate::exit::Failure;
 use crate::home::Home;
 use crate::safe::Safe;
@@ -115,7 +116,7 @@ fn uploads(report: &Report) -> Vec<Finding> {
     }
     let line = |service: &balcony_client::UploadService| {
         let limit = match service.max_file_size {
-            Some(limit) => format!("up to {} each", console::bytes(limit)),
+            Some(limit) => format!("up to {} each", ByteLen(limit)),
             None => "of a size it does not tell".to_owned(),
         };
         Finding { mark: Mark::Good, about: "upload", words: format!("{} takes files {limit}", Safe(service.jid.as_str())) }

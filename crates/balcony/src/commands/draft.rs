@@ -6,7 +6,7 @@ use balcony_sharing::dialect::{self, OutgoingShare};
 use balcony_wire::Jid;
 use serde_json::json;
 
-use crate::cli::{self, DispositionArg};
+use crate::cli;
 use crate::commands::send;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
@@ -21,22 +21,17 @@ pub(crate) async fn run(console: &Console, args: &cli::Draft) -> Result<(), Fail
     if !args.url.starts_with("https://") {
         return Err(Failure::new(Class::Usage, "the file must lie at an https: URL").advise("others do not fetch from anywhere else"));
     }
-    let disposition = args.disposition.map(disposition);
+    let disposition = args.disposition.map(Into::into);
     let file = preview(&args.file, &args.url, args.describe.as_deref(), disposition).await.map_err(|error| send::failure(&error))?;
     let share = OutgoingShare { to, to_room: false, id: random_id()?, text: None, files: vec![file] };
-    for message in dialect::write(&share).into_messages() {
+    for mut message in dialect::write(&share).into_messages() {
+        if args.to.is_none() {
+            message.to = None; // whoever sends it knows whom to
+        }
         let xml = message.into_element().to_xml();
         console.result("message", json!({"xml": xml}), &xml);
     }
     Ok(())
-}
-
-/// What the person asked for.
-pub(crate) fn disposition(arg: DispositionArg) -> balcony_sharing::Disposition {
-    match arg {
-        DispositionArg::Inline => balcony_sharing::Disposition::Inline,
-        DispositionArg::Attachment => balcony_sharing::Disposition::Attachment,
-    }
 }
 
 fn random_id() -> Result<String, Failure> {

@@ -2,6 +2,7 @@
 
 use balcony_client::{Decision, Fetcher, IncomingOffer, Wish};
 use balcony_session::client::Credentials;
+use balcony_sharing::ByteLen;
 use balcony_sharing::plan::{LeftOut, Policy};
 use balcony_store::{Listing, OfferKey, OfferState, Store};
 use balcony_wire::BareJid;
@@ -44,7 +45,7 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
             object.insert("with".to_owned(), json!(row.conversation.as_str()));
         }
         let direction = if row.state == OfferState::Own { "to" } else { "from" };
-        let size = offer.size().map_or_else(|| "size unknown".to_owned(), crate::console::bytes);
+        let size = offer.size().map_or_else(|| "size unknown".to_owned(), |size| ByteLen(size).to_string());
         let words = format!(
             "{:>4}  {:<9} {} ({size}) {direction} {}",
             row.key.number(),
@@ -71,49 +72,55 @@ fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, Incom
 
 /// `balcony fetch`
 pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, args: &cli::Fetch) -> Result<(), Failure> {
-    if !args.into.is_dir() {
-        return Err(
-            Failure::new(Class::Usage, format!("{} is no folder", args.into.display())).advise("make it, or name another one with --into")
-        );
-    }
+    fetching::is_folder(&args.into)?;
     let (fetcher, offer) = find(home, named, args.offer)?;
-    let wish = Wish { asked: true, ..Wish::default() };
-    let file = match fetcher.decide(&offer, &Policy::default(), wish).await.map_err(|error| local(&error))? {
-        Decision::Have(file) => file,
-        Decision::Fetch(plan) => fetching::watch(console, &offer, fetcher.fetch(&offer, plan)).await?,
-        Decision::Ask(question) if fetching::agrees(console, &offer, &question, args.yes) => {
-            fetching::watch(console, &offer, fetcher.fetch(&offer, question.yes())).await?
-        }
-        Decision::Ask(question) => return Err(fetching::needs_answer(&offer, &question)),
-        Decision::Wait(wait) => return Err(fetching::waits(&offer, &wait)),
-        Decision::Refuse(refusal) => return Err(fetching::refused(&offer, &refusal)),
-    };
+    let decision = decide(&fetcher, &offer, true).await?;
+    let file = fetching::get(console, &fetcher, &offer, decision, args.yes).await?;
     fetching::save(console, &offer, &file, &args.into, args.on_clash).await.map(drop)
+}
+
+async fn decide(fetcher: &Fetcher, offer: &IncomingOffer, asked: bool) -> Result<Decision, Failure> {
+    let wish = Wish { asked, ..Wish::default() };
+    fetcher.decide(offer, &Policy::default(), wish).await.map_err(|error| local(&error))
 }
 
 /// `balcony why`
 pub(crate) async fn why(console: &Console, home: &Home, named: Option<&str>, args: &cli::Why) -> Result<(), Failure> {
     let (fetcher, offer) = find(home, named, args.offer)?;
     console.result("offer", fetching::fields(&offer), fetching::words(&offer));
-    let wish = Wish { asked: true, ..Wish::default() };
-    let decision = fetcher.decide(&offer, &Policy::default(), wish).await.map_err(|error| local(&error))?;
-    let (word, words) = describe(&decision);
-    console.result("decision", json!({"decision": word, "words": words}), format!("  {}", Safe(&words)));
-    let plan = match &decision {
+    if offer.state() == OfferState::Own {
+        let with = offer.provenance().conversation();
+        console.result(
+            "decision",
+            json!({"decision": "own", "words": "sent by yourself"}),
+            format!("  you sent this to {}", Safe(with.as_str())),
+        );
+        return Ok(());
+    }
+    let unasked = decide(&fetcher, &offer, false).await?;
+    let asked = decide(&fetcher, &offer, true).await?;
+    for (event, decision, when) in [("decision", &unasked, "when it comes"), ("if-asked", &asked, "if you ask for it")] {
+        let (word, words) = describe(decision);
+        console.result(event, json!({"decision": word, "words": words}), format!("  {when}: {}", Safe(&words)));
+    }
+    show_plan(console, &asked);
+    history(console, fetcher.store(), offer.key())
+}
+
+/// Every attempt in its order, and the reason for every source left out.
+fn show_plan(console: &Console, decision: &Decision) {
+    let plan = match decision {
         Decision::Fetch(plan) => Some(plan),
         Decision::Ask(question) => Some(question.plan()),
         Decision::Wait(balcony_sharing::plan::Wait::Until(_, plan)) => Some(plan),
         _ => None,
     };
     for (rank, attempt) in plan.iter().flat_map(|plan| &plan.attempts).enumerate() {
-        let fields = json!({"rank": rank + 1, "attempt": attempt.how.to_string(), "exposure": attempt.exposure.kind().as_str(), "words": attempt.exposure.to_string()});
-        console.result(
-            "attempt",
-            fields,
-            format!("  {}. {}\n     {}", rank + 1, Safe(&attempt.how.to_string()), Safe(&attempt.exposure.to_string())),
-        );
+        let (how, exposure) = (attempt.how.to_string(), attempt.exposure.to_string());
+        let fields = json!({"rank": rank + 1, "attempt": how, "exposure": attempt.exposure.kind().as_str(), "words": exposure});
+        console.result("attempt", fields, format!("  {}. {}\n     {}", rank + 1, Safe(&how), Safe(&exposure)));
     }
-    let left_out: &[LeftOut] = match &decision {
+    let left_out: &[LeftOut] = match decision {
         Decision::Refuse(refusal) => &refusal.left_out,
         _ => plan.map_or(&[], |plan| &plan.left_out),
     };
@@ -121,13 +128,12 @@ pub(crate) async fn why(console: &Console, home: &Home, named: Option<&str>, arg
         let fields = json!({"source": left_out.what, "reason": left_out.reason.code(), "words": left_out.reason.to_string()});
         console.result("left-out", fields, format!("  not {}: {}", Safe(&left_out.what), Safe(&left_out.reason.to_string())));
     }
-    history(console, fetcher.store(), offer.key())
 }
 
 fn describe(decision: &Decision) -> (&'static str, String) {
     match decision {
         Decision::Have(_) => ("have", "the file is here already".to_owned()),
-        Decision::Fetch(plan) => ("fetch", balcony_sharing::Decision::Fetch(plan.clone()).to_string()),
+        Decision::Fetch(_) => ("fetch", "it is fetched".to_owned()),
         Decision::Ask(question) => ("ask", question.to_string()),
         Decision::Wait(wait) => ("wait", balcony_sharing::Decision::Wait(wait.clone()).to_string()),
         Decision::Refuse(refusal) => ("refuse", refusal.to_string()),

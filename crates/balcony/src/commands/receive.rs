@@ -3,30 +3,26 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use balcony_client::{Account, Availability, Decision, IncomingOffer, Wish};
+use balcony_client::{Account, Availability, IncomingOffer, Wish};
 use balcony_store::OfferState;
 use balcony_wire::BareJid;
 use serde_json::json;
 
 use crate::cli;
 use crate::commands::outbox;
-use crate::commands::serve::interrupted;
 use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
 use crate::fetching;
 use crate::home::Home;
 use crate::safe::lines;
+use crate::signals::interrupted;
 
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Receive) -> Result<(), Failure> {
     let only: Vec<BareJid> =
         args.from.iter().map(|text| text.parse().map_err(|error| Failure::from_error(Class::Usage, &error))).collect::<Result<_, _>>()?;
-    if !args.into.is_dir() {
-        return Err(
-            Failure::new(Class::Usage, format!("{} is no folder", args.into.display())).advise("make it, or name another one with --into")
-        );
-    }
+    fetching::is_folder(&args.into)?;
     let account = connect::account(home, named, Availability::Available(0)).await?;
     let received = match outbox::take_up(console, &account).await {
         Ok(_) => receive(console, &account, &only, args).await,
@@ -42,6 +38,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     let mut begun = begun(account).await?;
     let mut left = args.count;
     let mut last = None;
+    let mut saved = 0_u64;
     while left != Some(0) {
         let earlier = begun.pop_front();
         let agreed = args.yes || earlier.is_some();
@@ -50,7 +47,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
             None => tokio::select! {
                 offer = offers.next() => offer,
                 () = interrupted() => return Ok(()),
-                () = silence(args.timeout) => return Err(Failure::new(Class::Timeout, "no file came in time")),
+                () = silence(args.timeout) => break,
             },
         };
         let Some(offer) = offer else { return Err(ended(account).await) };
@@ -63,7 +60,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
             console.result("xml", json!({"xml": xml}), lines(&xml));
         }
         match take(console, account, &offer, agreed, args).await {
-            Ok(()) => {}
+            Ok(()) => saved += 1,
             Err(failure) if failure.class == Class::Interrupted || failure.class == Class::Local => return Err(failure),
             // One file that cannot be had is no reason to stop listening.
             Err(failure) => {
@@ -74,6 +71,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
         left = left.map(|left| left - 1);
     }
     match last {
+        None if saved == 0 && args.timeout.is_some() && left != Some(0) => Err(Failure::new(Class::Timeout, "no file came in time")),
         Some(class) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
         None => Ok(()),
     }
@@ -87,16 +85,8 @@ async fn begun(account: &Account) -> Result<VecDeque<IncomingOffer>, Failure> {
 
 async fn take(console: &Console, account: &Account, offer: &IncomingOffer, agreed: bool, args: &cli::Receive) -> Result<(), Failure> {
     let wish = Wish { asked: agreed, ..Wish::default() };
-    let file = match account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))? {
-        Decision::Have(file) => file,
-        Decision::Fetch(plan) => fetching::watch(console, offer, account.fetch(offer, plan)).await?,
-        Decision::Ask(question) if fetching::agrees(console, offer, &question, agreed) => {
-            fetching::watch(console, offer, account.fetch(offer, question.yes())).await?
-        }
-        Decision::Ask(question) => return Err(fetching::needs_answer(offer, &question)),
-        Decision::Wait(wait) => return Err(fetching::waits(offer, &wait)),
-        Decision::Refuse(refusal) => return Err(fetching::refused(offer, &refusal)),
-    };
+    let decision = account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
+    let file = fetching::get(console, account.fetcher(), offer, decision, agreed).await?;
     fetching::save(console, offer, &file, &args.into, args.on_clash).await.map(drop)
 }
 

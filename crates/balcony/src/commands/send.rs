@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 
 use balcony_client::{Account, Availability, Sending, Sent, ShareError, ShareEvent};
+use balcony_sharing::ByteLen;
 use balcony_wire::Jid;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::draft::disposition;
 use crate::commands::outbox;
-use crate::commands::serve::interrupted;
 use crate::connect::{self, class_of};
-use crate::console::{self, Bar, Console};
+use crate::console::{Bar, Console};
 use crate::exit::{Class, Failure};
 use crate::home::Home;
 use crate::safe::{Safe, lines};
+use crate::signals::interrupted;
 
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Send) -> Result<(), Failure> {
@@ -80,7 +80,7 @@ fn sending(account: &Account, recipients: &[Jid], args: &cli::Send) -> Option<Se
             next = next.name(name);
         }
         if let Some(arg) = args.disposition {
-            next = next.disposition(disposition(arg));
+            next = next.disposition(arg.into());
         }
         share = Some(next);
     }
@@ -139,7 +139,7 @@ impl View<'_> {
     fn show(&mut self, event: ShareEvent) {
         match event {
             ShareEvent::Looked { position, name, size, media_type } => {
-                let words = format!("{}: {}, {}", Safe(&name), Safe(media_type.as_str()), console::bytes(size));
+                let words = format!("{}: {}, {}", Safe(&name), Safe(media_type.as_str()), ByteLen(size));
                 self.console.step(
                     "looked",
                     json!({"position": position, "name": name, "size": size, "media_type": media_type.as_str()}),
@@ -190,7 +190,7 @@ fn tell(console: &Console, sent: &Sent, recipients: &[Jid]) {
         console.result(
             "sent",
             json!({"name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "url": file.url, "digests": digests, "to": to}),
-            format!("sent {} ({}) to {}", Safe(&file.name), console::bytes(file.size), Safe(&to.join(", "))),
+            format!("sent {} ({}) to {}", Safe(&file.name), ByteLen(file.size), Safe(&to.join(", "))),
         );
     }
 }

@@ -12,6 +12,7 @@ use crate::console::Console;
 use crate::exit::{Class, Failure};
 use crate::home::{Home, write_private};
 use crate::prompt;
+use crate::signals::interrupted;
 
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, args: &cli::Serve) -> Result<(), Failure> {
@@ -109,16 +110,4 @@ fn announce(console: &Console, running: &Running, ca: Option<&Path>) {
         json!({"domain": domain, "starttls": c2s.to_string(), "tls": tls.to_string(), "https": https.to_string(), "ca": ca}),
         format!("serving {domain}\n  clients: {c2s} (STARTTLS), {tls} (TLS)\n  files:  {https}{trust}"),
     );
-}
-
-/// Returns at ^C or SIGTERM.
-pub(crate) async fn interrupted() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(_) => return std::future::pending().await, // no handler can be had: the system ends us as it always does
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }

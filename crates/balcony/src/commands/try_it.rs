@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use balcony_client::{Account, Availability, ConnectOptions, Decision, IncomingOffer, Offers, Wish};
+use balcony_client::{Account, Availability, ConnectOptions, IncomingOffer, Offers, Wish};
 use balcony_server::{Running, Server, Settings};
 use balcony_session::Security;
+use balcony_sharing::ByteLen;
 use balcony_store::{OnClash, Store};
 use balcony_wire::BareJid;
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::cli;
 use crate::commands::send;
 use crate::commands::serve::start_failure;
 use crate::connect::{class_of, connect_failure};
-use crate::console::{self, Console};
+use crate::console::Console;
 use crate::exit::{Class, Failure};
 use crate::fetching;
 use crate::picture;
@@ -104,7 +105,7 @@ async fn pass(
     let quiet = Console::new(false, true);
     let sent = send::watch(&quiet, romeo.share(path).to(juliet.jid()), false).await?;
     for file in &sent.files {
-        let words = format!("romeo uploaded {} ({}) and offered it in one message", Safe(&file.name), console::bytes(file.size));
+        let words = format!("romeo uploaded {} ({}) and offered it in one message", Safe(&file.name), ByteLen(file.size));
         console.timed("sent", json!({"name": file.name, "size": file.size, "url": file.url}), words);
     }
     let offer = offers.next().await.ok_or_else(|| Failure::new(Class::Internal, "juliet heard of no offer"))?;
@@ -138,14 +139,8 @@ async fn pass(
 /// They know each other, so nothing needs to be asked.
 async fn fetch(juliet: &Account, offer: &IncomingOffer) -> Result<balcony_client::SharedFile, Failure> {
     let wish = Wish { is_contact: true, asked: true, ..Wish::default() };
-    let quiet = Console::new(false, true);
-    match juliet.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))? {
-        Decision::Have(file) => Ok(file),
-        Decision::Fetch(plan) => fetching::watch(&quiet, offer, juliet.fetch(offer, plan)).await,
-        Decision::Ask(question) => fetching::watch(&quiet, offer, juliet.fetch(offer, question.yes())).await,
-        Decision::Wait(wait) => Err(fetching::waits(offer, &wait)),
-        Decision::Refuse(refusal) => Err(fetching::refused(offer, &refusal)),
-    }
+    let decision = juliet.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
+    fetching::get(&Console::new(false, true), juliet.fetcher(), offer, decision, true).await
 }
 
 fn draw(console: &Console, folder: &Folder) -> Result<PathBuf, Failure> {
@@ -153,11 +148,7 @@ fn draw(console: &Console, folder: &Folder) -> Result<PathBuf, Failure> {
     let path = folder.path().join("balcony.png");
     let png = picture::png(u64::from(seed)).map_err(|error| Failure::from_error(Class::Internal, &error))?;
     fs::write(&path, &png).map_err(|error| Failure::new(Class::Local, format!("cannot write {}: {error}", path.display())))?;
-    console.timed(
-        "picture",
-        json!({"path": path, "size": png.len()}),
-        format!("drew a picture to send ({})", console::bytes(png.len() as u64)),
-    );
+    console.timed("picture", json!({"path": path, "size": png.len()}), format!("drew a picture to send ({})", ByteLen(png.len() as u64)));
     Ok(path)
 }
 
