@@ -167,9 +167,10 @@ async fn words_without_files_and_errors_are_no_offers() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder, "a.txt", b"a");
     let mut own = romeo.offers();
-    romeo.share(&path).to(&nobody).await.unwrap();
+    let error = romeo.share(&path).to(&nobody).await.unwrap_err();
+    assert!(matches!(error, ShareError::Returned { .. }), "{error}");
     romeo.share(&path).to(&juliet()).await.unwrap();
     assert_eq!(offers.next().await.unwrap().name().as_str(), "a.txt");
-    // The bounce of the first one holds our own words; it is no offer to us.
+    // What came back of the first one holds our own words; it is no offer to us.
     assert!(timeout(Duration::from_millis(300), own.next()).await.is_err());
 }
