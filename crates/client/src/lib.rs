@@ -4,9 +4,9 @@
 //! opinions.
 //!
 //! ```no_run
-//! # async fn example(jid: balcony_wire::BareJid, romeo: balcony_wire::Jid) -> Result<(), Box<dyn std::error::Error>> {
-//! use balcony_client::{Account, ConnectOptions, Decision};
-//! use balcony_store::{OnClash, Store};
+//! # use balcony_client::{BareJid, Jid, Question};
+//! # async fn example(jid: BareJid, romeo: Jid) -> Result<(), Box<dyn std::error::Error>> {
+//! use balcony_client::{Account, ConnectOptions, Decision, OnClash, Store};
 //!
 //! let account = Account::connect(ConnectOptions::with_password(jid, "secret"), Store::open("balcony")?).await?;
 //! account.share("summit.jpg").describe("The view from the summit").to(&romeo).await?; // or .progress()
@@ -21,7 +21,7 @@
 //!     file.save_in("downloads", OnClash::Rename).await?;
 //! }
 //! # Ok(()) }
-//! # fn person_agrees_to(_: &balcony_sharing::plan::Question) -> bool { true }
+//! # fn person_agrees_to(_: &Question) -> bool { true }
 //! ```
 //!
 //! | module | holds |
@@ -48,6 +48,15 @@ mod redacted;
 mod share;
 mod words;
 
+// What the functions here take and give, so that a program needs this crate alone.
+pub use balcony_session::Security;
+pub use balcony_session::client::{Credentials, End};
+pub use balcony_session::scram::Mechanism;
+pub use balcony_sharing::plan::{Answer, Concern, Policy, Question, Refusal, Wait};
+pub use balcony_sharing::{Disposition, Offer, Plan};
+pub use balcony_store::{BlobRef, OfferKey, OfferState, OnClash, Store, StoreError};
+pub use balcony_wire::{BareJid, FullJid, Jid, JidError, Message};
+
 pub use account::{
     Account, Availability, ConnectOptions, Connection, NoServerAddress, OfflineError, Online, Report, ServerAddress, Services,
     UploadService,
@@ -59,3 +68,8 @@ pub use net::tls::TrustError;
 pub use offers::{Decision, IncomingOffer, Offers};
 pub use redacted::Redacted;
 pub use share::{Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress, preview};
+
+/// The program in the readme, compiled as a test of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

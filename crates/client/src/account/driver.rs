@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use balcony_session::Security;
-use balcony_session::client::{Action, Advice, Ask, ClientConfig, ClientStream, End, Failure, Learned, PeerLimits, ResumeState, SendError};
+use balcony_session::client::{Action, Advice, ClientConfig, ClientStream, End, Failure, Learned, PeerLimits, ResumeState, SendError};
 use balcony_session::connect_plan::{ConnectPlan, Endpoint, SrvAnswer, connect_plan};
 use balcony_session::iq_table::{RequestError, RequestId};
 use balcony_session::reconnect::{Backoff, BackoffBounds};
@@ -22,6 +22,7 @@ use super::answers;
 use super::bounce::Bounce;
 use super::options::{ConnectOptions, ServerAddress};
 use super::socket::{Event, Socket};
+use super::state::{Command, Connection, Delivery, Online};
 use crate::net::tls::Trust;
 use crate::net::{NetError, dns};
 
@@ -31,75 +32,6 @@ const FULL: usize = 1024 * 1024;
 const READ: usize = 16 * 1024;
 /// Commands taken before the connection is looked at again.
 const BATCH: usize = 64;
-
-/// What the handles ask of the task.
-pub(crate) enum Command {
-    Send {
-        stanza: Box<Stanza>,
-        done: oneshot::Sender<Result<oneshot::Receiver<Delivery>, SendError>>,
-    },
-    Request {
-        to: Option<Jid>,
-        ask: Ask,
-        timeout: Duration,
-        done: oneshot::Sender<Result<Option<Element>, RequestError>>,
-    },
-    /// Look at once whether the connection is alive, or connect at once if waiting.
-    Probe,
-    Close,
-}
-
-/// What became of a stanza.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// The server has it.
-    Acknowledged,
-    /// The server acknowledges nothing.
-    Unknowable,
-    /// The session is gone; it may or may not have arrived.
-    Lost,
-}
-
-/// How the account's connection is.
-#[derive(Clone, Debug)]
-pub enum Connection {
-    /// On the way.
-    Connecting,
-    /// Logged in.
-    Online(Arc<Online>),
-    /// The connection was lost; the next attempt comes by itself.
-    Waiting {
-        /// why
-        why: End,
-        /// for how long
-        pause: Duration,
-    },
-    /// It will not come back by itself.
-    Ended(End),
-}
-
-/// A login.
-#[derive(Clone, Debug)]
-pub struct Online {
-    /// Who we are.
-    pub jid: FullJid,
-    /// What the login taught us.
-    pub learned: Learned,
-    /// What the server says it takes.
-    pub limits: PeerLimits,
-    /// The version of TLS, in words.
-    pub tls: &'static str,
-    /// Where we are connected to.
-    pub host: String,
-    /// How the connection was encrypted.
-    pub security: Security,
-    /// From TCP to logged in.
-    pub took: Duration,
-    /// Which connection of this account it is, counted from 1.
-    pub connection: u64,
-    /// Which session it is, counted from 1: the same number after a resumption.
-    pub session: u64,
-}
 
 /// All the task works with.
 pub(crate) struct Driver {

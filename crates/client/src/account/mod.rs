@@ -1,18 +1,19 @@
 //! An account that is connected, and stays so.
 
-pub(crate) mod answers;
+mod answers;
 pub(crate) mod bounce;
 mod contacts;
-pub(crate) mod driver;
+mod driver;
 mod offline;
 mod options;
 mod report;
 mod socket;
+pub(crate) mod state;
 mod upload_service;
 
-pub use driver::{Connection, Online};
 pub use options::{Availability, ConnectOptions, NoServerAddress, ServerAddress};
 pub use report::Report;
+pub use state::{Connection, Online};
 pub use upload_service::{Services, UploadService};
 
 use std::collections::{BTreeSet, HashMap};
@@ -37,7 +38,8 @@ use crate::net::tls::Trust;
 use crate::offers::{self, Decision, IncomingOffer, Offers};
 use crate::share::{Resumed, Share, ShareError};
 use bounce::{BOUNCES, Bounce};
-use driver::{Command, Delivery, Driver};
+use driver::Driver;
+use state::{Command, Delivery};
 
 /// Commands that may wait for the connection's task.
 const COMMANDS: usize = 256;

@@ -6,7 +6,7 @@ use balcony_wire::{Payload as _, ns};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::Online;
+use super::state::Online;
 use super::upload_service::Services;
 use super::{Account, OfflineError};
 

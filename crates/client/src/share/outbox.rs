@@ -12,7 +12,7 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use super::{Events, Sent, ShareError, work};
 use crate::account::Account;
 use crate::account::bounce::Bounce;
-use crate::account::driver::Delivery;
+use crate::account::state::Delivery;
 use crate::blocking::blocking;
 
 /// Sessions that may be lost under one message before somebody is asked to look at it.
