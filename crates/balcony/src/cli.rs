@@ -238,7 +238,12 @@ pub(crate) enum OutboxAction {
     List,
     /// Go on with them. `send` and `receive` do that as well before anything else.
     Resume,
-    /// Give one up.
+    /// Put one that failed back among those that are to go.
+    Retry {
+        /// Its id, as the list shows it.
+        id: String,
+    },
+    /// Give one up that is to go; it stays in the list as failed.
     Drop {
         /// Its id, as the list shows it.
         id: String,

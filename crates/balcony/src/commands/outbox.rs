@@ -1,12 +1,12 @@
 //! `balcony outbox`: messages that are not out yet, because they were stopped, or the network was. `send` and `receive` take them
 //! up by themselves.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use balcony_client::{Account, Availability};
+use balcony_sharing::{Received, dialect};
 use balcony_store::{FileRef, OutboxState, Outgoing, Store};
-use balcony_wire::{BareJid, Jid};
+use balcony_wire::{BareJid, Element, Jid, Stanza};
 use serde_json::json;
 
 use crate::cli::{self, OutboxAction};
@@ -32,24 +32,22 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
             account.close().await;
             taken_up.map(drop)
         }
+        OutboxAction::Retry { id } => retry(console, home, named, id),
         OutboxAction::Drop { id } => give_up(console, home, named, id),
     }
 }
 
-/// A message that was taken up: for whom, about which files.
-pub(crate) type TakenUp = BTreeSet<(Jid, Vec<PathBuf>)>;
-
-/// Sends what an earlier run left. What fails for good is told, and is no reason to stop.
-pub(crate) async fn take_up(console: &Console, account: &Account) -> Result<TakenUp, Failure> {
+/// Sends what an earlier run left, and gives what is out now. What fails for good is told, and is no reason to stop.
+pub(crate) async fn take_up(console: &Console, account: &Account) -> Result<Vec<Outgoing>, Failure> {
     let left = open(account.store(), account.jid())?;
     if left.is_empty() {
-        return Ok(TakenUp::new());
+        return Ok(left);
     }
     console.step("outbox", json!({"messages": left.len()}), format!("going on with {} left in the outbox", count(left.len())));
     let resumed = account.resume_outbox().await.map_err(|error| send::failure(&error))?;
     if resumed.busy {
         console.step("outbox-busy", json!({}), "another balcony is sending them just now");
-        return Ok(TakenUp::new());
+        return Ok(Vec::new());
     }
     for (to, error) in &resumed.failed {
         let failure = send::failure(error);
@@ -59,19 +57,41 @@ pub(crate) async fn take_up(console: &Console, account: &Account) -> Result<Take
         let to = message.to.as_ref().map_or("", |to| to.as_str());
         console.result("sent-now", json!({"to": to, "id": message.id}), format!("sent what waited for {}", Safe(to)));
     }
-    let failed: BTreeSet<&Jid> = resumed.failed.iter().map(|(to, _)| to).collect();
-    Ok(left.into_iter().filter(|outgoing| !failed.contains(&outgoing.to)).map(|outgoing| (outgoing.to.clone(), paths(&outgoing))).collect())
+    let mut out = Vec::new();
+    for outgoing in left {
+        let now =
+            account.store().outgoing(account.jid(), &outgoing.origin_id).map_err(|error| Failure::from_error(Class::Local, &error))?;
+        out.extend(now.filter(|now| now.state == OutboxState::Sent));
+    }
+    Ok(out)
+}
+
+/// Whether a message says what this command line says: the same files for the same person with the same words.
+pub(crate) fn says_the_same(outgoing: &Outgoing, to: &Jid, args: &cli::Send) -> bool {
+    let files: Vec<PathBuf> = args.files.iter().filter_map(|path| std::path::absolute(path).ok()).collect();
+    if outgoing.to != *to || paths(outgoing) != files {
+        return false;
+    }
+    let message = outgoing.stanza.as_deref().and_then(|xml| Stanza::read(Element::parse(xml).ok()?).ok());
+    let Some(Stanza::Message(message)) = message else { return false };
+    let reading = dialect::read(&Received::own(message, &outgoing.account));
+    let wanted = args.disposition.map(balcony_sharing::Disposition::from);
+    reading.shown_body == args.text
+        && reading.offers.len() == files.len()
+        && reading.offers.iter().zip(&files).all(|(offer, path)| {
+            let own = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            offer.file().name == args.name.clone().or(own)
+                && offer.description(None) == args.describe.as_deref()
+                && (wanted.is_none() || wanted == offer.disposition())
+        })
 }
 
 fn paths(outgoing: &Outgoing) -> Vec<PathBuf> {
-    outgoing
-        .files
-        .iter()
-        .filter_map(|file| match file {
-            FileRef::Path(path) => Some(path.clone()),
-            FileRef::Blob(_) => None,
-        })
-        .collect()
+    let path = |file: &FileRef| match file {
+        FileRef::Path(path) => Some(path.clone()),
+        FileRef::Blob(_) => None,
+    };
+    outgoing.files.iter().filter_map(path).collect()
 }
 
 fn open(store: &Store, jid: &BareJid) -> Result<Vec<Outgoing>, Failure> {
@@ -99,6 +119,16 @@ fn list(console: &Console, home: &Home, named: Option<&str>) -> Result<(), Failu
             format!("{}  {:<9} to {}: {}{why}", row.origin_id, row.state.as_str(), Safe(row.to.as_str()), Safe(&files.join(", "))),
         );
     }
+    Ok(())
+}
+
+fn retry(console: &Console, home: &Home, named: Option<&str>, id: &str) -> Result<(), Failure> {
+    let (entry, store) = connect::store(home, named)?;
+    let again = store.retry_outgoing(&entry.jid()?, id).map_err(|error| Failure::from_error(Class::Local, &error))?;
+    if !again {
+        return Err(Failure::new(Class::Usage, format!("no message {} failed", Safe(id))).advise("`balcony outbox` lists those that did"));
+    }
+    console.result("retrying", json!({"id": id}), "it goes out with `balcony outbox resume`, or before the next file is sent");
     Ok(())
 }
 

@@ -31,10 +31,9 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 }
 
 async fn go(console: &Console, account: &Account, mut recipients: Vec<Jid>, args: &cli::Send) -> Result<(), Failure> {
-    let taken_up = outbox::take_up(console, account).await?;
     // The same command again, after it was stopped, goes on and sends nothing twice.
-    let paths: Vec<PathBuf> = args.files.iter().filter_map(|path| std::path::absolute(path).ok()).collect();
-    recipients.retain(|to| !taken_up.contains(&(to.clone(), paths.clone())));
+    let taken_up = outbox::take_up(console, account).await?;
+    recipients.retain(|to| !taken_up.iter().any(|outgoing| outbox::says_the_same(outgoing, to, args)));
     if let Some(sending) = sending(account, &recipients, args) {
         let sent = watch(console, sending, args.show_xml).await?;
         tell(console, &sent, &recipients);
