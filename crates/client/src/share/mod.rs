@@ -184,6 +184,15 @@ pub enum ShareEvent {
         /// which service
         service: Jid,
     },
+    /// The service takes no more just now, and said when to ask again.
+    Pausing {
+        /// which file
+        position: usize,
+        /// which service
+        service: Jid,
+        /// for how long
+        pause: Duration,
+    },
     /// The upload begins; after a failure, again.
     Uploading {
         /// which file

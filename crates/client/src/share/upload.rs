@@ -1,16 +1,16 @@
 //! One upload: the driver of [`UploadJob`].
 
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use balcony_session::client::Ask;
 use balcony_session::iq_table::RequestError;
-use balcony_sharing::transfer::upload::{Action, NoSlot, Put, PutFailure, Service, UploadError, UploadJob, UploadTask, Uploaded};
+use balcony_sharing::transfer::upload::{Action, NoSlot, Put, PutFailure, Service, UploadError, UploadJob, UploadTask, Uploaded, pause};
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
-use balcony_wire::Jid;
+use balcony_wire::{Element, Jid};
 use balcony_wire::http_upload::SlotRequest;
 use futures_util::future::BoxFuture;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use url::Url;
 
 use super::draft::Draft;
@@ -22,6 +22,8 @@ use crate::net::connector::Moved;
 
 /// How long a service may take to give a slot.
 const SLOT: Duration = Duration::from_secs(30);
+/// How often it is asked for one, if it names a time to ask again.
+const ASKED: u32 = 3;
 /// How often progress is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -60,9 +62,8 @@ pub(super) async fn upload(
         while let Some(action) = job.poll_action() {
             match action {
                 Action::AskForSlot { service, payload } => {
-                    events.tell(ShareEvent::AskingForSlot { position, service: service.clone() }).await;
-                    let answer = account.request(Some(service), Ask::Get(payload), SLOT).await;
-                    job.handle_slot(Instant::now(), answer.map_err(no_slot));
+                    let answer = ask(account, service, payload, position, events).await;
+                    job.handle_slot(Instant::now(), answer);
                 }
                 Action::Put(put) => {
                     let host = put.url.host_str().unwrap_or_default().to_owned();
@@ -107,6 +108,25 @@ pub(super) async fn upload(
             () = sleep_until(deadline.into()) => job.handle_timeout(Instant::now()),
         }
     }
+}
+
+/// Asks for a slot, and again at the time that the service names, if that is soon.
+async fn ask(account: &Account, service: Jid, payload: Element, position: usize, events: &Events) -> Result<Option<Element>, NoSlot> {
+    for _ in 1..ASKED {
+        let refusal = match ask_once(account, &service, &payload, position, events).await {
+            Ok(slot) => return Ok(slot),
+            Err(refusal) => refusal,
+        };
+        let Some(pause) = pause(&refusal, SystemTime::now()) else { return Err(refusal) };
+        events.tell(ShareEvent::Pausing { position, service: service.clone(), pause }).await;
+        sleep(pause).await;
+    }
+    ask_once(account, &service, &payload, position, events).await
+}
+
+async fn ask_once(account: &Account, service: &Jid, payload: &Element, position: usize, events: &Events) -> Result<Option<Element>, NoSlot> {
+    events.tell(ShareEvent::AskingForSlot { position, service: service.clone() }).await;
+    account.request(Some(service.clone()), Ask::Get(payload.clone()), SLOT).await.map_err(no_slot)
 }
 
 fn start(account: &Account, request: Put, draft: &Draft) -> Running {

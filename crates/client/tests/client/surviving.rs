@@ -121,7 +121,6 @@ async fn a_message_of_unknown_fate_is_offered_once() {
     assert_eq!(offers.next().await.unwrap().name().as_str(), "b.txt");
 }
 
-/// Proves: HUP-6-5.
 #[tokio::test]
 async fn a_file_over_the_limit_is_refused_before_it_is_read() {
     let scene = Scene::with(|settings| settings.upload.max_size = 1000).await;
