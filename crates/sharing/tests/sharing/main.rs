@@ -1,9 +1,11 @@
 //! Scenes over the public face of the crate, with fixtures from XEPs, vectors and other programs.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod copies;
 mod dialects;
 mod fetch;
 mod hostile;
 mod models;
 mod plans;
+mod said;
 mod upload;

@@ -8,7 +8,7 @@ use balcony_wire::Element;
 use serde_json::Value;
 
 /// Every value of `expected` must be in `found`: absent and null are the same, lists have the same length.
-fn compare(found: &Value, expected: &Value, at: &str) {
+pub(super) fn compare(found: &Value, expected: &Value, at: &str) {
     match expected {
         Value::Object(fields) => fields.iter().for_each(|(key, value)| compare(&found[key], value, &format!("{at}.{key}"))),
         Value::Array(values) => {
@@ -20,7 +20,7 @@ fn compare(found: &Value, expected: &Value, at: &str) {
     }
 }
 
-fn explained(xml: &str) -> Value {
+pub(super) fn explained(xml: &str) -> Value {
     let element = Element::parse(xml).unwrap_or_else(|error| panic!("{error}: {xml}"));
     serde_json::from_str(&explain(&element, &View::default(), &Policy::default(), SystemTime::UNIX_EPOCH).to_string()).unwrap()
 }
