@@ -7,8 +7,8 @@ use balcony_session::client::Ask;
 use balcony_session::iq_table::RequestError;
 use balcony_sharing::transfer::upload::{Action, NoSlot, Put, PutFailure, Service, UploadError, UploadJob, UploadTask, Uploaded, pause};
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
-use balcony_wire::{Element, Jid};
 use balcony_wire::http_upload::SlotRequest;
+use balcony_wire::{Element, Jid};
 use futures_util::future::BoxFuture;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use url::Url;
@@ -124,7 +124,13 @@ async fn ask(account: &Account, service: Jid, payload: Element, position: usize,
     ask_once(account, &service, &payload, position, events).await
 }
 
-async fn ask_once(account: &Account, service: &Jid, payload: &Element, position: usize, events: &Events) -> Result<Option<Element>, NoSlot> {
+async fn ask_once(
+    account: &Account,
+    service: &Jid,
+    payload: &Element,
+    position: usize,
+    events: &Events,
+) -> Result<Option<Element>, NoSlot> {
     events.tell(ShareEvent::AskingForSlot { position, service: service.clone() }).await;
     account.request(Some(service.clone()), Ask::Get(payload.clone()), SLOT).await.map_err(no_slot)
 }

@@ -4,7 +4,7 @@
 //! (decision 38). Reveals to the service: name, size, media type and, by the PUT, the IP address.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use balcony_wire::datetime::DateTime;
 use balcony_wire::http_upload::{FileTooLarge, Retry, Slot, SlotHeader, SlotRequest};
@@ -20,6 +20,8 @@ const STALL: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(180);
 /// Slots asked for at one service.
 const TRIES: u8 = 2;
+/// Nobody is kept waiting longer for a slot.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// A service that takes uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,6 +237,17 @@ impl UploadError {
     fn is_ours(&self) -> bool {
         matches!(self, Self::FileChanged(_) | Self::Unreadable(_) | Self::Empty)
     }
+}
+
+/// How long to wait before a service that refused a slot is asked once more: it named a time that is not far off (XEP-0363 §6).
+/// `None` if waiting is not worth it, or nothing was said of it.
+#[must_use]
+pub fn pause(refusal: &NoSlot, now: SystemTime) -> Option<Duration> {
+    let NoSlot::Refused(error) = refusal else { return None };
+    let retry = error.application.as_ref().filter(|element| Retry::matches(element)).and_then(|element| Retry::read(element).ok())?;
+    // Stamps are of whole seconds, and clocks differ a little.
+    let pause = retry.stamp.to_system_time().duration_since(now).unwrap_or_default() + Duration::from_secs(1);
+    (pause <= LONGEST_PAUSE).then_some(pause)
 }
 
 fn until(retry: Option<&DateTime>) -> String {

@@ -2,9 +2,9 @@
 
 #![allow(clippy::result_large_err, reason = "answers are made here as the driver makes them")]
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use balcony_sharing::transfer::upload::{Action, NoSlot, Put, PutFailure, Service, UploadError, UploadJob, UploadTask, Uploaded};
+use balcony_sharing::transfer::upload::{Action, NoSlot, Put, PutFailure, Service, UploadError, UploadJob, UploadTask, Uploaded, pause};
 use balcony_wire::http_upload::{FileTooLarge, SlotRequest};
 use balcony_wire::stanza::{Stanza, StanzaError};
 use balcony_wire::{Element, Jid, Payload as _};
@@ -126,6 +126,18 @@ fn a_quota_says_when_to_come_back() {
     let error = ended(&mut job).unwrap_err();
     assert!(matches!(&error, UploadError::Quota { retry: Some(_), .. }), "{error:?}");
     assert!(error.to_string().contains("upload.montague.lit takes no more for now, until 2017-12-03T23:42:05"), "{error}");
+}
+
+/// Proves: HUP-6-5.
+#[test]
+fn a_service_that_names_a_time_is_waited_for_if_it_is_not_far_off() {
+    let refusal = refusal("xep-0363/12-alternative-response-by-the-upload-service-to-indicate-a-tem.xml").unwrap_err();
+    // 2017-12-03T23:42:05Z, as the example says.
+    let stamp = SystemTime::UNIX_EPOCH + Duration::from_secs(1_512_344_525);
+    assert_eq!(pause(&refusal, stamp - Duration::from_secs(10)), Some(Duration::from_secs(11)));
+    assert_eq!(pause(&refusal, stamp + Duration::from_secs(10)), Some(Duration::from_secs(1)), "our clock is fast");
+    assert_eq!(pause(&refusal, stamp - Duration::from_secs(3600)), None);
+    assert_eq!(pause(&NoSlot::Silent("it did not answer".to_owned()), stamp), None);
 }
 
 /// Proves: HUP-7-5.
