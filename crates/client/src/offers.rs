@@ -1,4 +1,6 @@
 //! What others offer: read from messages as they come, written into the catalogue, then told to everybody who listens.
+//!
+//! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 
 use std::collections::VecDeque;
 use std::ops::Deref;

@@ -1,6 +1,7 @@
 //! What ties a login to the TLS connection below it.
 //!
-//! RFC 5929, RFC 9266 and XEP-0440 SASL channel-binding type capability, v1.0.0 <https://xmpp.org/extensions/xep-0440.html>
+//! RFC 5929, RFC 9266.
+//! XEP-0440 SASL channel-binding type capability, v1.0.0 <https://xmpp.org/extensions/xep-0440.html>
 
 /// The channel binding data of one TLS connection, as the driver got it from its TLS library.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 //!
 //! XEP-0446 §2 and §3: what a file system could read as structure is percent-encoded. The result is one path component of at
 //! most 255 bytes, on any system. Opening it below a directory handle is the store's business all the same.
+//!
+//! XEP-0446 File metadata element, v0.2.0 <https://xmpp.org/extensions/xep-0446.html>
 
 use std::fmt;
 

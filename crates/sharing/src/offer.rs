@@ -1,4 +1,7 @@
 //! One file that somebody offers, whatever the dialect it was said in.
+//!
+//! XEP-0446 File metadata element, v0.2.0 <https://xmpp.org/extensions/xep-0446.html>
+//! Status: partial: thumbnails are read and not shown.
 
 use balcony_wire::Jid;
 use balcony_wire::file_metadata::FileMetadata;

@@ -1,4 +1,5 @@
 //! XEP-0082 XMPP date and time profiles, v1.1.1 <https://xmpp.org/extensions/xep-0082.html>
+//! Status: complete.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! RFC 5122 §2 and XEP-0147 XMPP URI scheme query components, v1.2.1 <https://xmpp.org/extensions/xep-0147.html>
+//! RFC 5122 §2
+//! XEP-0147 XMPP URI scheme query components, v1.2.1 <https://xmpp.org/extensions/xep-0147.html>
 
 use crate::jid::Jid;
 

@@ -1,6 +1,11 @@
 //! What we answer when asked: what we can do, and that we are there. Everything else gets `service-unavailable`.
 //!
 //! XEP-0030, XEP-0115, XEP-0199.
+//!
+//! XEP-0030 Service discovery, v2.5.0 <https://xmpp.org/extensions/xep-0030.html>
+//! XEP-0115 Entity capabilities, v1.6.0 <https://xmpp.org/extensions/xep-0115.html>
+//! Status: partial: announced and answered; what others announce is not asked for.
+//! XEP-0199 XMPP ping, v2.0.1 <https://xmpp.org/extensions/xep-0199.html>
 
 use balcony_wire::caps::{Caps, verification_string};
 use balcony_wire::disco::{DiscoInfo, DiscoItems, Identity};

@@ -2,6 +2,9 @@
 //!
 //! XEP-0363 HTTP File Upload, v1.2.0 <https://xmpp.org/extensions/xep-0363.html> (§3: discovery)
 //! Dead items cost their deadline at most, and nothing once a service is found.
+//!
+//! XEP-0030 Service discovery, v2.5.0 <https://xmpp.org/extensions/xep-0030.html>
+//! XEP-0128 Service discovery extensions, v1.0.1 <https://xmpp.org/extensions/xep-0128.html>
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! What can be said of a file before it is sent: size, type, dimensions, time of change. Reads its first bytes, not the file.
+//!
+//! XEP-0446 File metadata element, v0.2.0 <https://xmpp.org/extensions/xep-0446.html>
 
 use std::ffi::OsStr;
 use std::fs::File;

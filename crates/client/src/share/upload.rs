@@ -1,4 +1,7 @@
 //! One upload: the driver of [`UploadJob`].
+//!
+//! XEP-0363 HTTP file upload, v1.2.0 <https://xmpp.org/extensions/xep-0363.html>
+//! Status: partial: purposes other than `message` are not asked for.
 
 use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};

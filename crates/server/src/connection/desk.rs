@@ -1,4 +1,6 @@
 //! The desk of one bound session: what comes in for it, what it said, and what is left of it when its connection is gone.
+//!
+//! XEP-0198 Stream management, v1.6.3 <https://xmpp.org/extensions/xep-0198.html>
 
 use std::collections::VecDeque;
 use std::sync::Arc;

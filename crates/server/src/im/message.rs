@@ -1,4 +1,9 @@
 //! RFC 6121 §8.5: where a message goes.
+//!
+//! XEP-0203 Delayed delivery, v2.0 <https://xmpp.org/extensions/xep-0203.html>
+//! Status: complete.
+//! XEP-0334 Message processing hints, v1.0.0 <https://xmpp.org/extensions/xep-0334.html>
+//! Status: partial: the server obeys `no-store` and `no-permanent-store`; there is no archive and no copy that the others could be about.
 
 use std::time::{Duration, Instant, SystemTime};
 

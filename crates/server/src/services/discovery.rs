@@ -1,4 +1,7 @@
 //! Discovery, answered from what is registered and from nothing else.
+//!
+//! XEP-0030 Service discovery, v2.5.0 <https://xmpp.org/extensions/xep-0030.html>
+//! XEP-0115 Entity capabilities, v1.6.0 <https://xmpp.org/extensions/xep-0115.html>
 
 use balcony_wire::caps::{Caps, verification_string};
 use balcony_wire::disco::{DiscoInfo, DiscoItems};

@@ -1,4 +1,6 @@
 //! The HTTPS side: which method, which object, and the headers every answer carries.
+//!
+//! XEP-0363 HTTP file upload, v1.2.0 <https://xmpp.org/extensions/xep-0363.html>
 
 use bytes::Bytes;
 use hyper::body::Incoming;

@@ -1,4 +1,9 @@
 //! Slots: asking for the right to upload one file.
+//!
+//! XEP-0363 HTTP file upload, v1.2.0 <https://xmpp.org/extensions/xep-0363.html>
+//! XEP-0128 Service discovery extensions, v1.0.1 <https://xmpp.org/extensions/xep-0128.html>
+//! XEP-0004 Data forms, v2.13.2 <https://xmpp.org/extensions/xep-0004.html>
+//! Status: partial: read and given in discovery; people cannot fill in forms yet.
 
 use balcony_wire::data_form::{DataForm, Field, FieldKind, FormKind};
 use balcony_wire::datetime::DateTime;

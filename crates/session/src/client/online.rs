@@ -1,4 +1,6 @@
 //! After login: stanzas, acknowledgements, answers, and whether the server is still there.
+//!
+//! XEP-0352 Client state indication, v1.0.0 <https://xmpp.org/extensions/xep-0352.html>
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,7 @@
 //! After binding: stanzas with a checked sender, acknowledgements, and whether the client is still there.
+//!
+//! XEP-0352 Client state indication, v1.0.0 <https://xmpp.org/extensions/xep-0352.html>
+//! Status: partial: said and heard; the client has no states yet, the server holds nothing back.
 
 use std::time::{Duration, Instant};
 

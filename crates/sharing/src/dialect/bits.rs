@@ -1,4 +1,7 @@
 //! Bits of binary (XEP-0231) as shares: small pictures that stand in the stanza itself.
+//!
+//! XEP-0231 Bits of binary, v1.1 <https://xmpp.org/extensions/xep-0231.html>
+//! Status: partial: bits that stand in a message are read and explained; none is asked for, kept or saved.
 
 use balcony_wire::bits_of_binary::{BitsOfBinary, ContentId};
 use balcony_wire::file_metadata::FileMetadata;

@@ -1,4 +1,6 @@
 //! Collects what elements say about files, in one pass, each for itself.
+//!
+//! XEP-0103 URL address information, v0.4.1 <https://xmpp.org/extensions/xep-0103.html>
 
 use balcony_wire::attaching::AttachTo;
 use balcony_wire::bits_of_binary::BitsOfBinary;

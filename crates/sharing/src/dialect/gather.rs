@@ -1,4 +1,7 @@
 //! Finds the elements that speak of files, wherever they may stand in a stanza.
+//!
+//! XEP-0505 Data forms file input element, v0.1.1 <https://xmpp.org/extensions/xep-0505.html>
+//! Status: partial: files in forms that come are read as offers; forms are not filled in.
 
 use balcony_wire::bits_of_binary::BitsOfBinary;
 use balcony_wire::file_input::FileInput;

@@ -1,4 +1,9 @@
 //! XEP-0385 elements as shares.
+//!
+//! XEP-0385 Stateless inline media sharing (SIMS), v0.2.1 <https://xmpp.org/extensions/xep-0385.html>
+//! Status: partial: Jingle sources are named and not used, `ni:` references in XHTML-IM are neither written nor read.
+//! XEP-0372 References, v0.5.0 <https://xmpp.org/extensions/xep-0372.html>
+//! Status: partial: references that carry media; mentions and references to earlier messages are left alone.
 
 use balcony_wire::media_sharing::{MediaSharing, MediaSource};
 use balcony_wire::references::Reference;

@@ -1,4 +1,9 @@
 //! Plain links: a URL in XEP-0066 data, with or without metadata beside it, and `aesgcm:` URLs (XEP-0454 §3).
+//!
+//! XEP-0066 Out of band data, v1.5 <https://xmpp.org/extensions/xep-0066.html>
+//! Status: partial: `jabber:x:oob` is read and written; requests by `jabber:iq:oob` are explained and answered as not understood.
+//! XEP-0454 OMEMO media sharing, v0.1.0 <https://xmpp.org/extensions/xep-0454.html>
+//! Status: partial: links are read and named in plans; nothing is decrypted.
 
 use balcony_wire::encrypted_source::EncryptedSource;
 use balcony_wire::file_metadata::FileMetadata;

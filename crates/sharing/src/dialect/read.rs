@@ -1,4 +1,6 @@
 //! Reads what a stanza says about files, and what that means.
+//!
+//! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 
 use balcony_wire::out_of_band::OobQuery;
 use balcony_wire::stanza::MessageKind;

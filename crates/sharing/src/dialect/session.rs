@@ -1,4 +1,9 @@
 //! Files in Jingle sessions (XEP-0234) as shares. The session itself is not ours to judge here.
+//!
+//! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
+//! Status: partial: files of a session are read and explained; none is transferred.
+//! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html>
+//! Status: partial: a session is read and explained; none is started or answered.
 
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::{Element, Payload as _, ns};

@@ -1,6 +1,11 @@
 //! What remains of a body for people when everything that only stands in for a share is taken out.
 //!
 //! XEP-0428 §2.2 for marked fallback, decisions 10, 57 and 58 for the rest.
+//!
+//! XEP-0428 Fallback indication, v0.2.1 <https://xmpp.org/extensions/xep-0428.html>
+//! Status: complete.
+//! XEP-0426 Character counting in message bodies, v0.3.0 <https://xmpp.org/extensions/xep-0426.html>
+//! Status: complete.
 
 use balcony_wire::fallback::RegionOf;
 use balcony_wire::ns;

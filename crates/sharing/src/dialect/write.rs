@@ -2,6 +2,15 @@
 //!
 //! XEP-0447 §3.1 and §4 with the SIMS copy of §4.3, a body that is exactly the URL, the same URL out of band, and marked fallback.
 //! Psi needs the outer `uri` and non-empty sources, Dino sha-256, Conversations and many others body equal to out-of-band URL.
+//!
+//! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
+//! XEP-0385 Stateless inline media sharing (SIMS), v0.2.1 <https://xmpp.org/extensions/xep-0385.html>
+//! XEP-0066 Out of band data, v1.5 <https://xmpp.org/extensions/xep-0066.html>
+//! XEP-0367 Message attaching, v0.3 <https://xmpp.org/extensions/xep-0367.html>
+//! XEP-0372 References, v0.5.0 <https://xmpp.org/extensions/xep-0372.html>
+//! XEP-0428 Fallback indication, v0.2.1 <https://xmpp.org/extensions/xep-0428.html>
+//! XEP-0334 Message processing hints, v1.0.0 <https://xmpp.org/extensions/xep-0334.html>
+//! XEP-0359 Unique and stable stanza IDs, v0.7.0 <https://xmpp.org/extensions/xep-0359.html>
 
 use balcony_wire::attaching::AttachTo;
 use balcony_wire::fallback::{Fallback, Region, RegionOf};

@@ -2,6 +2,8 @@
 //!
 //! XEP-0363 §4, §6, §7. Limits are looked at before a byte is read; the URL is handed out after the service took the file
 //! (decision 38). Reveals to the service: name, size, media type and, by the PUT, the IP address.
+//!
+//! XEP-0363 HTTP file upload, v1.2.0 <https://xmpp.org/extensions/xep-0363.html>
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};

@@ -2,6 +2,12 @@
 //!
 //! The chain is `Hasher` → [`Hashed`] (these bytes have these digests) → [`Verified`] (and that is what the offer says), or
 //! [`Unproven`] (the offer says nothing that could prove it), or [`Mismatch`]. Speaks XEP-0300, XEP-0414 and XEP-0447 §6.
+//!
+//! XEP-0300 Use of cryptographic hash functions, v1.0.0 <https://xmpp.org/extensions/xep-0300.html>
+//! Status: complete.
+//! XEP-0414 Cryptographic hash function recommendations for XMPP, v0.4.0 <https://xmpp.org/extensions/xep-0414.html>
+//! Status: complete.
+//! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 
 mod hasher;
 mod verdict;

@@ -4,6 +4,8 @@
 //! The driver owns the staging file, the [`crate::Hasher`] (for [`FetchJob::algos`]) and the connection. It feeds what happens and performs
 //! every [`Action`], in order, until there is none; of each chunk it writes and hashes the [`Portion`] it is told to. A job that
 //! is dropped leaves the staging file as it is; [`FetchJob::resume_point`] says what a later job needs to know about it.
+//!
+//! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 
 mod job;
 mod response;
