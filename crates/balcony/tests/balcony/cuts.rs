@@ -75,6 +75,22 @@ fn what_arrived_unacknowledged_is_not_sent_again(there: &Endpoints) {
     nothing_more_comes(&bob, 1);
 }
 
+/// The connection breaks in the middle of the message: half of it has reached the server. Prosody then resumes the session and
+/// hears nothing of it any more (a mistake of theirs).
+fn a_message_cut_in_two_arrives_whole_and_once(there: &Endpoints) {
+    let line = Line::to(&there.starttls());
+    let (alice, bob) = (behind(&line, there, "alice"), Person::at(there, "bob"));
+    let file = alice.file("film.mkv", &random_bytes(20_000_000));
+    let mut sending = alice.start(&["send", "film.mkv", "--to", &there.jid("bob"), "--describe", &"many words ".repeat(3_000)]);
+    sending.event("uploading");
+    line.cut_after(40_000);
+    let sent = sending.wait().ok();
+    assert_eq!(sent.all("offered").len(), 1, "{}", sent.out);
+    let saved = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok().event("saved");
+    assert_eq!(saved["sha256"], sha256(&file).as_str());
+    nothing_more_comes(&bob, 1);
+}
+
 fn at(server: Server, scene: fn(&Endpoints)) {
     let Some(peers) = peers() else { return };
     let instance = peers.start(server, &[]).unwrap();
@@ -130,6 +146,21 @@ fn what_prosody_has_unacknowledged_is_not_sent_again() {
 #[test]
 fn what_ejabberd_has_unacknowledged_is_not_sent_again() {
     at(Server::Ejabberd, what_arrived_unacknowledged_is_not_sent_again);
+}
+
+#[test]
+fn a_message_to_our_server_that_was_cut_in_two_arrives_whole_and_once() {
+    a_message_cut_in_two_arrives_whole_and_once(OwnServer::start().endpoints());
+}
+
+#[test]
+fn a_message_to_prosody_that_was_cut_in_two_arrives_whole_and_once() {
+    at(Server::Prosody, a_message_cut_in_two_arrives_whole_and_once);
+}
+
+#[test]
+fn a_message_to_ejabberd_that_was_cut_in_two_arrives_whole_and_once() {
+    at(Server::Ejabberd, a_message_cut_in_two_arrives_whole_and_once);
 }
 
 #[test]

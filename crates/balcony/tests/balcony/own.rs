@@ -168,6 +168,24 @@ fn one_upload_serves_several_people() {
 }
 
 #[test]
+fn somebody_who_cannot_be_told_is_said_so_and_the_others_are_told() {
+    let (server, alice, bob) = scene();
+    let file = alice.file("notes.txt", b"for whom?");
+    for (nobody, why) in [("nobody@localhost", "no such account"), ("x@no-such-server.example", "no-such-server.example")] {
+        let done = alice.run(&["send", "notes.txt", "--to", nobody, "--to", "bob@localhost"]).exits(6);
+        let failed = done.event("failed");
+        let said = failed["error"].as_str().unwrap();
+        assert!(said.contains(nobody) && said.contains(why), "{failed}");
+        let offered: Vec<_> = done.all("offered").iter().map(|offered| offered["to"].clone()).collect();
+        assert_eq!(offered, ["bob@localhost"]);
+        assert_eq!(sha256(&path(&bob, &receive(&bob, 1).event("saved"))), sha256(&file));
+    }
+    let outbox = alice.run(&["outbox"]).ok().all("outgoing");
+    assert!(outbox.len() == 2 && outbox.iter().all(|outgoing| outgoing["state"] == "failed"), "{outbox:?}");
+    drop(server);
+}
+
+#[test]
 fn only_files_of_those_who_were_named_are_taken() {
     let (server, alice, bob) = scene();
     let carol = Person::at(server.endpoints(), "carol");
