@@ -14,7 +14,7 @@ Collects these lines from the heads of crates/*/src/**.rs
   //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
   //! Status: partial: what is missing.
 and writes docs/xeps.md and balcony.doap.xml. A Status line belongs to the XEP line above it; `Status: complete.` is the other one. Without a Status line a XEP is complete,
-unless only crates/wire speaks it: then it is partial, as elements alone do nothing.
+unless only crates/wire speaks it: then it is partial, as elements alone do nothing. What files outside crates/wire say of a XEP counts before what those in it say.
 The version must be that of the examples in testing/corpus, if there are some. With --check nothing is written, and it is an error if they are out of date.
 ";
 
@@ -41,10 +41,34 @@ struct Specification {
     title: String,
     version: String,
     files: Vec<String>,
-    /// What is missing, file by file; empty when complete.
-    missing: Vec<String>,
+    /// What is missing, file by file, and which file says so; empty when complete.
+    missing: Vec<(String, String)>,
     /// A file says that nothing is missing.
     complete: bool,
+}
+
+impl Specification {
+    /// Who acts on a XEP knows what is missing better than who only reads its elements.
+    fn settle(&mut self) {
+        let acting = self.files.iter().any(|file| !is_elements(file));
+        if acting && (self.complete || self.missing.iter().any(|(file, _)| !is_elements(file))) {
+            self.missing.retain(|(file, _)| !is_elements(file));
+        }
+        if !acting && !self.complete && self.missing.is_empty() {
+            self.missing.push((self.files.first().cloned().unwrap_or_default(), "read and written as elements, not acted upon".to_owned()));
+        }
+    }
+
+    fn links(&self, elements: bool) -> String {
+        let files = self.files.iter().filter(|file| is_elements(file) == elements);
+        let shown = |file: &String| format!("[{}](../{file})", file.trim_start_matches("crates/").replacen("/src/", "/", 1));
+        files.map(shown).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Whether a file only says what elements look like.
+fn is_elements(file: &str) -> bool {
+    file.starts_with("crates/wire/")
 }
 
 /// Which version of each XEP the examples of the corpus are from.
@@ -65,7 +89,7 @@ fn collect(sources: &[Source], versions: &BTreeMap<String, String>) -> Result<BT
             if let Some(status) = line.strip_prefix("Status:") {
                 let above = last.take().and_then(|number| all.get_mut(&number));
                 match (above, status.trim().strip_prefix("partial:")) {
-                    (Some(specification), Some(missing)) => specification.missing.push(missing.trim().to_owned()),
+                    (Some(specification), Some(missing)) => specification.missing.push((source.path.clone(), missing.trim().to_owned())),
                     (Some(specification), None) if status.trim() == "complete." => specification.complete = true,
                     (None, _) => {} // it belongs to an RFC
                     _ => faults.push(format!(
@@ -95,11 +119,7 @@ fn collect(sources: &[Source], versions: &BTreeMap<String, String>) -> Result<BT
             }
         }
     }
-    for specification in all.values_mut().filter(|specification| specification.missing.is_empty() && !specification.complete) {
-        if specification.files.iter().all(|file| file.starts_with("crates/wire/")) {
-            specification.missing.push("read and written as elements, not acted upon".to_owned());
-        }
-    }
+    all.values_mut().for_each(Specification::settle);
     if faults.is_empty() { Ok(all) } else { Err(format!("xeps:\n  {}", faults.join("\n  "))) }
 }
 
@@ -119,26 +139,27 @@ fn head(line: &str) -> Option<(String, String, String)> {
 fn markdown(specifications: &BTreeMap<String, Specification>) -> String {
     let mut text = String::from(
         "# What Balcony speaks\n\nMade by `cargo xtask xeps` from the heads of the source files; do not edit.\n\n\
-         | XEP | title | version | status | where |\n|---|---|---|---|---|\n",
+         *Acted upon*: the files that do what the XEP says. *Elements*: the file that reads and writes its elements. Paths are below \
+         `crates/`, without `src/`.\n\n\
+         | XEP | title | version | status | acted upon | elements |\n|---|---|---|---|---|---|\n",
     );
     for (number, specification) in specifications {
         let status = if specification.missing.is_empty() { "complete".to_owned() } else { format!("partial: {}", note(specification)) };
-        let files: Vec<String> =
-            specification.files.iter().map(|file| format!("[{}](../{file})", file.trim_start_matches("crates/"))).collect();
         let _ = writeln!(
             text,
-            "| [{number}](https://xmpp.org/extensions/xep-{number}.html) | {} | {} | {} | {} |",
+            "| [{number}](https://xmpp.org/extensions/xep-{number}.html) | {} | {} | {} | {} | {} |",
             specification.title,
             specification.version,
             status.replace('|', "\\|"),
-            files.join(", ")
+            specification.links(false),
+            specification.links(true),
         );
     }
     text
 }
 
 fn note(specification: &Specification) -> String {
-    let mut notes: Vec<&str> = specification.missing.iter().map(|missing| missing.trim_end_matches('.')).collect();
+    let mut notes: Vec<&str> = specification.missing.iter().map(|(_, missing)| missing.trim_end_matches('.')).collect();
     notes.dedup();
     notes.join("; ")
 }
@@ -205,7 +226,7 @@ mod tests {
     fn a_head_is_read_and_told_complete() {
         let all = collect(&[file("crates/wire/src/file_sharing.rs", SFS), file("crates/sharing/src/dialect.rs", SFS)]).unwrap();
         assert_eq!((all["0447"].title.as_str(), all["0447"].version.as_str()), ("Stateless file sharing", "0.3.1"));
-        assert!(markdown(&all).contains("| complete | [wire/src/file_sharing.rs](../crates/wire/src/file_sharing.rs), "));
+        assert!(markdown(&all).contains("| complete | [sharing/dialect.rs](../crates/sharing/src/dialect.rs) | [wire/file_sharing.rs](../crates/wire/src/file_sharing.rs) |"));
         assert!(doap(&all).contains("<xmpp:status>complete</xmpp:status>"));
     }
 
@@ -220,9 +241,23 @@ mod tests {
     fn a_status_belongs_to_the_line_above_it() {
         let other = "//! XEP-0446 File metadata element, v0.2.0 <https://xmpp.org/extensions/xep-0446.html>\n";
         let all = collect(&[file("a.rs", &format!("{other}{SFS}//! Status: partial: attached <sources> & more.\n"))]).unwrap();
-        assert_eq!(all["0447"].missing, ["attached <sources> & more."]);
+        assert_eq!(all["0447"].missing, [("a.rs".to_owned(), "attached <sources> & more.".to_owned())]);
         assert!(all["0446"].missing.is_empty());
         assert!(doap(&all).contains(">attached &lt;sources&gt; &amp; more</xmpp:note>"));
+    }
+
+    #[test]
+    fn who_acts_on_it_knows_what_is_missing() {
+        let (wire, sharing) = ("crates/wire/src/file_sharing.rs", "crates/sharing/src/dialect.rs");
+        let elements = format!("{SFS}//! Status: partial: the element.\n");
+        let acting = |status: &str| format!("{SFS}//! Status: {status}.\n");
+        let missing = |text: &str| {
+            let all = collect(&[file(wire, &elements), file(sharing, text)]).unwrap();
+            all["0447"].missing.iter().map(|(_, missing)| missing.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(missing(&acting("partial: attached sources")), ["attached sources."]);
+        assert_eq!(missing(SFS), ["the element."]);
+        assert!(missing(&acting("complete")).is_empty());
     }
 
     #[test]
