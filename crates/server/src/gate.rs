@@ -25,11 +25,7 @@ impl Gate {
 
     /// Lets one more in, unless it is one too many.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Pass> {
-        // ::ffff:a.b.c.d is a.b.c.d; the 2^64 addresses of one IPv6 network belong to one neighbour.
-        let address = match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
-            v4 => v4,
-        };
+        let address = neighbourhood(address);
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         if inside.count >= self.total || inside.by_address.get(&address).is_some_and(|count| *count >= self.per_address) {
             return None;
@@ -37,6 +33,14 @@ impl Gate {
         inside.count += 1;
         *inside.by_address.entry(address).or_default() += 1;
         Some(Pass { gate: self.clone(), address })
+    }
+}
+
+/// Who counts as one: `::ffff:a.b.c.d` is a.b.c.d; the 2^64 addresses of one IPv6 network belong to one neighbour.
+pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+        v4 => v4,
     }
 }
 

@@ -43,8 +43,8 @@ pub(crate) struct Work {
 impl Hub {
     pub(crate) fn new(domain: BareJid, limits: ServerLimits, database: &Database, accounts: Accounts, registry: Registry) -> Self {
         Self {
-            contacts: Contacts::new(database.clone(), domain.as_str(), limits.roster_items),
-            offline: Offline::new(database.clone(), limits.offline_messages),
+            contacts: Contacts::new(database.clone(), domain.as_str(), limits.roster_items, limits.roster_bytes),
+            offline: Offline::new(database.clone(), limits.offline_messages, limits.offline_bytes),
             domain,
             limits,
             accounts,

@@ -34,6 +34,7 @@ mod connection;
 mod database;
 mod error;
 mod gate;
+mod guesses;
 mod handler;
 mod http;
 mod hub;

@@ -23,6 +23,7 @@ use crate::connection::{self, Port};
 use crate::database::Database;
 use crate::error::{AccountError, StartError};
 use crate::gate::Gate;
+use crate::guesses::Guesses;
 use crate::handler::{Place, Registry};
 use crate::hub::Hub;
 use crate::im::roster::Rosters;
@@ -61,6 +62,7 @@ impl Server {
         let fake_salts = FakeSalts::new(accounts.secret("fake salts").await?, accounts.iterations());
         let config = stream_config(&hub, fake_salts, &settings);
         let (end, ending) = watch::channel(false);
+        let guesses = Guesses::new(settings.limits.wrong_logins_per_minute);
         let gate = Gate::new(settings.limits.connections, settings.limits.connections_per_address);
         let mut tasks = JoinSet::new();
         for (listener, security, tls) in
@@ -68,7 +70,7 @@ impl Server {
         {
             let config = Arc::new(ServerConfig { security, ..config.clone() });
             let tls = TlsAcceptor::from(tls.clone());
-            let port = Port { hub: hub.clone(), config, tls, end_point: certificates.end_point.clone() };
+            let port = Port { hub: hub.clone(), config, tls, guesses: guesses.clone(), end_point: certificates.end_point.clone() };
             tasks.spawn(accept(listener, Arc::new(port), gate.clone(), ending.clone()));
         }
         let http_gate = Gate::new(settings.limits.http_connections, settings.limits.connections_per_address);
@@ -154,7 +156,7 @@ async fn accept(listener: TcpListener, port: Arc<Port>, gate: Arc<Gate>, mut end
                     Some(pass) => {
                         let (port, ending) = (port.clone(), ending.clone());
                         connections.spawn(async move {
-                            connection::serve(stream, port, ending).await;
+                            connection::serve(stream, peer.ip(), port, ending).await;
                             drop(pass);
                         });
                     }

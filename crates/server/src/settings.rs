@@ -134,6 +134,8 @@ pub struct ServerLimits {
     pub connections_per_address: usize,
     /// Sessions of one account, those that may be resumed included.
     pub sessions_per_account: usize,
+    /// Logins from one IP address within a minute that turn out wrong; those beyond are not looked at.
+    pub wrong_logins_per_minute: u32,
     /// From the opening of the connection to a bound session.
     pub login_deadline: Duration,
     /// A client that takes nothing for that long is dropped; its session may be resumed.
@@ -144,8 +146,12 @@ pub struct ServerLimits {
     pub mailbox_bytes: usize,
     /// Messages kept for an account that is offline.
     pub offline_messages: usize,
+    /// Bytes of them.
+    pub offline_bytes: usize,
     /// Contacts of an account.
     pub roster_items: usize,
+    /// Bytes of what an account calls them, names and groups.
+    pub roster_bytes: usize,
     /// Addresses a session may send presence to beside its contacts.
     pub directed_presences: usize,
 }
@@ -157,12 +163,15 @@ impl Default for ServerLimits {
             http_connections: 1_000,
             connections_per_address: 500,
             sessions_per_account: 32,
+            wrong_logins_per_minute: 120,
             login_deadline: Duration::from_secs(60),
             slow_reader: Duration::from_secs(60),
             delivery_deadline: Duration::from_secs(20),
             mailbox_bytes: 2 << 20,
             offline_messages: 1_000,
+            offline_bytes: 16 << 20,
             roster_items: 5_000,
+            roster_bytes: 256 << 10,
             directed_presences: 1_000,
         }
     }

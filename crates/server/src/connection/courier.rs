@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use balcony_wire::Stanza;
+use balcony_wire::delay::Delay;
+use balcony_wire::{Jid, Payload as _, Stanza};
 use futures_util::future::BoxFuture;
 use tokio::time::Sleep;
 
@@ -61,7 +62,13 @@ impl Courier {
     }
 
     /// The client said this.
-    pub(crate) fn hear(&mut self, stanza: Stanza) {
+    pub(crate) fn hear(&mut self, mut stanza: Stanza) {
+        if let Stanza::Message(message) = &mut stanza {
+            // Clients believe the stamp of their server: nobody else sets it.
+            let domain = self.hub.domain().as_str();
+            let is_ours = |from: &str| Jid::from_server(from).is_ok_and(|from| from.local().is_none() && from.domain() == domain);
+            message.payloads.retain(|payload| !(Delay::matches(payload) && payload.attr("from").is_some_and(is_ours)));
+        }
         self.heard.push_back(stanza);
     }
 

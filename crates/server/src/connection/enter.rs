@@ -23,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Connection {
     pub(super) async fn look_up(&mut self, username: &str, mechanism: Mechanism) {
+        if !self.port.guesses.begins(Instant::now(), self.address) {
+            tracing::info!("too many wrong logins from one address, the next ones are not looked at");
+            return self.stream.handle_credentials_unavailable(Instant::now());
+        }
+        self.guessing = true;
         let hash = mechanism.hash().unwrap_or(ScramHash::Sha256);
         match self.port.hub.accounts().keys(username, hash).await {
             Ok(keys) => self.stream.handle_credentials(Instant::now(), keys),
@@ -38,7 +43,15 @@ impl Connection {
         self.stream.handle_bound(Instant::now(), bound.map_err(|refusal: Refusal| -> StanzaError { refusal.to_stanza_error() }));
     }
 
+    /// Only who knew the password gets as far as to ask for an address or an old session.
+    fn logged_in(&mut self) {
+        if std::mem::take(&mut self.guessing) {
+            self.port.guesses.was_right(self.address);
+        }
+    }
+
     async fn open_desk(&mut self, request: BindRequest) -> Result<FullJid, Refusal> {
+        self.logged_in();
         let hub = self.port.hub.clone();
         let jid = address(&request)?;
         if let Some(agent) = &request.user_agent {
@@ -67,6 +80,7 @@ impl Connection {
     }
 
     pub(super) async fn resume(&mut self, account: &BareJid, id: &str) {
+        self.logged_in();
         let outcome = self.take_over(account, id).await.ok_or(None);
         self.stream.handle_resume(Instant::now(), outcome);
     }

@@ -12,6 +12,7 @@ mod desk;
 mod enter;
 mod socket;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use self::desk::{Desk, DeskEvent};
 use self::socket::{Event, Socket};
 use crate::accounts::random;
+use crate::guesses::Guesses;
 use crate::hub::Hub;
 use crate::listener::ended;
 use crate::sessions::Control;
@@ -43,6 +45,7 @@ pub(crate) struct Port {
     pub(crate) hub: Arc<Hub>,
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) tls: TlsAcceptor,
+    pub(crate) guesses: Arc<Guesses>,
     /// `tls-server-end-point` of the certificate.
     pub(crate) end_point: Option<Vec<u8>>,
 }
@@ -50,6 +53,9 @@ pub(crate) struct Port {
 /// One connection.
 struct Connection {
     port: Arc<Port>,
+    address: IpAddr,
+    /// A login counts as a guess until it turns out right.
+    guessing: bool,
     stream: ServerStream,
     socket: Socket,
     /// Once an address is bound.
@@ -60,10 +66,11 @@ struct Connection {
 }
 
 /// Serves one client from its first byte to its end, hibernation included.
-pub(crate) async fn serve(stream: TcpStream, port: Arc<Port>, ending: watch::Receiver<bool>) {
+pub(crate) async fn serve(stream: TcpStream, address: IpAddr, port: Arc<Port>, ending: watch::Receiver<bool>) {
     let socket = Socket::new(stream, port.hub.limits().slow_reader);
     let machine = ServerStream::new(port.config.clone(), random(), Instant::now());
-    let mut connection = Connection { port, stream: machine, socket, desk: None, alarm: Alarm::new(), ending, told_to_end: false };
+    let mut connection =
+        Connection { port, address, guessing: false, stream: machine, socket, desk: None, alarm: Alarm::new(), ending, told_to_end: false };
     if connection.port.config.security == Security::DirectTls {
         connection.encrypt().await;
     }

@@ -45,11 +45,12 @@ pub(crate) struct Contacts {
     database: Database,
     domain: String,
     most: usize,
+    most_bytes: usize,
 }
 
 impl Contacts {
-    pub(crate) fn new(database: Database, domain: &str, most: usize) -> Self {
-        Self { database, domain: domain.to_owned(), most }
+    pub(crate) fn new(database: Database, domain: &str, most: usize, most_bytes: usize) -> Self {
+        Self { database, domain: domain.to_owned(), most, most_bytes }
     }
 
     /// The whole roster, or its version alone if that is `known`.
@@ -69,15 +70,18 @@ impl Contacts {
 
     /// Sets name and groups of an item, or makes it. `None`: there are too many.
     pub(crate) async fn set(&self, user: &str, item: RosterItem) -> Result<Option<Push>, DatabaseError> {
-        let (user, most) = (user.to_owned(), self.most);
+        let (user, most, most_bytes) = (user.to_owned(), self.most, self.most_bytes);
         self.database
             .call(move |sql| {
                 let jid = item.jid.bare();
                 let old = load(sql, &user, jid.as_str())?;
-                if old.is_none() && count(sql, &user)? >= most {
+                let before = old.as_ref().map_or(0, Contact::weight);
+                let is_new = old.is_none();
+                let contact = Contact { listed: true, name: item.name.unwrap_or_default(), groups: item.groups, ..old.unwrap_or_default() };
+                let grows = contact.weight().saturating_sub(before);
+                if (is_new && count(sql, &user)? >= most) || (grows > 0 && weight(sql, &user)?.saturating_add(grows) > most_bytes) {
                     return Ok(None);
                 }
-                let contact = Contact { listed: true, name: item.name.unwrap_or_default(), groups: item.groups, ..old.unwrap_or_default() };
                 save(sql, &user, jid.as_str(), &contact)?;
                 push(sql, &user, jid.as_str(), &contact)
             })
@@ -246,6 +250,13 @@ fn push(sql: &Connection, user: &str, jid: &str, contact: &Contact) -> rusqlite:
 fn count(sql: &Connection, user: &str) -> rusqlite::Result<usize> {
     let count: u32 = sql.prepare_cached("SELECT COUNT(*) FROM contacts WHERE localpart = ?1")?.query_row([user], |row| row.get(0))?;
     Ok(count as usize)
+}
+
+/// Bytes of all names and groups.
+fn weight(sql: &Connection, user: &str) -> rusqlite::Result<usize> {
+    let query = "SELECT IFNULL(SUM(octet_length(name) + octet_length(groups)), 0) FROM contacts WHERE localpart = ?1";
+    let bytes: i64 = sql.prepare_cached(query)?.query_row([user], |row| row.get(0))?;
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 fn load(sql: &Connection, user: &str, jid: &str) -> rusqlite::Result<Option<Contact>> {

@@ -16,6 +16,7 @@ pub(crate) struct Kept {
 pub(crate) struct Offline {
     database: Database,
     most: usize,
+    most_bytes: usize,
 }
 
 /// What became of a message.
@@ -30,21 +31,23 @@ pub(crate) enum Stored {
 }
 
 impl Offline {
-    pub(crate) fn new(database: Database, most: usize) -> Self {
-        Self { database, most }
+    pub(crate) fn new(database: Database, most: usize, most_bytes: usize) -> Self {
+        Self { database, most, most_bytes }
     }
 
     /// Keeps a message.
     pub(crate) async fn store(&self, account: &str, stanza: String) -> Result<Stored, DatabaseError> {
-        let (account, most) = (account.to_owned(), self.most);
+        let (account, most, most_bytes) = (account.to_owned(), self.most, self.most_bytes);
         self.database
             .call(move |sql| {
                 if !sql.prepare_cached("SELECT 1 FROM accounts WHERE localpart = ?1")?.exists([&account])? {
                     return Ok(Stored::NoAccount);
                 }
-                let count: u32 =
-                    sql.prepare_cached("SELECT COUNT(*) FROM offline WHERE localpart = ?1")?.query_row([&account], |row| row.get(0))?;
-                if count as usize >= most {
+                // All of it is in memory when they come, so bytes are bounded as well.
+                let query = "SELECT COUNT(*), IFNULL(SUM(octet_length(stanza)), 0) FROM offline WHERE localpart = ?1";
+                let (count, bytes): (i64, i64) = sql.prepare_cached(query)?.query_row([&account], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let (count, bytes) = (usize::try_from(count).unwrap_or(usize::MAX), usize::try_from(bytes).unwrap_or(usize::MAX));
+                if count >= most || bytes.saturating_add(stanza.len()) > most_bytes {
                     return Ok(Stored::Full);
                 }
                 sql.prepare_cached("INSERT INTO offline (localpart, stanza) VALUES (?1, ?2)")?.execute(params![account, stanza])?;

@@ -12,6 +12,9 @@ use crate::outbox::Outbox;
 use crate::refusal::{Reason, Refusal};
 use crate::sessions::Session;
 
+/// A request is kept until it is answered, one from everybody: it comes without luggage that is larger.
+const LONGEST_REQUEST: usize = 4096;
+
 impl Hub {
     /// Handles a presence stanza of a session.
     pub(crate) async fn handle_presence(&self, session: &Arc<Session>, presence: Presence, work: &mut Work) {
@@ -164,8 +167,12 @@ impl Hub {
         if contact.domain() != self.domain().as_str() {
             return Err(Reason::OtherServer.into());
         }
-        let stanza = Presence { from: Some(user.clone().into()), to: Some(contact.clone().into()), ..presence };
-        let words = stanza.clone().into_element().to_xml();
+        let mut stanza = Presence { from: Some(user.clone().into()), to: Some(contact.clone().into()), ..presence };
+        let mut words = stanza.clone().into_element().to_xml();
+        if words.len() > LONGEST_REQUEST {
+            stanza.payloads.clear();
+            words = stanza.clone().into_element().to_xml();
+        }
         let changed = self.contacts().subscribe(session.localpart(), &contact, kind, words).await?;
         if changed.full {
             return Err(Reason::RosterFull.into());

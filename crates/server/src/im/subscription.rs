@@ -53,6 +53,11 @@ impl Contact {
         }
     }
 
+    /// Bytes of what the user calls the contact.
+    pub(crate) fn weight(&self) -> usize {
+        self.name.len() + self.groups.iter().map(String::len).sum::<usize>() + self.groups.len()
+    }
+
     /// Whether there is nothing left to remember.
     pub(crate) fn is_nothing(&self) -> bool {
         !(self.listed || self.sees || self.seen || self.asked || self.approved || self.request.is_some())

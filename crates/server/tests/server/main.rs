@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod hostile_clients;
 mod hostile_http;
 mod house;
 mod killed;
