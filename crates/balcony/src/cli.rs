@@ -199,7 +199,7 @@ pub(crate) enum AccountsAction {
 }
 
 /// `balcony send`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Send {
     /// The files.
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]

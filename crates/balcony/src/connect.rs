@@ -60,7 +60,7 @@ pub(crate) async fn account(home: &Home, named: Option<&str>, availability: Avai
     let (mut entry, store) = store(home, named)?;
     let credentials = match entry.keys() {
         Some(keys) => Credentials::Keys(keys),
-        None => Credentials::Password(prompt::password(&entry.jid, false)?),
+        None => Credentials::Password(prompt::password(&entry.jid, false).await?),
     };
     let options = ConnectOptions { availability, ..options(&entry, credentials)? };
     let account = Account::connect(options, store).await.map_err(|error| connect_failure(&entry.jid, &error))?;

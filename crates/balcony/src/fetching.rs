@@ -55,10 +55,12 @@ pub(crate) async fn get(
     match decision {
         Decision::Have(file) => Ok(file),
         Decision::Fetch(plan) => watch(console, offer, fetcher.fetch(offer, plan)).await,
-        Decision::Ask(question) if agrees(console, offer, &question, yes) => {
-            watch(console, offer, fetcher.fetch(offer, question.yes())).await
-        }
         Decision::Ask(question) => {
+            // By `--yes`, or at the terminal if there is one.
+            let words = format!("{}: {question}", offer.name().as_str());
+            if yes || (!console.is_json() && prompt::agree(&words).await) {
+                return watch(console, offer, fetcher.fetch(offer, question.yes())).await;
+            }
             let noted = fetcher.store().set_offer_state(offer.key(), OfferState::Asking);
             noted.map_err(|error| Failure::from_error(Class::Local, &error))?;
             Err(needs_answer(offer, &question))
@@ -159,12 +161,6 @@ fn on_clash(clash: Clash) -> OnClash {
         Clash::Rename => OnClash::Rename,
         Clash::Overwrite => OnClash::Overwrite,
     }
-}
-
-/// Whether the person agrees: by `--yes`, or at the terminal if there is one.
-fn agrees(console: &Console, offer: &IncomingOffer, question: &Question, yes: bool) -> bool {
-    yes || (!console.is_json()
-        && tokio::task::block_in_place(|| prompt::agree(&format!("{}: {question}", offer.name().as_str()))) == Some(true))
 }
 
 /// What a person is told instead of a file when they have to agree first.

@@ -34,8 +34,23 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn run(cli: &Cli, console: &Console) -> Result<(), Failure> {
+fn run(cli: &Cli, console: &Console) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::from_error(exit::Class::Local, &error))?;
+    let _terminal = prompt::Terminal::remember();
+    let done = runtime.block_on(async {
+        signals::listen();
+        tokio::select! {
+            done = command(cli, console) => done,
+            () = signals::out_of_patience() => Err(Failure::new(exit::Class::Interrupted, "stopped")),
+        }
+    });
+    // A thread that waits for somebody to type would never end.
+    runtime.shutdown_background();
+    done
+}
+
+async fn command(cli: &Cli, console: &Console) -> Result<(), Failure> {
     let account = cli.global.account.as_deref();
     let home = || home::Home::open(cli.global.home.as_deref());
     match &cli.command {

@@ -1,21 +1,24 @@
-//! Passwords: asked for, taken from a variable or from standard input, never from an argument.
+//! Passwords and questions: asked for on the terminal, or taken from a variable or from standard input, never from an argument.
 
 use std::io::{BufRead as _, IsTerminal as _};
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
 use crate::exit::{Class, Failure};
+use crate::safe::Safe;
 
 /// The variable a password may come from.
 pub(crate) const VARIABLE: &str = "BALCONY_PASSWORD";
 
 /// Gets the password for `whom`.
-pub(crate) fn password(whom: &str, from_stdin: bool) -> Result<String, Failure> {
+pub(crate) async fn password(whom: &str, from_stdin: bool) -> Result<String, Failure> {
     let found = if from_stdin {
-        line()?
+        line().await?
     } else if let Ok(found) = std::env::var(VARIABLE) {
         found
     } else if std::io::stdin().is_terminal() {
-        rpassword::prompt_password(format!("Password of {}: ", crate::safe::Safe(whom)))
-            .map_err(|error| Failure::from_error(Class::Local, &error))?
+        let question = format!("Password of {}: ", Safe(whom));
+        typed(move || rpassword::prompt_password(question)).await?
     } else {
         return Err(Failure::new(Class::Usage, "there is no terminal to ask for the password")
             .advise(format!("set {VARIABLE}, or pipe the password in with --password-stdin")));
@@ -24,18 +27,44 @@ pub(crate) fn password(whom: &str, from_stdin: bool) -> Result<String, Failure> 
 }
 
 /// One line of standard input, without its end.
-pub(crate) fn line() -> Result<String, Failure> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|error| Failure::from_error(Class::Local, &error))?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+pub(crate) async fn line() -> Result<String, Failure> {
+    let read = || {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    };
+    Ok(typed(read).await?.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-/// Asks a yes-or-no question on the terminal; `None` where nobody can be asked. Anything but yes is no.
-pub(crate) fn agree(question: &str) -> Option<bool> {
+/// Asks a yes-or-no question on the terminal; anything but yes is no, as is a place where nobody can be asked.
+pub(crate) async fn agree(question: &str) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return None;
+        return false;
     }
-    anstream::eprint!("{} [y/N] ", crate::safe::Safe(question));
-    let answer = line().ok()?;
-    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    anstream::eprint!("{} [y/N] ", Safe(question));
+    line().await.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Waits for somebody to type on a thread of its own, so that ^C is heard meanwhile.
+async fn typed(read: impl FnOnce() -> std::io::Result<String> + Send + 'static) -> Result<String, Failure> {
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| Failure::from_error(Class::Internal, &error))?;
+    read.map_err(|error| Failure::new(Class::Local, format!("cannot read what is typed: {error}")))
+}
+
+/// How the terminal was set when the program began, and is set again when this is dropped: a password prompt that was left by ^C
+/// would leave a terminal that shows nothing.
+pub(crate) struct Terminal(Option<Termios>);
+
+impl Terminal {
+    /// Looks at standard input.
+    pub(crate) fn remember() -> Self {
+        Self(tcgetattr(std::io::stdin()).ok())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings); // it went away: nothing to mend
+        }
+    }
 }

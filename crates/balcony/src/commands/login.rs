@@ -31,7 +31,7 @@ pub(crate) async fn run(console: &Console, home: &Home, args: &cli::Login) -> Re
     if args.accept_weaker_login {
         entry.floor = None;
     }
-    let password = prompt::password(jid.as_str(), args.password_stdin)?;
+    let password = prompt::password(jid.as_str(), args.password_stdin).await?;
     let options = ConnectOptions { availability: Availability::Hidden, ..connect::options(&entry, Credentials::Password(password))? };
     let store = Store::in_memory().map_err(|error| Failure::from_error(Class::Local, &error))?;
     let account = Account::connect(options, store).await.map_err(|error| connect::connect_failure(jid.as_str(), &error))?;

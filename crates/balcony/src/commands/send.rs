@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use balcony_client::{Account, Availability, Sending, Sent, ShareError, ShareEvent};
+use balcony_client::{Account, Availability, FILES_IN_ONE_MESSAGE, Sending, Sent, ShareError, ShareEvent};
 use balcony_sharing::ByteLen;
 use balcony_wire::Jid;
 use serde_json::json;
@@ -24,19 +24,25 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     }
     are_files(&args.files)?;
     let account = connect::account(home, named, Availability::Hidden).await?;
-    let sent = go(console, &account, recipients, args).await;
+    let sent = go(console, &account, &recipients, args).await;
     // Whatever came of it, what was said is flushed and acknowledged.
     account.close().await;
     sent
 }
 
-async fn go(console: &Console, account: &Account, mut recipients: Vec<Jid>, args: &cli::Send) -> Result<(), Failure> {
+async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli::Send) -> Result<(), Failure> {
     // The same command again, after it was stopped, goes on and sends nothing twice.
     let taken_up = outbox::take_up(console, account).await?;
-    recipients.retain(|to| !taken_up.iter().any(|outgoing| outbox::says_the_same(outgoing, to, args)));
-    if let Some(sending) = sending(account, &recipients, args) {
-        let sent = watch(console, sending, args.show_xml).await?;
-        tell(console, &sent, &recipients);
+    for (number, files) in args.files.chunks(FILES_IN_ONE_MESSAGE).enumerate() {
+        // Words go with the first message.
+        let text = args.text.clone().filter(|_| number == 0);
+        let part = cli::Send { files: files.to_vec(), text, ..args.clone() };
+        let is_out = |to: &Jid| taken_up.iter().any(|outgoing| outbox::says_the_same(outgoing, to, &part));
+        let recipients: Vec<Jid> = recipients.iter().filter(|to| !is_out(to)).cloned().collect();
+        if let Some(sending) = sending(account, &recipients, &part) {
+            let sent = watch(console, sending, args.show_xml).await?;
+            tell(console, &sent, &recipients);
+        }
     }
     Ok(())
 }
@@ -149,6 +155,11 @@ impl View<'_> {
             ShareEvent::AskingForSlot { position, service } => {
                 let words = format!("{}: asking {} whether it takes it", Safe(self.name(position)), Safe(service.as_str()));
                 self.console.step("asking", json!({"position": position, "service": service.as_str()}), words);
+            }
+            ShareEvent::Pausing { position, service, pause } => {
+                let (name, seconds) = (Safe(self.name(position)), pause.as_secs());
+                let words = format!("{name}: {} takes no more just now, going on in {seconds} s", Safe(service.as_str()));
+                self.console.step("pausing", json!({"position": position, "service": service.as_str(), "seconds": seconds}), words);
             }
             ShareEvent::Uploading { position, host, size } => {
                 let words = format!("{}: uploading to {}", Safe(self.name(position)), Safe(&host));

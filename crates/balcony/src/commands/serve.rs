@@ -58,7 +58,7 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
 
 async fn add_accounts(console: &Console, running: &Running, names: &[String]) -> Result<(), Failure> {
     for name in names {
-        let password = prompt::line()?;
+        let password = prompt::line().await?;
         let done = match running.add_account(name, &password).await {
             Err(AccountError::Exists(_)) => running.set_password(name, &password).await.map(|()| "changed"),
             added => added.map(|()| "added"),
