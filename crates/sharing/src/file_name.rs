@@ -44,10 +44,7 @@ impl FileName {
 
     /// The name in the URL of a source.
     pub(crate) fn from_source(source: &Source) -> Option<Self> {
-        match source {
-            Source::Url(source) => Self::from_url(&source.url()?),
-            _ => None,
-        }
+        Self::from_url(&Url::parse(source.addresses().first()?).ok()?)
     }
 
     /// The name.

@@ -153,12 +153,29 @@ impl Source {
         })
     }
 
+    /// The URLs it names, those of encrypted bytes too.
+    pub fn addresses(&self) -> Vec<&str> {
+        match self {
+            Self::Url(source) => vec![&source.target],
+            Self::Encrypted(encrypted) => encrypted.sources.iter().flatten().flat_map(addresses_of_element).collect(),
+            Self::Published { .. } | Self::ByHash { .. } | Self::Unknown(_) => Vec::new(),
+        }
+    }
+
     /// The bare URL, if one can stand for the whole source.
     pub fn plain_url(&self) -> Option<&str> {
         match self {
             Self::Url(source) if source.http.is_empty() => Some(&source.target),
             _ => None,
         }
+    }
+}
+
+fn addresses_of_element(element: &SourceElement) -> Vec<&str> {
+    match element {
+        SourceElement::Url(data) => vec![&data.target],
+        SourceElement::Encrypted(inner) => inner.sources.iter().flatten().flat_map(addresses_of_element).collect(),
+        SourceElement::JinglePub(_) | SourceElement::Unknown(_) => Vec::new(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Folds all copies of one file in one message into one offer: the richest copy speaks (decision 15).
 
 use balcony_wire::file_metadata::FileMetadata;
-use balcony_wire::file_sharing::SourceElement;
 use url::Url;
 
 use super::{Dropped, Reading, Share};
@@ -101,8 +100,8 @@ fn is_copy(offer: &Offer, share: &Share, digests: &DigestSet) -> bool {
 
 /// Why a link is no file of its own.
 fn why_covered(link: &Share, reading: &Reading, offers: &[Offer]) -> Option<&'static str> {
-    let own: Vec<&str> = link.sources.iter().flat_map(addresses).collect();
-    let is_place = |source: &Source| addresses(source).iter().any(|url| own.iter().any(|own| own == url || is_one_url(own, url)));
+    let own: Vec<&str> = link.sources.iter().flat_map(Source::addresses).collect();
+    let is_place = |source: &Source| source.addresses().iter().any(|url| own.iter().any(|own| own == url || is_one_url(own, url)));
     if reading.shares.iter().flat_map(|share| &share.sources).any(is_place) {
         return Some("a share in the same message has it as a source");
     }
@@ -116,23 +115,6 @@ fn why_covered(link: &Share, reading: &Reading, offers: &[Offer]) -> Option<&'st
         }
         _ if stands_in && !offers.is_empty() && is_all_text => Some("it stands in for the share in the same message"),
         _ => None,
-    }
-}
-
-/// The URLs of a source, those of encrypted bytes too.
-pub(super) fn addresses(source: &Source) -> Vec<&str> {
-    match source {
-        Source::Url(source) => vec![&source.target],
-        Source::Encrypted(encrypted) => encrypted.sources.iter().flatten().flat_map(addresses_of_element).collect(),
-        Source::Published { .. } | Source::ByHash { .. } | Source::Unknown(_) => Vec::new(),
-    }
-}
-
-fn addresses_of_element(element: &SourceElement) -> Vec<&str> {
-    match element {
-        SourceElement::Url(data) => vec![&data.target],
-        SourceElement::Encrypted(inner) => inner.sources.iter().flatten().flat_map(addresses_of_element).collect(),
-        SourceElement::JinglePub(_) | SourceElement::Unknown(_) => Vec::new(),
     }
 }
 

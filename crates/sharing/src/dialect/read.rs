@@ -55,11 +55,8 @@ pub(crate) fn read_element(element: &Element, account: Option<&BareJid>) -> Read
 }
 
 /// Stands in where nobody is named; no account can have this address (RFC 6761 §6.4).
-pub(crate) const NOBODY: &str = "nobody.invalid";
-
-/// See [`NOBODY`].
 pub(crate) fn nobody() -> Option<Jid> {
-    Jid::parse(NOBODY).ok()
+    Jid::parse("nobody.invalid").ok()
 }
 
 /// Links that could be files: out-of-band URLs, and a body that is one `aesgcm:` URL. That one first: it says how to decrypt.

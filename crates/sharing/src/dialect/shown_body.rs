@@ -12,7 +12,7 @@ use balcony_wire::ns;
 use balcony_wire::text::{self, CodePoints};
 
 use super::{Reading, Share, fold};
-use crate::Via;
+use crate::{Source, Via};
 
 /// The text to show; `None` when nothing is left.
 pub(super) fn shown(reading: &Reading) -> Option<String> {
@@ -58,7 +58,7 @@ fn is_only_a_stand_in(body: &str, reading: &Reading) -> bool {
 fn urls(reading: &Reading) -> impl Iterator<Item = &str> {
     let shared = reading.shares.iter().flat_map(|share| &share.sources);
     let attached = reading.attach.iter().flat_map(|attach| &attach.sources);
-    shared.chain(attached).flat_map(fold::addresses).chain(reading.oob.iter().map(String::as_str))
+    shared.chain(attached).flat_map(Source::addresses).chain(reading.oob.iter().map(String::as_str))
 }
 
 /// An `aesgcm:` URL carries a key: it is an offer, never a text.

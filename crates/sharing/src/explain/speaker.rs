@@ -5,7 +5,7 @@ use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Element, Jid, Message, ns};
 
 use super::View;
-use crate::dialect::read::{NOBODY, nobody};
+use crate::dialect::read::nobody;
 use crate::provenance::copies::{inside_archive, inside_carbon};
 use crate::{ProvenanceError, Received, Way};
 
@@ -79,7 +79,7 @@ fn straight(message: Message, account: &BareJid) -> Received<Message> {
     read.unwrap_or_else(|_| Received::own(message, account))
 }
 
-/// A stanza with a malformed address is bounced on a stream; here the rest of it is still of interest. Its sender becomes nobody:
+/// A stanza with a malformed address is bounced on a stream; here the rest of it is still of interest. Its sender becomes nobody (RFC 6761 §6.4):
 /// one without any would be our own account.
 pub(super) fn without_bad_addresses(mut element: Element, notes: &mut Vec<Dropped>) -> Element {
     for name in ["from", "to"] {
@@ -88,7 +88,7 @@ pub(super) fn without_bad_addresses(mut element: Element, notes: &mut Vec<Droppe
             element.remove_attr(name);
             notes.push(Dropped::new(name, error.to_string()));
             if name == "from" {
-                element.set_attr(name, NOBODY);
+                element.set_attr(name, "malformed.invalid");
             }
         }
     }

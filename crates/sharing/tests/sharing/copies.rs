@@ -107,7 +107,10 @@ fn a_query_is_looked_at_even_where_the_account_is_not_known() {
 fn carbons_are_unwrapped_and_judged_only_where_the_account_is_known() {
     let sent = "from='juliet@capulet.lit/phone' to='romeo@montague.lit' type='chat'";
     let own = "from='juliet@capulet.lit'";
-    says(&seen_by(ME, None, &carbon("received", own, ROMEO)), &whole("carbon-received", "sent by romeo@montague.lit/orchard, copied by our account"));
+    says(
+        &seen_by(ME, None, &carbon("received", own, ROMEO)),
+        &whole("carbon-received", "sent by romeo@montague.lit/orchard, copied by our account"),
+    );
     says(&seen_by(ME, None, &carbon("sent", own, sent)), &whole("carbon-sent", "sent by our other device juliet@capulet.lit/phone"));
     for (wrapper, xml) in [
         ("carbon-received", carbon("received", "from='mallory@evil.example'", ROMEO)),
@@ -133,15 +136,22 @@ fn what_somebody_passes_on_is_not_their_offer() {
 /// Proves: HINT-5-2.
 #[test]
 fn bounced_messages_offer_nothing() {
-    let found = seen(&format!("<message from='romeo@montague.lit' to='juliet@capulet.lit' type='error' id='m1'>{}<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>", share()));
+    let found = seen(&format!(
+        "<message from='romeo@montague.lit' to='juliet@capulet.lit' type='error' id='m1'>{}<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>",
+        share()
+    ));
     says(&found, &json!({"shares": [], "offers": [], "oob": [], "hints": [], "shown_body": null, "attach": null}));
     assert_eq!(ignored(&found), ["message"]);
-    says(&seen_by(ME, Some("q1"), &archived("", &ROMEO.replace("chat", "error"))), &json!({"wrapper": "archive", "shares": [], "offers": []}));
+    says(
+        &seen_by(ME, Some("q1"), &archived("", &ROMEO.replace("chat", "error"))),
+        &json!({"wrapper": "archive", "shares": [], "offers": []}),
+    );
 }
 
 #[test]
 fn messages_of_rooms_come_from_occupants_and_to_rooms_from_ourselves() {
-    let room = seen(&format!("<message from='coven@chat.lit/witch' to='juliet@capulet.lit/b' type='groupchat' id='m1'>{}</message>", share()));
+    let room =
+        seen(&format!("<message from='coven@chat.lit/witch' to='juliet@capulet.lit/b' type='groupchat' id='m1'>{}</message>", share()));
     says(&room, &json!({"offers": [{"file": "a.jpg", "provenance": "sent by somebody in a room as coven@chat.lit/witch"}]}));
     let going_out = seen_by(ME, None, &format!("<message to='coven@chat.lit' type='groupchat' id='m1'>{}</message>", share()));
     says(&going_out, &json!({"offers": [{"file": "a.jpg", "provenance": "sent by ourselves (juliet@capulet.lit)"}]}));

@@ -6,6 +6,8 @@ mod dialects;
 mod fetch;
 mod hostile;
 mod models;
+mod odd;
+mod others;
 mod plans;
 mod said;
 mod upload;
