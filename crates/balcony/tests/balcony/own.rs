@@ -90,6 +90,18 @@ fn several_files_in_one_message_all_arrive_with_their_names() {
 }
 
 #[test]
+fn a_folder_full_of_files_arrives_in_as_many_messages_as_it_takes() {
+    let (_server, alice, bob) = scene();
+    let names: Vec<String> = (0..70).map(|n| format!("picture {n:02}.png")).collect();
+    names.iter().for_each(|name| drop(alice.file(name, name.as_bytes())));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let sent = send(&alice, &[&["--text", "the holidays"], &names[..]].concat());
+    assert_eq!(sent.all("sent").len(), 70);
+    receive(&bob, 70);
+    assert_eq!(bob.names(), names);
+}
+
+#[test]
 fn what_was_offered_is_listed_explained_and_fetched_later() {
     let (server, alice, bob) = scene();
     let file = alice.file("plan.pdf", &random_bytes(200_000));

@@ -9,6 +9,7 @@ use balcony_store::StoreError;
 
 use balcony_wire::Jid;
 
+use super::FILES_IN_ONE_MESSAGE;
 use crate::account::OfflineError;
 use crate::error::{Class, advice_for};
 
@@ -61,6 +62,9 @@ pub enum ShareError {
     /// The store or its disk.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// More than others read from one message.
+    #[error("{0} files are too many for one message, it holds {FILES_IN_ONE_MESSAGE}")]
+    TooMany(usize),
     /// Nothing to share, or nobody to share it with.
     #[error("{0}")]
     Nothing(&'static str),
@@ -76,7 +80,7 @@ impl ShareError {
     /// Who can mend it.
     pub fn class(&self) -> Class {
         match self {
-            Self::NoFile { .. } | Self::Nothing(_) => Class::Usage,
+            Self::NoFile { .. } | Self::Nothing(_) | Self::TooMany(_) => Class::Usage,
             Self::Unreadable { .. } | Self::Store(_) | Self::Record(_) | Self::Broken => Class::Local,
             Self::Upload { source, .. } => upload_class(source),
             Self::Returned { .. } => Class::Server,

@@ -33,6 +33,9 @@ use draft::Wanted;
 /// Events that may wait for whoever watches.
 const EVENTS: usize = 64;
 
+/// Files that go into one message at most: servers bound the size of a message, readers the number of files they take from one.
+pub const FILES_IN_ONE_MESSAGE: usize = 16;
+
 /// Files about to be shared.
 #[must_use = "nothing is shared before it is sent to somebody"]
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ impl Share {
         Self { account, files: vec![wanted(path)], text: None }
     }
 
-    /// One more file in the same message; what follows is about that one.
+    /// One more file in the same message, of [`FILES_IN_ONE_MESSAGE`] at most; what follows is about that one.
     pub fn and(mut self, path: impl Into<PathBuf>) -> Self {
         self.files.push(wanted(path.into()));
         self

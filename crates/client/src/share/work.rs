@@ -12,7 +12,7 @@ use balcony_wire::{BareJid, Element, Jid, Message, Stanza};
 
 use super::draft::{Draft, Wanted};
 use super::outbox::{self, Guard, dispatch};
-use super::{Events, Sent, SentFile, ShareError, ShareEvent, upload};
+use super::{Events, FILES_IN_ONE_MESSAGE, Sent, SentFile, ShareError, ShareEvent, upload};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::http::source::{ReadFailure, Reading};
@@ -43,6 +43,9 @@ pub(super) async fn share(
 ) -> Result<Sent, ShareError> {
     if files.is_empty() || to.is_empty() {
         return Err(ShareError::Nothing("there is nothing to share, or nobody to share it with"));
+    }
+    if files.len() > FILES_IN_ONE_MESSAGE {
+        return Err(ShareError::TooMany(files.len()));
     }
     let store = account.store().clone();
     let letters = to.into_iter().map(|to| Letter { to, id: random_id() }).collect();
