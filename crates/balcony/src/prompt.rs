@@ -47,7 +47,10 @@ pub(crate) async fn agree(question: &str) -> bool {
 /// Waits for somebody to type on a thread of its own, so that ^C is heard meanwhile.
 async fn typed(read: impl FnOnce() -> std::io::Result<String> + Send + 'static) -> Result<String, Failure> {
     let read = tokio::task::spawn_blocking(read).await.map_err(|error| Failure::from_error(Class::Internal, &error))?;
-    read.map_err(|error| Failure::new(Class::Local, format!("cannot read what is typed: {error}")))
+    read.map_err(|error| match error.kind() {
+        std::io::ErrorKind::Interrupted => Failure::new(Class::Interrupted, "stopped"),
+        _ => Failure::new(Class::Local, format!("cannot read what is typed: {error}")),
+    })
 }
 
 /// How the terminal was set when the program began, and is set again when this is dropped: a password prompt that was left by ^C

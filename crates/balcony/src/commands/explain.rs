@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use balcony_sharing::explain::{self, Value, View};
 use balcony_sharing::plan::Policy;
-use balcony_wire::{BareJid, Element};
+use balcony_wire::{BareJid, Element, Jid};
 
 use crate::cli;
 use crate::console::Console;
@@ -21,7 +21,7 @@ const LARGEST: u64 = 4 << 20;
 /// Runs the command.
 pub(crate) fn run(console: &Console, args: &cli::Explain) -> Result<(), Failure> {
     let own: Option<BareJid> = match &args.own {
-        Some(own) => Some(own.parse().map_err(|error| Failure::from_error(Class::Usage, &error))?),
+        Some(own) => Some(Jid::parse(own).map_err(|error| Failure::from_error(Class::Usage, &error))?.bare()),
         None => None,
     };
     let text = read(args.file.as_deref())?;
