@@ -29,7 +29,8 @@ pub(super) fn fold(reading: &mut Reading, links: Vec<Share>, message: Option<&st
         match why_covered(&link, reading, &offers) {
             Some(why) => notes.push(Dropped::new(covered_name(&link), why)),
             None => {
-                let shown_as_share = link.via != Via::OutOfBand;
+                // a bare link is told as such; beside richer offers it is one more share, which none of them covers
+                let shown_as_share = link.via != Via::OutOfBand || offers.iter().any(|offer| offer.said_in[0] != Via::OutOfBand);
                 let index = shown_as_share.then_some(reading.shares.len());
                 offers.push(offer_of(&link, digests_of(&link), index, provenance));
                 if shown_as_share {

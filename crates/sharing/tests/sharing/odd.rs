@@ -374,7 +374,8 @@ fn a_mixed_message_of_links_shares_and_words_loses_none() {
     ));
     says(
         &found,
-        &json!({"oob": [other, URL], "shares": [{"via": "sfs"}], "offers": [{"share": [0], "file": "a.jpg"}, {"share": [], "file": "b.pdf"}], "shown_body": "Two of them"}),
+        &json!({"oob": [other, URL], "shares": [{"via": "sfs"}, {"via": "oob", "file": null, "pending": false, "sources": [{"type": "url", "url": other, "http": []}]}],
+                "offers": [{"share": [0], "file": "a.jpg"}, {"share": [1], "file": "b.pdf"}], "shown_body": "Two of them"}),
     );
     assert_eq!(ignored(&found), ["oob", &format!("oob {URL}")]);
 }
