@@ -20,6 +20,8 @@ use crate::fetch::SharedFile;
 
 /// Offers that may wait for one listener; one that lags more reads the rest from the catalogue.
 pub(crate) const WAITING: usize = 256;
+/// Bytes that one message may take in the catalogue: each row holds all of it.
+const LARGEST: usize = 16 << 20;
 /// Offers read from the catalogue at once.
 const PAGE: usize = 500;
 
@@ -214,11 +216,16 @@ fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<Incomi
             return Ok(Vec::new());
         }
     };
-    let offers = dialect::read(&received).offers;
+    let mut offers = dialect::read(&received).offers;
     if offers.is_empty() {
         return Ok(Vec::new());
     }
     let stanza = received.inner().clone().into_element().to_xml();
+    let most = (LARGEST / stanza.len()).max(1);
+    if offers.len() > most {
+        tracing::warn!(left_out = offers.len() - most, "a message is too large to keep all of its offers");
+        offers.truncate(most);
+    }
     let (received_at, message) = (SystemTime::now(), Arc::new(received.into_inner()));
     let mut new = Vec::new();
     for offer in offers {

@@ -28,6 +28,8 @@ use crate::net::{NetError, dns};
 
 /// Unwritten bytes above which nothing more is taken from the handles.
 const FULL: usize = 1024 * 1024;
+/// How often in a row we let ourselves be sent elsewhere without a pause: before TLS anybody on the way can do it.
+const MOST_HOPS: u8 = 3;
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
 /// Commands taken before the connection is looked at again.
@@ -102,15 +104,17 @@ impl Driver {
         let mut backoff = Backoff::new(BackoffBounds::default());
         let mut resume = None;
         let mut elsewhere = None;
+        let mut hops = 0;
         loop {
             let (end, left) = self.connection(resume.take(), elsewhere.take(), &mut backoff).await;
             tracing::info!(cause = ?end.cause, "the stream ended");
             let stops = end.advice() == Advice::Stop || self.sessions == 0 || self.closing;
-            if stops && end.other_host.is_none() {
+            elsewhere = end.other_host.as_deref().and_then(address_in).filter(|_| hops < MOST_HOPS && !self.closing);
+            if stops && elsewhere.is_none() {
                 self.give_up(left, end);
                 return;
             }
-            elsewhere = end.other_host.as_deref().and_then(address_in);
+            hops = if elsewhere.is_some() { hops + 1 } else { 0 };
             resume = left;
             if elsewhere.is_none() {
                 let pause = backoff.failed(Instant::now(), random_number());

@@ -4,6 +4,7 @@
 
 mod connecting;
 mod fetching;
+mod hostile;
 mod logs;
 mod proxy;
 mod scene;
