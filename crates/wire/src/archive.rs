@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn ids_may_be_absent_and_the_message_may_not() {
         let forwarded = "<forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'/></forwarded>";
-        let read = |inside: &str| ArchiveResult::read(&Element::parse(&format!("<result xmlns='urn:xmpp:mam:2'>{inside}</result>")).unwrap());
+        let read =
+            |inside: &str| ArchiveResult::read(&Element::parse(&format!("<result xmlns='urn:xmpp:mam:2'>{inside}</result>")).unwrap());
         let bare = read(&format!("<x xmlns='urn:example'/>{forwarded}")).unwrap();
         assert_eq!((bare.query_id, bare.id), (None, None));
         assert!(read("").is_err());
