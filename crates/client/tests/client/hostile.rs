@@ -131,7 +131,7 @@ impl Desk {
 
 async fn fails(bytes: &[u8], mouth: &Mouth) -> FetchError {
     let desk = Desk::new(bytes, &mouth.url()).await;
-    let error = desk.fetch().await.err().expect("it was taken for the file");
+    let error = desk.fetch().await.expect_err("it was taken for the file");
     assert!(desk.fetcher.store().find(desk.offer.digests()).unwrap().is_none());
     error
 }
