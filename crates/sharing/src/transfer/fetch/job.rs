@@ -400,7 +400,7 @@ impl FetchJob {
         let have = self.stage.len();
         let was_receiving = matches!(self.state, State::Receiving { .. });
         let candidate = &mut self.candidates[at];
-        let gained = was_receiving && have > candidate.furthest;
+        let gained = was_receiving && have >= candidate.furthest.saturating_add(LEAST_PROGRESS);
         candidate.furthest = candidate.furthest.max(have);
         candidate.failures = if gained { 1 } else { candidate.failures + 1 };
         let wait = settings.back_off.saturating_mul(1 << (candidate.failures - 1).min(16));
