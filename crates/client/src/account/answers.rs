@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Proves: C0030-3-1.
+    /// Proves: C0030-3-1, HASH-5-1, OOB-4-1, REF-2-1, FB-2.1-1.
     #[test]
     fn says_what_it_can_do_each_thing_once() {
         let IqKind::Result(Some(result)) = ask(DiscoInfo::query(None).write()).kind else { panic!("no result") };
@@ -133,8 +133,14 @@ mod tests {
         features.sort();
         features.dedup();
         assert_eq!(features.len(), info.features.len(), "Gajim drops caps with a feature twice");
-        for feature in [ns::SFS, ns::SIMS, ns::OOB, ns::PING, "urn:xmpp:hash-function-text-names:sha-256"] {
+        let expected =
+            "urn:xmpp:sfs:0 urn:xmpp:sims:1 urn:xmpp:reference:0 urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2";
+        for feature in expected.split(' ') {
             assert!(info.has(feature), "{feature}");
+        }
+        for algo in HashAlgo::ALL {
+            let feature = format!("urn:xmpp:hash-function-text-names:{}", algo.name());
+            assert_eq!(info.has(&feature), algo.is_usable(), "{feature}");
         }
         for algo in SHARED_ALGOS {
             assert!(info.has(&format!("urn:xmpp:hash-function-text-names:{}", algo.name())));
@@ -155,10 +161,15 @@ mod tests {
         assert_eq!(error.condition, DefinedCondition::ServiceUnavailable);
     }
 
+    /// Proves: C0115-6-1, GL-7.
     #[test]
-    fn the_presence_carries_priority_only_when_there_is_one() {
+    fn the_presence_carries_caps_always_and_priority_only_when_there_is_one() {
         assert!(presence(Availability::Hidden).is_none());
         assert_eq!(presence(Availability::Available(-1)).unwrap().priority(), -1);
         assert_eq!(presence(Availability::Available(0)).unwrap().payloads.len(), 1);
+        for priority in [-1, 0, 5] {
+            let told = presence(Availability::Available(priority)).unwrap().payload::<Caps>().unwrap().unwrap();
+            assert_eq!(Some(told.disco_node()), caps().map(|caps| caps.disco_node()));
+        }
     }
 }

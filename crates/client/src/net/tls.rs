@@ -186,6 +186,44 @@ mod tests {
         assert!(server_name("not a host").is_err());
     }
 
+    /// The first record of a handshake, read as RFC 8446 §4.1.2 lays it out: versions and compression methods that are offered.
+    ///
+    /// Proves: C7590-2.
+    #[tokio::test]
+    async fn tls_1_2_and_newer_is_offered_and_no_compression() {
+        use tokio::io::AsyncReadExt as _;
+
+        let config = config(&Arc::new(RootCertStore::empty()), b"xmpp-client").unwrap();
+        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+        let shaking = tokio::spawn(async move { handshake(&config, "localhost", ours).await.map(drop) });
+        let mut head = [0; 5];
+        theirs.read_exact(&mut head).await.unwrap();
+        let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+        theirs.read_exact(&mut hello).await.unwrap();
+        shaking.abort();
+
+        let mut rest = &hello[4 + 2 + 32..];
+        let mut next = |length: usize| {
+            let (size, behind) = rest.split_at(length);
+            let (value, behind) = behind.split_at(size.iter().fold(0, |size, byte| size << 8 | usize::from(*byte)));
+            rest = behind;
+            value
+        };
+        let (_session, _ciphers, compression, mut extensions) = (next(1), next(2), next(1), next(2));
+        assert_eq!(compression, [0], "none but no compression");
+        let mut versions = None;
+        while let [kind @ .., size_high, size_low] = &extensions[..extensions.len().min(4)] {
+            let (size, kind) = (usize::from(u16::from_be_bytes([*size_high, *size_low])), kind.to_vec());
+            if kind == [0, 43] {
+                versions = Some(extensions[5..4 + size].to_vec());
+            }
+            extensions = &extensions[4 + size..];
+        }
+        let mut versions: Vec<_> = versions.unwrap().chunks(2).map(<[u8]>::to_vec).collect();
+        versions.sort();
+        assert_eq!(versions, [[3, 3], [3, 4]], "TLS 1.2 and 1.3");
+    }
+
     #[test]
     fn an_authority_without_certificate_is_refused() {
         assert!(matches!(Trust::new(Some("nothing here")), Err(TrustError::Empty)));

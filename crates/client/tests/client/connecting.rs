@@ -12,6 +12,7 @@ use balcony_wire::{Jid, Payload as _, ns};
 
 use crate::scene::{Scene, connect, refused};
 
+/// Proves: C7590-2.
 #[tokio::test]
 async fn logs_in_over_both_kinds_of_tls_bound_to_the_channel() {
     let scene = Scene::new().await;
@@ -51,6 +52,9 @@ async fn a_wrong_password_is_refused_once_and_said_so() {
     assert!(error.advice().is_some());
 }
 
+/// The host that was dialled is 127.0.0.1 in each case; the name that counts is the account's.
+///
+/// Proves: C6120-13.7-1.
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_or_for_another_name_is_refused() {
     let scene = Scene::new().await;

@@ -94,6 +94,7 @@ async fn unknown_children_and_attributes_survive_and_the_sender_is_true() {
     assert_eq!(odd.child("very", "urn:example:b").unwrap().text(), "text & more");
 }
 
+/// Proves: HINT-4.2-1, HINT-4.4-1.
 #[tokio::test]
 async fn messages_wait_for_who_is_not_there_over_a_restart_and_come_once() {
     let house = house().await;
@@ -109,6 +110,7 @@ async fn messages_wait_for_who_is_not_there_over_a_restart_and_come_once() {
     romeo
         .send("<message type='chat' to='juliet@localhost'><file-sharing xmlns='urn:xmpp:sfs:0'/><store xmlns='urn:xmpp:hints'/></message>")
         .await;
+    romeo.send("<message type='error' to='juliet@localhost'><body>echo</body><store xmlns='urn:xmpp:hints'/></message>").await;
     let refused = romeo.until(|element| element.attr("id") == Some("secret")).await;
     assert_eq!(condition(&refused), "recipient-unavailable");
     let house = house.restart().await;
@@ -120,6 +122,7 @@ async fn messages_wait_for_who_is_not_there_over_a_restart_and_come_once() {
     let came: Vec<_> = juliet.settle().await.into_iter().filter(|element| element.name() == "message").collect();
     assert_eq!(bodies(&came), ["letter 0", "letter 1", "letter 2"]);
     assert!(came[3].child("file-sharing", "urn:xmpp:sfs:0").is_some());
+    assert_eq!(came.len(), 4);
     let delay = came[0].child("delay", "urn:xmpp:delay").unwrap();
     assert_eq!(delay.attr("from"), Some("localhost"));
     assert!(delay.attr("stamp").unwrap().ends_with('Z'));

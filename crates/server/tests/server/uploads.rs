@@ -65,7 +65,7 @@ async fn the_service_announces_itself_its_limit_and_its_purposes() {
     }
 }
 
-/// Proves: HUP-2-1, HUP-4-4, HUP-4-5, HUP-4-6, HUP-4-7, HUP-4-9, HUP-7-4, HUP-9.1-1, HUP-9.3-1, HUP-D-3, HUP-5-2.
+/// Proves: HUP-2-1, HUP-4-4, HUP-4-5, HUP-4-6, HUP-4-7, HUP-4-9, HUP-7-4, HUP-9.1-1, HUP-9.3-1, HUP-D-3, HUP-5-2, SIMS-9.2-1.
 #[tokio::test]
 async fn what_was_put_can_be_got_by_anybody_who_knows_the_address() {
     let house = house().await;

@@ -6,7 +6,7 @@ use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, read, write};
 use balcony_sharing::plan::{
     Answer, Circumstances, Concern, Decision, History, How, Outcome, Policy, Reason, Record, Rule, Unasked, Wait, decide, lay_out,
 };
-use balcony_sharing::verify::{Hashed, Hasher};
+use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_sharing::{Disposition, ExposureKind, NetRules, Offer, Proof, Received, Source, UnknownSource, UrlSource};
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::url_data::{HttpData, HttpDataKind};
@@ -94,6 +94,23 @@ fn less_revealing_sources_come_first() {
     assert_eq!(kinds, [ExposureKind::OwnServer, ExposureKind::SendersServer, ExposureKind::ThirdHost]);
 }
 
+/// Proves: SFS-6-6.
+#[test]
+fn an_insecure_protocol_counts_as_showing_private_data() {
+    const PLAIN: &str = "http://upload.capulet.lit/x";
+    let lenient = Policy { senders_server: Rule::Fetch, third_hosts: Rule::Fetch, peers: Rule::Fetch, ..Policy::default() };
+    let plain_at_home = NetRules { loopback_http: true, own_hosts: vec!["upload.capulet.lit".to_owned()], ..NetRules::default() };
+    let not_told = "upload.capulet.lit is not reached over TLS";
+    let told = "your rules forbid it: upload.capulet.lit and everybody on the way there see your IP address and the file";
+    for (rules, reason, words) in [(NetRules::default(), "address-refused", not_told), (plain_at_home, "forbidden", told)] {
+        let around = Circumstances { rules, asked: true, ..contact() };
+        let decision = decide(&offer(&[PLAIN, OWN]), &lenient, &History::default(), &around);
+        assert_eq!((urls(&decision), reasons(&decision)), (vec![OWN.to_owned()], vec![reason]));
+        assert_eq!(decision.left_out()[0].reason.to_string(), words);
+        assert_eq!(decide(&offer(&[PLAIN]), &lenient, &History::default(), &around).as_str(), "refuse");
+    }
+}
+
 /// Proves: SFS-6-5.
 #[test]
 fn a_third_host_is_asked_only_after_the_person_was() {
@@ -154,9 +171,10 @@ fn an_empty_file_is_fetched_without_asking_anybody() {
     assert!(matches!(decision(&offers[0]), Decision::Fetch(plan) if plan.attempts.is_empty()));
 }
 
-/// Proves: SFS-6-2, SFS-6-3, SFS-6-D1.
+/// Proves: SFS-6-2, SFS-6-3, SFS-6-D1, HREC-5-3.
 #[test]
 fn without_a_usable_hash_only_the_senders_own_secure_sources_count() {
+    assert!(!SHARED_ALGOS.contains(&HashAlgo::Sha1));
     for algos in [&[][..], &[HashAlgo::Sha1]] {
         let mut offer = offer_with(algos, None, vec![Source::url("http://127.0.0.1/x"), Source::url(SENDERS)]);
         assert_eq!(offer.proof(), Proof::None);

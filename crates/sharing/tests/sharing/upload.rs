@@ -72,7 +72,7 @@ fn ended(job: &mut UploadJob) -> Result<Uploaded, UploadError> {
     }
 }
 
-/// Proves: HUP-4-1, HUP-4-2, HUP-4-3, HUP-4-10, HUP-4-11, HUP-D-2.
+/// Proves: HUP-4-1, HUP-4-2, HUP-4-3, HUP-4-10, HUP-4-11, HUP-8-3, HUP-D-2.
 #[test]
 fn the_url_is_handed_out_once_the_service_has_taken_the_file() {
     for status in [200, 201, 204] {
