@@ -120,7 +120,7 @@ impl Offers {
         Self { store, account, news, last, waiting: VecDeque::new(), behind: true }
     }
 
-    /// The next offer of somebody else; `None` when the account is closed and all were told. Safe to drop and call again.
+    /// The next offer that this store did not make itself; `None` when the account is closed and all were told. Safe to drop and call again.
     pub async fn next(&mut self) -> Option<IncomingOffer> {
         loop {
             if self.behind {
@@ -156,7 +156,7 @@ impl Offers {
     }
 }
 
-/// Others' offers behind `last`, oldest first.
+/// Offers that this store did not make, behind `last`, oldest first.
 fn newer(store: &Store, account: &BareJid, last: OfferKey) -> Result<Vec<IncomingOffer>, StoreError> {
     let mut found = Vec::new();
     let mut before = None;
@@ -203,7 +203,15 @@ fn note_return(store: &Store, account: &BareJid, message: &Message) -> Result<()
     }
 }
 
-/// Writes the offers of a message into the catalogue; gives those of others that are new.
+/// Whether this store sent the message: then a copy of it came back. What another device of the account sent is news here.
+fn is_ours(store: &Store, account: &BareJid, received: &Received<Message>) -> Result<bool, StoreError> {
+    match received.inner().id.as_deref() {
+        Some(id) if received.provenance().is_own() => Ok(store.outgoing(account, id)?.is_some()),
+        _ => Ok(false),
+    }
+}
+
+/// Writes the offers of a message into the catalogue; gives those that are new and not our own.
 fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<IncomingOffer>, StoreError> {
     // An error holds what we said ourselves.
     if message.kind == MessageKind::Error {
@@ -226,13 +234,14 @@ fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<Incomi
         tracing::warn!(left_out = offers.len() - most, "a message is too large to keep all of its offers");
         offers.truncate(most);
     }
+    let state = if is_ours(store, account, &received)? { OfferState::Own } else { OfferState::New };
     let (received_at, message) = (SystemTime::now(), Arc::new(received.into_inner()));
     let mut new = Vec::new();
     for offer in offers {
-        let row = NewOffer::new(&offer, stanza.clone(), received_at);
+        let row = NewOffer { state, ..NewOffer::new(&offer, stanza.clone(), received_at) };
         let (key, is_new) = store.add_offer(&row)?;
-        if is_new && row.state != OfferState::Own {
-            new.push(IncomingOffer { key, offer: Arc::new(offer), message: message.clone(), received_at, state: row.state });
+        if is_new && state != OfferState::Own {
+            new.push(IncomingOffer { key, offer: Arc::new(offer), message: message.clone(), received_at, state });
         }
     }
     Ok(new)

@@ -250,7 +250,7 @@ impl Account {
         crate::share::resume(self).await
     }
 
-    /// Offers of others: those that came since the account was connected, then those that come.
+    /// Offers of others, and of the account's other devices: those that came since the account was connected, then those that come.
     pub fn offers(&self) -> Offers {
         Offers::behind(self.store().clone(), self.jid().clone(), self.inner.news.resubscribe(), self.inner.first)
     }

@@ -6,7 +6,7 @@ use balcony_client::{Account, Decision, FetchEvent, IncomingOffer, ShareEvent, S
 use balcony_sharing::Disposition;
 use balcony_sharing::plan::Concern;
 use balcony_sharing::verify::SHARED_ALGOS;
-use balcony_store::{OfferState, OnClash};
+use balcony_store::{Listing, OfferState, OnClash};
 use balcony_wire::out_of_band::Oob;
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::{Jid, Message};
@@ -181,4 +181,28 @@ async fn what_nothing_can_prove_needs_a_yes_and_is_marked() {
     assert!(question.concerns().contains(&Concern::Unproven));
     let received = juliet_account.fetch(&offer, question.yes()).await.unwrap();
     assert!(!received.is_proven());
+}
+
+/// Two devices of one account, each with a store of its own.
+#[tokio::test]
+async fn a_file_sent_to_oneself_arrives_on_the_other_device_and_only_there() {
+    let scene = Scene::new().await;
+    let (laptop, phone) = (scene.connect("juliet").await, scene.connect("juliet").await);
+    let (mut here, mut there) = (laptop.offers(), phone.offers());
+    let folder = tempfile::tempdir().unwrap();
+    laptop.share(file(&folder, "notes.txt", b"to myself")).to(&juliet()).await.unwrap();
+
+    let offer = there.next().await.unwrap();
+    assert_eq!((offer.name().as_str(), offer.state()), ("notes.txt", OfferState::New));
+    assert!(fetch(&phone, &offer).await.is_proven());
+
+    // The next that the laptop hears of is the phone's, not the copy of its own.
+    phone.share(file(&folder, "answer.txt", b"from the phone")).to(&juliet()).await.unwrap();
+    let offer = here.next().await.unwrap();
+    assert_eq!(offer.name().as_str(), "answer.txt");
+    let rows = laptop.store().offers(Listing::Account(laptop.jid()), None, 10).unwrap();
+    assert_eq!(
+        rows.iter().map(|row| (row.name.as_str(), row.state)).collect::<Vec<_>>(),
+        [("answer.txt", OfferState::New), ("notes.txt", OfferState::Own)]
+    );
 }
