@@ -17,6 +17,7 @@ use balcony_wire::thumbnails::Thumbnail;
 use balcony_wire::url_data::{HttpData, HttpDataKind, UrlData};
 
 use super::value::{Value, object};
+use crate::dialect::read::nobody;
 use crate::dialect::{Attach, Share};
 use crate::{Disposition, Source, UnknownSource};
 
@@ -89,7 +90,10 @@ fn source(source: &Source) -> Value {
     match source {
         Source::Url(source) => url(&source.target, &source.http),
         Source::Encrypted(source) => encrypted(source),
-        Source::Published { from, id, applications } => published(Some(from), id, applications.iter().map(String::as_str)),
+        Source::Published { from, id, applications } => {
+            let named = Some(from).filter(|from| Some(*from) != nobody().as_ref());
+            published(named, id, applications.iter().map(String::as_str))
+        }
         Source::ByHash { uri, .. } | Source::Unknown(UnknownSource::Uri(uri)) => unknown("uri", uri),
         Source::Unknown(UnknownSource::Element(name)) => unknown("element", name),
     }

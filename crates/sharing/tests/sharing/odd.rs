@@ -341,6 +341,8 @@ fn attached_sources_that_fit_nothing_are_named() {
 fn elements_that_stand_alone_are_read_and_offer_nothing() {
     let share = sfs("id='a'", &(file("<name>a.jpg</name>") + &sources(URL)));
     says(&seen(&share), &json!({"shares": [{"via": "sfs", "id": "a"}], "offers": []}));
+    let published = sfs("", "<sources><jinglepub xmlns='urn:xmpp:jinglepub:1' id='1'/></sources>");
+    says(&seen(&published), &json!({"shares": [{"sources": [{"type": "jinglepub", "from": null, "id": "1", "applications": []}]}]}));
     says(&seen(&sims("", URL)), &json!({"shares": [{"via": "sims"}], "offers": []}));
     says(&seen(&format!("<x xmlns='jabber:x:oob'><url>{URL}</url></x>")), &json!({"oob": [URL], "offers": []}));
     let item =
