@@ -34,7 +34,9 @@ fn path(person: &Person, event: &Value) -> PathBuf {
     person.folder().join(event["path"].as_str().unwrap_or_else(|| panic!("no path: {event}")))
 }
 
-/// Proves: SFS-3.1-1, SFS-3.1-6, OOB-7-1.
+/// A terminal has nothing but text, so the description is what a screen reader reads.
+///
+/// Proves: SFS-3.1-1, SFS-3.1-6, OOB-7-1, SIMS-7-2.
 #[test]
 fn a_file_sent_to_somebody_who_waits_arrives_whole_and_proven() {
     let (_server, alice, bob) = scene();
