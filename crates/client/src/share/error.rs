@@ -56,6 +56,12 @@ pub enum ShareError {
         /// why
         why: String,
     },
+    /// Another process has the message: it sends it, or tries it anew.
+    #[error("the message about it is being sent by another process")]
+    Elsewhere,
+    /// The message was given up meanwhile: they do not know of the files.
+    #[error("the message about it was given up meanwhile")]
+    GivenUp,
     /// The server does not take the message.
     #[error("the message about it cannot be sent: {0}")]
     Unsendable(#[from] SendError),
@@ -80,8 +86,8 @@ impl ShareError {
     /// Who can mend it.
     pub fn class(&self) -> Class {
         match self {
-            Self::NoFile { .. } | Self::Nothing(_) | Self::TooMany(_) => Class::Usage,
-            Self::Unreadable { .. } | Self::Store(_) | Self::Record(_) | Self::Broken => Class::Local,
+            Self::NoFile { .. } | Self::Nothing(_) | Self::TooMany(_) | Self::GivenUp => Class::Usage,
+            Self::Unreadable { .. } | Self::Store(_) | Self::Record(_) | Self::Elsewhere | Self::Broken => Class::Local,
             Self::Upload { source, .. } => upload_class(source),
             Self::Returned { .. } => Class::Server,
             Self::Offline(offline) | Self::Waiting { why: offline } => offline.class(),

@@ -6,12 +6,12 @@
 //! Status: partial: an origin-id names each message of ours, and an offer; no stanza-id is given by the server or relied upon by the client.
 
 use std::fs::File;
+use std::time::Duration;
 
 use balcony_session::client::{Ask, SendError};
 use balcony_store::{OutboxState, Outgoing, Store, StoreError};
 use balcony_wire::ping::Ping;
-use balcony_wire::{Jid, Message, Payload as _};
-use std::time::Duration;
+use balcony_wire::{BareJid, Jid, Message, Payload as _};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use super::{Events, Sent, ShareError, work};
@@ -84,8 +84,7 @@ pub(crate) async fn resume(account: &Account) -> Result<Resumed, ShareError> {
         }
     }
     for outgoing in rows(account, OutboxState::Sending).await? {
-        let (store, jid, id) = (store.clone(), account.jid().clone(), outgoing.origin_id);
-        blocking(move || store.unclaim(&jid, &id)).await?;
+        note(account, &outgoing.origin_id, Store::unclaim).await?;
     }
     for outgoing in rows(account, OutboxState::Ready).await? {
         match dispatch(account, &outgoing.origin_id).await {
@@ -93,6 +92,8 @@ pub(crate) async fn resume(account: &Account) -> Result<Resumed, ShareError> {
                 resumed.failed.push((outgoing.to, error));
                 continue;
             }
+            // Whoever has it or gave it up knows.
+            Err(ShareError::Elsewhere | ShareError::GivenUp) => continue,
             done => done?,
         }
         let message = message_of(&outgoing)?;
@@ -105,44 +106,25 @@ pub(crate) async fn resume(account: &Account) -> Result<Resumed, ShareError> {
 
 /// Sends a message that is ready, and returns when the account's server has it. Dropping the future leaves it in the outbox.
 pub(super) async fn dispatch(account: &Account, origin_id: &str) -> Result<(), ShareError> {
-    let store = account.store().clone();
     for _ in 0..TRIES {
         account.online().await.map_err(|why| ShareError::Waiting { why })?;
-        let Some(message) = claim(account, origin_id).await? else { return Ok(()) };
+        let message = match note(account, origin_id, claim).await?? {
+            Claim::Claimed(message) => *message,
+            Claim::AlreadyOut => return Ok(()),
+            Claim::Elsewhere => return Err(ShareError::Elsewhere),
+            Claim::GivenUp => return Err(ShareError::GivenUp),
+        };
         let (to, mut bounces) = (message.to.clone(), account.bounces());
-        let delivery = match account.send_tracked(message.into()).await {
-            Ok(delivery) => delivery.await.unwrap_or(Delivery::Lost),
-            Err(SendError::NotOnline) => Delivery::Lost,
-            Err(error @ SendError::TooLarge { .. }) => {
-                let (jid, id, why) = (account.jid().clone(), origin_id.to_owned(), error.to_string());
-                blocking(move || store.mark_failed(&jid, &id, &why)).await?;
-                return Err(error.into());
-            }
-            Err(error @ SendError::QueueFull) => {
-                unclaim(&store, account, origin_id).await?;
-                return Err(error.into());
-            }
-        };
-        let arrived = match delivery {
-            // It came back by now if the server returns it at once, as for accounts that are not there.
-            Delivery::Acknowledged => {
-                is_through(account, RETURN).await;
-                true
-            }
-            Delivery::Unknowable => is_through(account, PING).await,
-            Delivery::Lost => false,
-        };
+        let arrived = has_arrived(account, origin_id, message).await?;
         if let Some(returned) = to.and_then(|to| returned(&mut bounces, account, origin_id, to)) {
-            let (jid, id, why) = (account.jid().clone(), origin_id.to_owned(), returned.to_string());
-            blocking(move || store.mark_failed(&jid, &id, &why)).await?;
+            failed(account, origin_id, &returned).await?;
             return Err(returned);
         }
         if arrived {
-            let (store, jid, id) = (store.clone(), account.jid().clone(), origin_id.to_owned());
-            blocking(move || store.mark_sent(&jid, &id)).await?;
+            note(account, origin_id, Store::mark_sent).await?;
             return Ok(());
         }
-        unclaim(&store, account, origin_id).await?;
+        note(account, origin_id, Store::unclaim).await?;
     }
     match account.online().await {
         Err(why) => Err(ShareError::Waiting { why }),
@@ -150,17 +132,70 @@ pub(super) async fn dispatch(account: &Account, origin_id: &str) -> Result<(), S
     }
 }
 
-/// The right to send a message, and the message; `None` if somebody else has it or it is out already.
-async fn claim(account: &Account, origin_id: &str) -> Result<Option<Message>, ShareError> {
-    let (store, jid, id) = (account.store().clone(), account.jid().clone(), origin_id.to_owned());
-    let claimed = blocking(move || Ok::<_, StoreError>(if store.claim(&jid, &id)? { store.outgoing(&jid, &id)? } else { None })).await?;
-    claimed.map(|outgoing| message_of(&outgoing)).transpose()
+/// Sends what was claimed; says whether the server has it. What the server would not take is noted before the error is given.
+async fn has_arrived(account: &Account, origin_id: &str, message: Message) -> Result<bool, ShareError> {
+    let delivery = match account.send_tracked(message.into()).await {
+        Ok(delivery) => delivery.await.unwrap_or(Delivery::Lost),
+        Err(SendError::NotOnline) => Delivery::Lost,
+        Err(error @ SendError::TooLarge { .. }) => {
+            let error = error.into();
+            failed(account, origin_id, &error).await?;
+            return Err(error);
+        }
+        Err(error @ SendError::QueueFull) => {
+            note(account, origin_id, Store::unclaim).await?;
+            return Err(error.into());
+        }
+    };
+    Ok(match delivery {
+        // It came back by now if the server returns it at once, as for accounts that are not there.
+        Delivery::Acknowledged => {
+            is_through(account, RETURN).await;
+            true
+        }
+        Delivery::Unknowable => is_through(account, PING).await,
+        Delivery::Lost => false,
+    })
 }
 
-async fn unclaim(store: &Store, account: &Account, origin_id: &str) -> Result<(), ShareError> {
-    let (store, jid, id) = (store.clone(), account.jid().clone(), origin_id.to_owned());
-    blocking(move || store.unclaim(&jid, &id)).await?;
-    Ok(())
+/// What came of asking for the right to send a message.
+#[derive(Debug)]
+enum Claim {
+    /// It is ours, and this is the message.
+    Claimed(Box<Message>),
+    /// The server has it already.
+    AlreadyOut,
+    /// Somebody else has it: another process sends it, or prepares it anew.
+    Elsewhere,
+    /// It failed, or a person gave it up.
+    GivenUp,
+}
+
+/// Asks for the right to send a message.
+fn claim(store: &Store, account: &BareJid, origin_id: &str) -> Result<Result<Claim, ShareError>, StoreError> {
+    let is_ours = store.claim(account, origin_id)?;
+    let Some(outgoing) = store.outgoing(account, origin_id)? else { return Ok(Ok(Claim::GivenUp)) };
+    Ok(match outgoing.state {
+        OutboxState::Sending if is_ours => message_of(&outgoing).map(|message| Claim::Claimed(Box::new(message))),
+        OutboxState::Sent => Ok(Claim::AlreadyOut),
+        OutboxState::Failed => Ok(Claim::GivenUp),
+        OutboxState::Preparing | OutboxState::Ready | OutboxState::Sending => Ok(Claim::Elsewhere),
+    })
+}
+
+async fn failed(account: &Account, origin_id: &str, why: &ShareError) -> Result<(), StoreError> {
+    let why = why.to_string();
+    note(account, origin_id, move |store, account, id| store.mark_failed(account, id, &why)).await.map(drop)
+}
+
+/// Does something to a row of the outbox.
+async fn note<T, F>(account: &Account, origin_id: &str, change: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(&Store, &BareJid, &str) -> Result<T, StoreError> + Send + 'static,
+{
+    let (store, jid, id) = (account.store().clone(), account.jid().clone(), origin_id.to_owned());
+    blocking(move || change(&store, &jid, &id)).await
 }
 
 /// A server answers in order: one that answers now, with whatever, had the message before.
@@ -193,4 +228,42 @@ async fn rows(account: &Account, state: OutboxState) -> Result<Vec<Outgoing>, Sh
 /// The message of a row.
 pub(super) fn message_of(outgoing: &Outgoing) -> Result<Message, ShareError> {
     outgoing.stanza.as_deref().and_then(work::parse).ok_or(ShareError::Record("its text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    const MESSAGE: &str = "<message xmlns='jabber:client' to='juliet@capulet.example' id='m1'><body>hello</body></message>";
+
+    fn store(state: OutboxState) -> (Store, BareJid) {
+        let (store, account): (_, BareJid) = (Store::in_memory().unwrap(), "romeo@montague.example".parse().unwrap());
+        let to = Jid::parse("juliet@capulet.example").unwrap();
+        let row = Outgoing::preparing(account.clone(), "m1".to_owned(), to, Vec::new(), SystemTime::now());
+        store.add_outgoing(&Outgoing { stanza: Some(MESSAGE.to_owned()), state, ..row }).unwrap();
+        (store, account)
+    }
+
+    #[test]
+    fn only_one_gets_the_message_and_the_others_are_told_why_not() {
+        let (store, account) = store(OutboxState::Ready);
+        let claim = || claim(&store, &account, "m1").unwrap().unwrap();
+        assert!(matches!(claim(), Claim::Claimed(message) if message.id.as_deref() == Some("m1")));
+        assert!(matches!(claim(), Claim::Elsewhere));
+        store.mark_sent(&account, "m1").unwrap();
+        assert!(matches!(claim(), Claim::AlreadyOut));
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_taken_for_sent() {
+        for (state, given_up) in [(OutboxState::Failed, true), (OutboxState::Preparing, false)] {
+            let (store, account) = store(state);
+            let claim = claim(&store, &account, "m1").unwrap().unwrap();
+            assert_eq!(matches!(claim, Claim::GivenUp), given_up, "{claim:?}");
+            assert_eq!(matches!(claim, Claim::Elsewhere), !given_up, "{claim:?}");
+            assert_eq!(store.outgoing(&account, "m1").unwrap().unwrap().state, state);
+        }
+    }
 }

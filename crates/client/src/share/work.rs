@@ -119,23 +119,21 @@ impl Work {
             }
         };
         let letters = self.letters.clone();
-        let mut messages = Vec::new();
+        let (mut ready, mut sent, mut untold) = (Vec::new(), Vec::new(), None);
         for letter in &letters {
             let outgoing = drafts.iter().zip(&files).map(|(draft, file)| draft.outgoing(Some(&file.digests), file.url.as_deref()));
             let written = self.written(letter, outgoing.collect());
-            messages.push((letter, written));
+            match self.make_ready(letter, &written).await {
+                // A person gave it up while the files went up; the others are to be told all the same, here and below.
+                Err(error @ ShareError::GivenUp) => drop(untold.get_or_insert(error)),
+                done => done.map(|()| ready.push((letter, written)))?,
+            }
         }
-        for (letter, written) in &messages {
-            self.make_ready(letter, written).await?;
-        }
-        let mut sent = Vec::new();
-        let mut returned = None;
-        for (letter, written) in messages {
+        for (letter, written) in ready {
             for message in written.into_messages() {
                 match dispatch(&self.account, message.id.as_deref().unwrap_or_default()).await {
-                    // The others are to be told all the same.
-                    Err(error @ ShareError::Returned { .. }) => {
-                        returned.get_or_insert(error);
+                    Err(error @ (ShareError::Returned { .. } | ShareError::Elsewhere | ShareError::GivenUp)) => {
+                        untold.get_or_insert(error);
                         continue;
                     }
                     done => done?,
@@ -145,7 +143,7 @@ impl Work {
                 sent.push(message);
             }
         }
-        match returned {
+        match untold {
             Some(error) => Err(error),
             None => Ok(Sent { files, messages: sent }),
         }
@@ -229,7 +227,10 @@ impl Work {
             }
             store.make_ready(&account, &letter.id, &written.message.into_element().to_xml())
         });
-        Ok(ready.await?)
+        ready.await.map_err(|error| match error {
+            StoreError::Unknown(_) => ShareError::GivenUp,
+            error => error.into(),
+        })
     }
 
     /// Our own offer belongs into the catalogue as well.

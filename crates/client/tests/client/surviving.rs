@@ -122,6 +122,33 @@ async fn a_message_of_unknown_fate_is_offered_once() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_given_up_while_its_file_goes_up_is_not_sent_and_the_others_are() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let himself = Jid::parse("romeo@localhost").unwrap();
+    let path = file(&folder, "a.bin", &noise(2_000_000));
+    let mut progress = romeo.share(path).to(&himself).also_to(&juliet()).progress();
+    let mut told = Vec::new();
+    let error = loop {
+        match progress.next().await.unwrap() {
+            ShareEvent::Uploading { .. } => {
+                let rows = romeo.store().outbox(romeo.jid(), OutboxState::Preparing, 10).unwrap();
+                let row = rows.iter().find(|row| row.to == himself).unwrap();
+                assert!(romeo.store().mark_failed(romeo.jid(), &row.origin_id, "given up").unwrap());
+            }
+            ShareEvent::Offered { to, .. } => told.push(to),
+            ShareEvent::Ended(done) => break done.unwrap_err(),
+            _ => {}
+        }
+    };
+    assert!(matches!(error, ShareError::GivenUp), "{error}");
+    assert_eq!(told, [juliet()]);
+    assert_eq!(offers.next().await.unwrap().name().as_str(), "a.bin");
+}
+
+#[tokio::test]
 async fn a_file_over_the_limit_is_refused_before_it_is_read() {
     let scene = Scene::with(|settings| settings.upload.max_size = 1000).await;
     let romeo = scene.connect("romeo").await;
