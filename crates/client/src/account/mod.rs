@@ -374,11 +374,11 @@ fn setting(account: &BareJid) -> String {
     format!("own-hosts {account}")
 }
 
-/// What is the person's own on the net: the domain, what they said themselves, what the server named before.
+/// What is the person's own on the net: the domain, what they said themselves, what the server named before. Not where they
+/// connect to: that may be an address with much else behind it, which links of others must not reach.
 fn rules(options: &ConnectOptions, hosts: Vec<String>) -> NetRules {
     let mut rules = NetRules { loopback_http: options.loopback_http, ..NetRules::default() };
-    let server = options.server.iter().map(|(address, _)| address.host.clone());
-    for host in std::iter::once(options.account.domain().to_owned()).chain(server).chain(options.own_hosts.iter().cloned()).chain(hosts) {
+    for host in std::iter::once(options.account.domain().to_owned()).chain(options.own_hosts.iter().cloned()).chain(hosts) {
         if !rules.own_hosts.contains(&host) {
             rules.own_hosts.push(host);
         }
