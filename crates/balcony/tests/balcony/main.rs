@@ -5,6 +5,7 @@ mod actors;
 mod cli;
 mod crashes;
 mod cuts;
+mod hostile;
 mod line;
 mod others;
 mod own;

@@ -51,6 +51,11 @@ fn our_clients_share_over(server: Server) {
     }
     assert!(doctor.out.contains(there.get("UPLOAD_JID")), "{}", doctor.out);
 
+    // Nobody: what comes back is told, not taken for success.
+    alice.file("lost.txt", b"is anybody there?");
+    let lost = alice.run(&["send", "lost.txt", "--to", &there.jid("nobody")]).exits(6);
+    assert!(lost.event("failed")["error"].as_str().unwrap().contains("nobody@"), "{}", lost.out);
+
     // Somebody who is there.
     let file = alice.file("élan vital.jpg", &random_bytes(2_000_000));
     let mut waiting = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
@@ -142,6 +147,78 @@ fn slixmpp_and_we_share_files_both_ways_over_our_own_server() {
     let server = crate::actors::OwnServer::start();
     slixmpp_sends_to_us(&peers, server.endpoints());
     slixmpp_hears_from_us(&peers, server.endpoints());
+}
+
+/// Digests of bytes that nobody here has.
+const ELSEWHERE: [&str; 2] = ["2XDHbSpXqDb9aoULcyoMlNxNVYnwyJJ3PMdzz4lsDFY=", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="];
+
+/// What a hostile client says about a file: a share as XEP-0447 has it, with any name, size and place.
+fn share(id: usize, name: &str, size: usize, url: &str, sha256: &str) -> String {
+    format!(
+        "<message to='bob@localhost' type='chat' id='{id}'><file-sharing xmlns='urn:xmpp:sfs:0' disposition='inline'>\
+         <file xmlns='urn:xmpp:file:metadata:0'><media-type>image/png</media-type><name>{name}</name><size>{size}</size>\
+         <hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>{sha256}</hash></file><sources>\
+         <url-data xmlns='http://jabber.org/protocol/url-data' target='{url}'/></sources></file-sharing></message>"
+    )
+}
+
+/// Proves: SFS-6-D3, SFS-6-D4.
+#[test]
+fn a_hostile_client_reaches_no_path_and_no_private_address_and_lies_about_no_size() {
+    let Some(peers) = peers() else { return };
+    let server = crate::actors::OwnServer::start();
+    let there = server.endpoints();
+    let (alice, bob) = (Person::at(there, "alice"), Person::at(there, "bob"));
+    let mallory = peers.slixmpp(there, "carol/evil");
+    let receive =
+        |count: usize| bob.run(&["receive", "--yes", "--count", &count.to_string(), "--into", "in/ner", "--timeout", &patience()]);
+    alice.file("real.png", &random_bytes(1_000));
+    let sent = alice.run(&["send", "real.png", "--to", "alice@localhost", "--show-xml"]).ok();
+    let (url, xml) = (sent.event("sent")["url"].as_str().unwrap().to_owned(), sent.event("offered")["xml"].as_str().unwrap().to_owned());
+    let digest = xml.split_once("sha-256").and_then(|(_, rest)| rest.split_once('>')?.1.split_once('<')).unwrap().0;
+
+    // Names that would leave the folder, hide, or deceive.
+    let long = "x".repeat(600);
+    let names =
+        ["../../escaped.png", "/tmp/escaped.png", "..", ".bashrc", "a\u{202e}gnp.exe", "new&#10;line.png", "con", "x/y.png", "~", &long];
+    let inner = bob.folder().join("in/ner");
+    std::fs::create_dir_all(&inner).unwrap();
+    for (id, name) in names.iter().enumerate() {
+        mallory.run(&["raw", &share(id, name, 1_000, &url, digest), "0"]).unwrap();
+    }
+    receive(names.len()).ok();
+    let saved: Vec<_> = std::fs::read_dir(&inner).unwrap().map(|entry| entry.unwrap()).collect();
+    assert_eq!(saved.len(), names.len(), "{saved:?}");
+    for entry in saved {
+        let name = entry.file_name().into_string().unwrap();
+        assert!(entry.file_type().unwrap().is_file() && !name.starts_with('.') && name.len() <= 255, "{name}");
+        assert!(!name.chars().any(|c| c.is_control() || c == '\u{202e}'), "{name:?}");
+    }
+    assert_eq!(bob.names(), ["in"], "nothing beside the folder");
+
+    // Places that are none of the sender's business, and one that would notice.
+    let trap = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    trap.set_nonblocking(true).unwrap();
+    let port = trap.local_addr().unwrap().port();
+    let urls = [
+        format!("https://127.0.0.1:{port}/x"),
+        format!("http://127.0.0.1:{port}/x"),
+        format!("https://[::ffff:127.0.0.1]:{port}/x"),
+        format!("https://carol:pw@localhost:{port}/x"),
+        "file:///etc/passwd".to_owned(),
+        "https://169.254.169.254/x".to_owned(),
+    ];
+    for (id, url) in urls.iter().enumerate() {
+        mallory.run(&["raw", &share(100 + id, "trap.png", 1_000, url, ELSEWHERE[0]), "0"]).unwrap();
+    }
+    receive(urls.len()).exits(10);
+    assert!(trap.accept().is_err(), "the trap was asked");
+
+    // More bytes than announced, and a digest of others.
+    mallory.run(&["raw", &share(200, "small.png", 10, &url, ELSEWHERE[1]), "0"]).unwrap();
+    let too_long = receive(1);
+    assert!([7, 8].contains(&too_long.code), "{too_long:?}");
+    assert_eq!(std::fs::read_dir(&inner).unwrap().count(), names.len(), "nothing more came into the folder");
 }
 
 #[test]
