@@ -125,19 +125,17 @@ impl Fetcher {
             answers: wish.answers,
             ..Circumstances::at(SystemTime::now())
         };
-        let decided = plan::decide(offer, policy, &history, &circumstances);
-        Ok(match (decided, copy) {
-            (plan::Decision::Have(_), Some(copy)) => {
+        Ok(match plan::decide(offer, policy, &history, &circumstances) {
+            plan::Decision::Have(_) => {
+                let copy = copy.expect("only the copy named in the circumstances is had");
                 let (store, blob) = (self.store.clone(), copy.clone());
                 blocking(move || store.offer_is_here(key, &blob)).await?;
                 Decision::Have(SharedFile::new(self.store.clone(), copy, offer))
             }
-            // It was there a moment ago.
-            (plan::Decision::Have(_), None) => Decision::Refuse(plan::Refusal { left_out: Vec::new() }),
-            (plan::Decision::Fetch(plan), _) => Decision::Fetch(plan),
-            (plan::Decision::Ask(question), _) => Decision::Ask(question),
-            (plan::Decision::Wait(wait), _) => Decision::Wait(wait),
-            (plan::Decision::Refuse(refusal), _) => Decision::Refuse(refusal),
+            plan::Decision::Fetch(plan) => Decision::Fetch(plan),
+            plan::Decision::Ask(question) => Decision::Ask(question),
+            plan::Decision::Wait(wait) => Decision::Wait(wait),
+            plan::Decision::Refuse(refusal) => Decision::Refuse(refusal),
         })
     }
 
