@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use balcony_wire::hashes::HashAlgo;
 use url::Url;
 
 use super::response::{Body, Meaning, meaning};
@@ -122,11 +121,6 @@ impl FetchJob {
         job
     }
 
-    /// The algorithms that the driver's hasher must compute.
-    pub fn algos(&self) -> impl Iterator<Item = HashAlgo> {
-        self.claim.algos()
-    }
-
     /// The next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
@@ -144,11 +138,6 @@ impl FetchJob {
     /// How far it is.
     pub fn progress(&self) -> Progress {
         Progress { have: self.stage.len(), total: self.claim.size.or(self.told_total) }
-    }
-
-    /// What a later job needs to know about the staging file as it is now.
-    pub fn resume_point(&self) -> ResumePoint {
-        self.stage.resume_point()
     }
 
     /// Whether it has come to an end.

@@ -1,9 +1,10 @@
 //! Fetches one file by a plan: resumes by range, goes on from another source where one fails, stops at more bytes than announced,
 //! and is done only when the digests were judged. RFC 9110 §14; XEP-0447 §3.2 and §6.
 //!
-//! The driver owns the staging file, the [`crate::Hasher`] (for [`FetchJob::algos`]) and the connection. It feeds what happens and performs
-//! every [`Action`], in order, until there is none; of each chunk it writes and hashes the [`Portion`] it is told to. A job that
-//! is dropped leaves the staging file as it is; [`FetchJob::resume_point`] says what a later job needs to know about it.
+//! The driver owns the staging file, the [`crate::Hasher`] (for what [`crate::Claim::algos`] names, and whatever else it
+//! wants to know) and the connection. It feeds what happens and performs every [`Action`], in order, until there is none; of each
+//! chunk it writes and hashes the [`Portion`] it is told to. A job that is dropped leaves the staging file as it is; the last
+//! [`Action::Note`] holds what a later job needs to know about it.
 //!
 //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 
