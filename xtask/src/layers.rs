@@ -14,7 +14,7 @@ Reads `cargo metadata` (normal dependencies on this machine's platform) and fail
   an edge between two crates of ours that the plan does not have (ARCHITECTURE.md),
   an I/O crate anywhere below the crates that do no I/O,
   a crate that must be nowhere,
-  a dependency of the workspace without a line in docs/decisions/0003-dependencies.md.
+  a dependency of the workspace that no crate uses, or that has no line in docs/decisions/0003-dependencies.md.
 ";
 
 /// Which of our crates may see which, directly. Tests may see more: only normal dependencies count.
@@ -81,11 +81,14 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     }
     let host = host()?;
     let metadata = output(&mut cargo(&["metadata", "--format-version", "1", "--filter-platform", &host]))?;
-    let graph = Graph::read(&serde_json::from_str(&metadata).map_err(|error| format!("cannot read cargo metadata: {error}"))?)?;
+    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| format!("cannot read cargo metadata: {error}"))?;
+    let graph = Graph::read(&metadata)?;
     let mut faults = graph.forbidden_edges();
     faults.extend(graph.io_below_pure());
     faults.extend(graph.nowhere());
-    faults.extend(without_a_reason(&read("Cargo.toml")?, &read(REASONS)?)?);
+    let there = of_the_workspace(&read("Cargo.toml")?)?;
+    faults.extend(unused(&there, &metadata));
+    faults.extend(without_a_reason(&there, &read(REASONS)?));
     if faults.is_empty() {
         println!("layers: {} crates of ours, {} in all, as planned", graph.members.len(), graph.names.len());
         return Ok(());
@@ -110,21 +113,33 @@ fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(root().join(path)).map_err(|error| format!("cannot read {path}: {error}"))
 }
 
-/// Dependencies of the workspace and the first column of the record, compared.
-fn without_a_reason(manifest: &str, record: &str) -> Result<Vec<String>> {
+/// Foreign dependencies that the workspace names.
+fn of_the_workspace(manifest: &str) -> Result<Vec<String>> {
     let manifest: toml::Table = manifest.parse().map_err(|error| format!("cannot read Cargo.toml: {error}"))?;
     let dependencies = manifest.get("workspace").and_then(|workspace| workspace.get("dependencies")?.as_table());
-    let there: Vec<&str> =
-        dependencies.into_iter().flatten().filter(|(_, how)| how.get("path").is_none()).map(|(name, _)| name.as_str()).collect();
+    Ok(dependencies.into_iter().flatten().filter(|(_, how)| how.get("path").is_none()).map(|(name, _)| name.clone()).collect())
+}
+
+/// Those that no crate of ours asks for.
+fn unused(there: &[String], metadata: &Value) -> Vec<String> {
+    let ours = metadata["packages"].as_array().into_iter().flatten().filter(|package| package["source"].is_null());
+    let used: Vec<&str> =
+        ours.flat_map(|package| package["dependencies"].as_array()).flatten().filter_map(|dep| dep["name"].as_str()).collect();
+    let unused = there.iter().filter(|name| !used.contains(&name.as_str()));
+    unused.map(|name| format!("{name} is used by no crate: take it out of Cargo.toml")).collect()
+}
+
+/// Dependencies of the workspace and the first column of the record, compared.
+fn without_a_reason(there: &[String], record: &str) -> Vec<String> {
     let cells = record.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next()).filter(|cell| cell.trim() != "crate");
     let named: Vec<&str> = cells.flat_map(|cell| cell.split(',').map(str::trim)).collect();
     let without = there
         .iter()
-        .filter(|name| !named.contains(name))
+        .filter(|name| !named.contains(&name.as_str()))
         .map(|name| format!("{name} has no line in {REASONS}: what for, and what else was looked at"));
-    let gone =
-        named.iter().filter(|name| !there.contains(name)).map(|name| format!("{REASONS} has a line for {name}, which is no dependency"));
-    Ok(without.chain(gone).collect())
+    let gone = named.iter().filter(|name| !there.iter().any(|other| other == *name));
+    let gone = gone.map(|name| format!("{REASONS} has a line for {name}, which is no dependency"));
+    without.chain(gone).collect()
 }
 
 fn host() -> Result<String> {
@@ -280,8 +295,19 @@ mod tests {
     #[test]
     fn a_dependency_without_a_reason_and_a_reason_without_one_are_named() {
         let manifest = "[workspace.dependencies]\nours = { path = \"a\" }\nhyper = \"1\"\nurl = { version = \"2\" }\nleft-pad = \"1\"\n";
-        let faults = super::without_a_reason(manifest, "| crate | what for |\n| hyper, url | HTTP |\n| gone | x |\n").unwrap();
+        let there = super::of_the_workspace(manifest).unwrap();
+        let faults = super::without_a_reason(&there, "| crate | what for |\n| hyper, url | HTTP |\n| gone | x |\n");
         assert!(faults.len() == 2 && faults[0].starts_with("left-pad has no line") && faults[1].contains("a line for gone"), "{faults:?}");
+    }
+
+    #[test]
+    fn a_dependency_that_nobody_asks_for_is_named() {
+        let there = ["hyper".to_owned(), "left-pad".to_owned()];
+        let metadata = json!({"packages": [
+            {"name": "balcony", "source": null, "dependencies": [{"name": "hyper"}]},
+            {"name": "hyper", "source": "registry", "dependencies": [{"name": "left-pad"}]},
+        ]});
+        assert_eq!(super::unused(&there, &metadata), ["left-pad is used by no crate: take it out of Cargo.toml"]);
     }
 
     #[test]
