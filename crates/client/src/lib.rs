@@ -40,6 +40,7 @@
 mod account;
 mod blocking;
 mod error;
+mod events;
 mod fetch;
 mod http;
 mod net;

@@ -13,8 +13,9 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use super::work::Work;
-use super::{Events, FetchError, FetchEvent, SharedFile};
+use super::{FetchError, FetchEvent, SharedFile};
 use crate::blocking::blocking;
+use crate::events::Events;
 use crate::net::tls::{Trust, TrustError};
 use crate::offers::{Decision, IncomingOffer};
 
@@ -147,7 +148,7 @@ impl Fetcher {
         Fetch { fetcher: self.clone(), offer: offer.clone(), plan }
     }
 
-    async fn run(self, offer: IncomingOffer, plan: Plan, events: Events) -> Result<SharedFile, FetchError> {
+    async fn run(self, offer: IncomingOffer, plan: Plan, events: Events<FetchEvent>) -> Result<SharedFile, FetchError> {
         let key = offer.key();
         let store = self.store.clone();
         blocking(move || store.set_offer_state(key, OfferState::Fetching)).await?;

@@ -10,11 +10,8 @@ pub use error::FetchError;
 pub use fetcher::{Fetch, FetchProgress, Fetcher, Wish};
 pub use file::{SaveError, SharedFile};
 
-use std::time::{Duration, Instant};
-
 use balcony_sharing::plan::Outcome;
 use balcony_sharing::transfer::fetch::Progress;
-use tokio::sync::mpsc::Sender;
 
 /// What happens during a fetch, for showing.
 #[derive(Debug)]
@@ -35,37 +32,4 @@ pub enum FetchEvent {
     Checking,
     /// The end; always the last one.
     Ended(Result<SharedFile, FetchError>),
-}
-
-/// Where events go, if anybody watches.
-pub(crate) struct Events {
-    to: Option<Sender<FetchEvent>>,
-    told: Option<Instant>,
-}
-
-impl Events {
-    /// At most that often are bytes told.
-    const PAUSE: Duration = Duration::from_millis(50);
-
-    pub(crate) fn nobody() -> Self {
-        Self { to: None, told: None }
-    }
-
-    pub(crate) fn to(to: Sender<FetchEvent>) -> Self {
-        Self { to: Some(to), told: None }
-    }
-
-    async fn tell(&self, event: FetchEvent) {
-        if let Some(to) = &self.to {
-            let _ = to.send(event).await; // nobody watches any more
-        }
-    }
-
-    fn bytes(&mut self, progress: Progress) {
-        let Some(to) = &self.to else { return };
-        if self.told.is_none_or(|told| told.elapsed() >= Self::PAUSE) {
-            self.told = Some(Instant::now());
-            let _ = to.try_send(FetchEvent::Received(progress)); // who is slow to watch sees the next one
-        }
-    }
 }

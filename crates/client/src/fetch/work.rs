@@ -15,8 +15,9 @@ use hyper::header::HeaderMap;
 use tokio::time::{sleep, sleep_until};
 
 use super::sink::{Ended, Sink, SinkError};
-use super::{Events, FetchError, FetchEvent};
+use super::{FetchError, FetchEvent};
 use crate::blocking::blocking;
+use crate::events::Events;
 use crate::http::HttpError;
 use crate::http::exchange::{Answer, Outgoing, Upload, add_header, exchange};
 use crate::net::connector::Moved;
@@ -32,7 +33,7 @@ pub(super) struct Work {
     pub(super) rules: NetRules,
     pub(super) settings: FetchSettings,
     pub(super) key: OfferKey,
-    pub(super) events: Events,
+    pub(super) events: Events<FetchEvent>,
 }
 
 /// How long a fetch that was dropped may take to let go of its bytes.
@@ -114,7 +115,7 @@ impl Work {
                 if now.elapsed() > SLOW_WRITE {
                     job.handle_bytes(Instant::now(), 0);
                 }
-                self.events.bytes(job.progress());
+                self.events.bytes(|| FetchEvent::Received(job.progress()));
                 return Ok(place);
             }
             Input::Deadline => job.handle_timeout(now),

@@ -18,16 +18,17 @@ pub use preview::preview;
 
 use std::future::IntoFuture;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use balcony_sharing::{DigestSet, Disposition, MediaType};
 use balcony_wire::reading::LangText;
 use balcony_wire::{Jid, Message};
 use futures_core::future::BoxFuture;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::account::Account;
+use crate::events::Events;
 use draft::Wanted;
 
 /// Events that may wait for whoever watches.
@@ -127,7 +128,7 @@ impl Sending {
         ShareProgress { events, task }
     }
 
-    async fn run(self, events: Events) -> Result<Sent, ShareError> {
+    async fn run(self, events: Events<ShareEvent>) -> Result<Sent, ShareError> {
         work::share(self.share.account, self.share.files, self.share.text, self.to, events).await
     }
 }
@@ -254,38 +255,5 @@ impl ShareProgress {
 impl Drop for ShareProgress {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Where events go, if anybody watches.
-struct Events {
-    to: Option<Sender<ShareEvent>>,
-    told: Option<Instant>,
-}
-
-impl Events {
-    /// At most that often are bytes told.
-    const PAUSE: Duration = Duration::from_millis(50);
-
-    fn nobody() -> Self {
-        Self { to: None, told: None }
-    }
-
-    fn to(to: Sender<ShareEvent>) -> Self {
-        Self { to: Some(to), told: None }
-    }
-
-    async fn tell(&self, event: ShareEvent) {
-        if let Some(to) = &self.to {
-            let _ = to.send(event).await; // nobody watches any more
-        }
-    }
-
-    fn bytes(&mut self, position: usize, sent: u64, size: u64) {
-        let Some(to) = &self.to else { return };
-        if self.told.is_none_or(|told| told.elapsed() >= Self::PAUSE) {
-            self.told = Some(Instant::now());
-            let _ = to.try_send(ShareEvent::Progress { position, sent, size }); // who is slow to watch sees the next one
-        }
     }
 }

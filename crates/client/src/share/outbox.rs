@@ -14,11 +14,12 @@ use balcony_wire::ping::Ping;
 use balcony_wire::{BareJid, Jid, Message, Payload as _};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
-use super::{Events, Sent, ShareError, work};
+use super::{Sent, ShareError, work};
 use crate::account::Account;
 use crate::account::bounce::Bounce;
 use crate::account::state::Delivery;
 use crate::blocking::blocking;
+use crate::events::Events;
 
 /// Sessions that may be lost under one message before somebody is asked to look at it.
 const TRIES: u32 = 5;

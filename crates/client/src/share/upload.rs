@@ -16,10 +16,11 @@ use futures_util::future::BoxFuture;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use url::Url;
 
+use super::ShareEvent;
 use super::draft::Draft;
-use super::{Events, ShareEvent};
 use crate::account::Account;
 use crate::blocking::blocking;
+use crate::events::Events;
 use crate::http::put::{PutDone, put};
 use crate::net::connector::Moved;
 
@@ -55,7 +56,7 @@ pub(super) async fn upload(
     mut job: UploadJob,
     draft: &Draft,
     position: usize,
-    events: &mut Events,
+    events: &mut Events<ShareEvent>,
 ) -> Result<(Uploaded, Option<Hashed>), UploadError> {
     let mut running: Option<Running> = None;
     let mut hashed = None;
@@ -106,7 +107,7 @@ pub(super) async fn upload(
             _ = tick.tick() => {
                 let sent = put.moved.bytes().min(put.size);
                 job.handle_progress(Instant::now(), sent);
-                events.bytes(position, sent, put.size);
+                events.bytes(|| ShareEvent::Progress { position, sent, size: put.size });
             }
             () = sleep_until(deadline.into()) => job.handle_timeout(Instant::now()),
         }
@@ -114,7 +115,13 @@ pub(super) async fn upload(
 }
 
 /// Asks for a slot, and again at the time that the service names, if that is soon.
-async fn ask(account: &Account, service: Jid, payload: Element, position: usize, events: &Events) -> Result<Option<Element>, NoSlot> {
+async fn ask(
+    account: &Account,
+    service: Jid,
+    payload: Element,
+    position: usize,
+    events: &Events<ShareEvent>,
+) -> Result<Option<Element>, NoSlot> {
     for _ in 1..ASKED {
         let refusal = match ask_once(account, &service, &payload, position, events).await {
             Ok(slot) => return Ok(slot),
@@ -132,7 +139,7 @@ async fn ask_once(
     service: &Jid,
     payload: &Element,
     position: usize,
-    events: &Events,
+    events: &Events<ShareEvent>,
 ) -> Result<Option<Element>, NoSlot> {
     events.tell(ShareEvent::AskingForSlot { position, service: service.clone() }).await;
     account.request(Some(service.clone()), Ask::Get(payload.clone()), SLOT).await.map_err(no_slot)

@@ -12,9 +12,10 @@ use balcony_wire::{BareJid, Element, Jid, Message, Stanza};
 
 use super::draft::{Draft, Wanted};
 use super::outbox::{self, Guard, dispatch};
-use super::{Events, FILES_IN_ONE_MESSAGE, Sent, SentFile, ShareError, ShareEvent, upload};
+use super::{FILES_IN_ONE_MESSAGE, Sent, SentFile, ShareError, ShareEvent, upload};
 use crate::account::Account;
 use crate::blocking::blocking;
+use crate::events::Events;
 use crate::http::source::{ReadFailure, Reading};
 
 /// A message to be: for whom, under which id.
@@ -30,7 +31,7 @@ struct Work {
     store: Store,
     text: Option<String>,
     letters: Vec<Letter>,
-    events: Events,
+    events: Events<ShareEvent>,
 }
 
 /// Shares files with people.
@@ -39,7 +40,7 @@ pub(super) async fn share(
     files: Vec<Wanted>,
     text: Option<String>,
     to: Vec<Jid>,
-    events: Events,
+    events: Events<ShareEvent>,
 ) -> Result<Sent, ShareError> {
     if files.is_empty() || to.is_empty() {
         return Err(ShareError::Nothing("there is nothing to share, or nobody to share it with"));
@@ -57,7 +58,7 @@ pub(super) async fn share(
 }
 
 /// Goes on with a message of the outbox whose files were not all uploaded. The caller holds the outbox.
-pub(super) async fn go_on(account: Account, outgoing: Outgoing, events: Events) -> Result<Sent, ShareError> {
+pub(super) async fn go_on(account: Account, outgoing: Outgoing, events: Events<ShareEvent>) -> Result<Sent, ShareError> {
     let store = account.store().clone();
     let (files, text) = read_draft(&outgoing)?;
     let letters = vec![Letter { to: outgoing.to, id: outgoing.origin_id }];
