@@ -4,7 +4,7 @@
 //! files, search domains and split DNS of a VPN hold as they do for every other program.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use balcony_session::connect_plan::{SrvAnswer, SrvRecord};
@@ -34,7 +34,13 @@ pub(crate) async fn srv(domain: &str) -> (SrvAnswer, SrvAnswer) {
 /// Addresses in the place of a domain, and names that never leave the machine, have no SRV records.
 fn has_srv(domain: &str) -> bool {
     let is_address = domain.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    !is_address && domain != "localhost" && !domain.ends_with(".localhost")
+    !is_address && !is_localhost(domain)
+}
+
+/// Whether a name means this machine (RFC 6761 §6.3).
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 async fn look_up(resolver: &TokioResolver, service: &str, domain: &str) -> SrvAnswer {
@@ -65,6 +71,10 @@ pub(crate) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, 
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
+    // RFC 6761 §6.3: this machine, whatever a hosts file or a name service says, or if there is neither.
+    if is_localhost(bare) {
+        return Ok(vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)]);
+    }
     let unknown = |source| NetError::Unknown { host: host.to_owned(), source };
     let found = match timeout(DEADLINE, tokio::net::lookup_host((bare, port))).await {
         Ok(found) => found.map_err(unknown)?,
@@ -92,6 +102,14 @@ mod tests {
             assert!(!has_srv(domain), "{domain}");
         }
         assert!(has_srv("montague.example"));
+    }
+
+    #[tokio::test]
+    async fn this_machine_has_an_address_without_a_hosts_file() {
+        for name in ["localhost", "LOCALHOST.", "upload.localhost"] {
+            let found = addresses(name, 80).await.expect("no look-up");
+            assert!(found.iter().all(|address| address.ip().is_loopback()) && found[0].is_ipv4(), "{name}");
+        }
     }
 
     #[tokio::test]
