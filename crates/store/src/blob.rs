@@ -8,6 +8,7 @@ use std::sync::Arc;
 use balcony_sharing::{Agreement, DigestSet};
 use balcony_wire::hashes::{Digest, HashAlgo};
 
+use crate::stamp::{Stamp, Stamped, has_its_bytes};
 use crate::{Store, StoreError};
 
 /// A whole file in the store. Only [`Store`] makes it.
@@ -43,7 +44,7 @@ impl BlobRef {
 
 impl Store {
     /// The file that has these digests. SHA-1 finds nothing, and one digest that differs is enough to be another file.
-    /// A copy that vanished or has the wrong length is taken out of the catalogue, and not found.
+    /// A copy that vanished or has other bytes is taken out of the catalogue, and not found.
     ///
     /// # Errors
     /// When the disk or the catalogue fails.
@@ -75,20 +76,40 @@ impl Store {
     /// Opens it for reading.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when it vanished or has the wrong length: it is out of the catalogue then.
+    /// [`StoreError::Damaged`] when it vanished or has other bytes: it is out of the catalogue then.
     pub fn open_blob(&self, blob: &BlobRef) -> Result<BlobReader, StoreError> {
-        let file = self.place().blob(&blob.sha256)?;
-        let found = match &file {
-            Some(file) => Some(file.metadata().map_err(|error| StoreError::of_file("look at", blob.sha256.to_hex(), error))?.len()),
-            None => None,
-        };
-        match file {
-            Some(file) if found == Some(blob.size) => Ok(BlobReader::new(file, blob.size)),
-            _ => {
-                self.forget_blob(&blob.sha256)?;
-                Err(StoreError::Damaged { sha256: blob.sha256.to_string(), found, expected: blob.size })
+        Ok(self.open_checked(blob)?.0)
+    }
+
+    /// Opens it, with the stamp under which it has the right bytes.
+    pub(crate) fn open_checked(&self, blob: &BlobRef) -> Result<(BlobReader, Stamp), StoreError> {
+        let seen = self.stamped(&blob.sha256)?;
+        let mut found = None;
+        if let Some(file) = self.place().blob(&blob.sha256)? {
+            let stamp = Stamp::of_file(&file, blob)?;
+            let reader = BlobReader::new(file, blob.size);
+            if self.is_sound(blob, &reader, seen, &stamp)? {
+                return Ok((reader, stamp));
             }
+            found = Some(stamp.file.size());
         }
+        self.forget_blob(&blob.sha256, seen)?;
+        Err(StoreError::Damaged { sha256: blob.sha256.to_string(), found, expected: blob.size })
+    }
+
+    /// Whether it is as it was, or else still has its bytes: a name more, another mode or a restored backup are no damage.
+    fn is_sound(&self, blob: &BlobRef, reader: &BlobReader, seen: Stamped, stamp: &Stamp) -> Result<bool, StoreError> {
+        let is_sound = stamp.file.size() == blob.size
+            && match seen {
+                Stamped::As(seen) if seen == *stamp => return Ok(true),
+                Stamped::As(_) => has_its_bytes(reader.clone(), blob)?,
+                Stamped::Never => true,
+                Stamped::Unknown => false, // it was found damaged before
+            };
+        if is_sound {
+            self.stamp(&blob.sha256, stamp)?;
+        }
+        Ok(is_sound)
     }
 
     fn is_whole(&self, blob: &BlobRef) -> Result<bool, StoreError> {
@@ -100,7 +121,8 @@ impl Store {
     }
 }
 
-/// Reads a file of the store; each reader has a place of its own in it.
+/// Reads a file of the store; each reader has a place of its own in it. That its bytes are the right ones was so when it was opened:
+/// a person may edit a copy that is the same file ([`Store::export`]) even while it is read.
 #[derive(Clone, Debug)]
 pub struct BlobReader {
     file: Arc<File>,

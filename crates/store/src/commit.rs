@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use balcony_sharing::{Hashed, Unproven, Verified};
 use balcony_wire::hashes::{Digest, HashAlgo};
 
-use crate::{BlobRef, JobId, Staging, Store, StoreError};
+use crate::stamp::{Stamp, has_its_bytes};
+use crate::{BlobReader, BlobRef, JobId, Staging, Store, StoreError};
 
 /// What was proven about staged bytes. Nothing gets into the store without one.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +125,11 @@ impl Store {
     fn catalogue_moved(&self, moving: &Move) -> Result<BlobRef, StoreError> {
         self.place().sync_move(&moving.blob.sha256)?;
         self.stop_at(Step::FolderSynced)?;
-        let blob = self.end_move(moving)?;
+        let stamp = match self.place().blob(&moving.blob.sha256)? {
+            Some(file) => Some(Stamp::of_file(&file, &moving.blob)?),
+            None => None, // somebody removed it at once: whoever looks for it will see
+        };
+        let blob = self.end_move(moving, stamp.as_ref())?;
         self.stop_at(Step::Catalogued)?;
         self.place().drop_note(&moving.job)?;
         Ok(blob)
@@ -158,8 +163,9 @@ impl Store {
         }
         match self.place().settled_blob(&moving.blob.sha256)? {
             Some(file) => {
-                let found = file.metadata().map_err(|error| StoreError::of_file("look at", moving.blob.sha256.to_hex(), error))?;
-                if found.len() == moving.blob.size { self.catalogue_moved(moving).map(drop) } else { self.forget_move(&moving.job) }
+                // not the copy that was there before, if a person edited that
+                let reader = BlobReader::new(file, moving.blob.size);
+                if has_its_bytes(reader, &moving.blob)? { self.catalogue_moved(moving).map(drop) } else { self.forget_move(&moving.job) }
             }
             None => Ok(()), // another process is just finishing it
         }

@@ -61,8 +61,8 @@ pub enum StoreError {
     /// A job of that name was begun before.
     #[error("transfer {0} was begun before: resume it or discard it")]
     JobExists(JobId),
-    /// The bytes of a blob are not there, or are not as many as they should be.
-    #[error("the stored copy of {sha256} is {}: fetch the file again", found.map_or("gone".to_owned(), |found| format!("damaged ({found} bytes instead of {expected})")))]
+    /// The bytes of a blob are not there, or not those that they should be.
+    #[error("the stored copy of {sha256} is {}: fetch the file again", harm(*found, *expected))]
     Damaged {
         /// which blob
         sha256: String,
@@ -121,6 +121,14 @@ pub enum StoreError {
     /// Only in tests: the store was told to stop here.
     #[error("stopped after {0:?}, as a test asked")]
     Stopped(Step),
+}
+
+fn harm(found: Option<u64>, expected: u64) -> String {
+    match found {
+        None => "gone".to_owned(),
+        Some(found) if found == expected => "changed".to_owned(),
+        Some(found) => format!("damaged ({found} bytes instead of {expected})"),
+    }
 }
 
 impl StoreError {

@@ -1,6 +1,7 @@
 //! Copies of stored files in a person's folders: under a safe name, below a directory handle, whole or not at all.
 //!
-//! Always a copy (shared blocks where the file system can): a hard link would let whoever edits the file edit the store.
+//! Blocks are shared where the file system can. Where it cannot, the first copy is a second name of the file in the store, so that
+//! nothing is written twice; if its owner edits it, its stamp tells, and the store has lost its copy. Any more are copied.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,6 +11,8 @@ use balcony_sharing::FileName;
 use rustix::fs::Mode;
 
 use crate::folder::Folder;
+use crate::outfit::Outfit;
+use crate::stamp::Stamp;
 use crate::{BlobReader, BlobRef, JobId, Store, StoreError};
 
 /// More files of one name than anybody wants in a folder.
@@ -28,38 +31,78 @@ pub enum OnClash {
 }
 
 impl Store {
-    /// Copies a file into a folder that exists, and says where it is now.
+    /// Puts a copy of a file into a folder that exists, and says where it is now. The copy is its owner's: they may edit it.
     ///
     /// # Errors
     /// When the name is taken, the copy in the store is damaged, or the disk is full or fails. Nothing half-written is left, and
     /// nothing that was there is lost.
     pub fn export(&self, blob: &BlobRef, dir: &Path, name: &FileName, clash: OnClash) -> Result<PathBuf, StoreError> {
-        let mut reader = self.open_blob(blob)?;
+        let (mut reader, stamp) = self.open_checked(blob)?;
         let folder = Folder::open(dir)?;
-        let temporary = Temporary::create(&folder)?;
-        let fail = |error| StoreError::of_file("write", folder.path_of(name.as_str()), error);
-        copy(&mut reader, &temporary.file).map_err(fail)?;
-        temporary.file.sync_all().map_err(fail)?;
-        let name = temporary.settle(name, clash)?;
-        folder.sync()?;
-        Ok(folder.path_of(name.as_str()))
+        let (temporary, file) = Temporary::create(&folder)?;
+        if !share_blocks(&reader, &file) {
+            if let Some(link) = self.link_out(blob, &reader, &folder, &file) {
+                drop(temporary);
+                let settled = link.settle(name, clash);
+                self.keep_stamp(blob, &reader, &stamp);
+                return arrived(&folder, &settled?);
+            }
+            copy(&mut reader, &file).map_err(|error| StoreError::of_file("write", folder.path_of(name.as_str()), error))?;
+        }
+        file.sync_all().map_err(|error| StoreError::of_file("write", folder.path_of(name.as_str()), error))?;
+        arrived(&folder, &temporary.settle(name, clash)?)
     }
+
+    /// A second name for the file in the store, with the mode of a fresh one; `None` if it has one already, cannot have one there,
+    /// or would not be what a fresh file there is. Its bytes were synced when they were committed.
+    fn link_out<'a>(&self, blob: &BlobRef, reader: &BlobReader, folder: &'a Folder, fresh: &File) -> Option<Temporary<'a>> {
+        let (wanted, own) = (Outfit::of(fresh).ok()?, Outfit::of(reader.file()).ok()?);
+        if own.names > 1 || !wanted.differs_in_mode_only(&own) {
+            return None;
+        }
+        let name = temporary_name();
+        if !self.place().link(&blob.sha256, folder, &name) {
+            return None;
+        }
+        let link = Temporary { folder, name, is_settled: false };
+        // meanwhile another process may have committed it anew, or linked it out
+        let is_ours = folder.holds(&link.name, reader.file()).ok()? && Outfit::of(reader.file()).ok()?.names <= 2;
+        let is_dressed = is_ours && rustix::fs::fchmod(reader.file(), wanted.mode).is_ok();
+        is_dressed.then_some(link)
+    }
+
+    /// A name and a mode more are no reason to read the bytes again. If this fails, that is all that happens.
+    fn keep_stamp(&self, blob: &BlobRef, reader: &BlobReader, before: &Stamp) {
+        if let Ok(stamp) = Stamp::of_file(reader.file(), blob)
+            && stamp.file == before.file
+        {
+            let _ = self.stamp(&blob.sha256, &stamp);
+        }
+    }
+}
+
+fn arrived(folder: &Folder, name: &FileName) -> Result<PathBuf, StoreError> {
+    folder.sync()?;
+    Ok(folder.path_of(name.as_str()))
+}
+
+fn temporary_name() -> String {
+    format!(".balcony-{}.part", JobId::random())
 }
 
 /// A file that is not yet what it will be; gone unless it gets its name.
 struct Temporary<'a> {
     folder: &'a Folder,
     name: String,
-    file: File,
     is_settled: bool,
 }
 
 impl<'a> Temporary<'a> {
-    fn create(folder: &'a Folder) -> Result<Self, StoreError> {
-        let name = format!(".balcony-{}.part", JobId::random());
+    fn create(folder: &'a Folder) -> Result<(Self, File), StoreError> {
+        let name = temporary_name();
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH; // less what the person's umask says
         match folder.create_new(&name, mode)? {
-            Some(file) => Ok(Self { folder, name, file, is_settled: false }),
+            Some(file) => Ok((Self { folder, name, is_settled: false }, file)),
             None => Err(StoreError::Taken(folder.path_of(&name))),
         }
     }
@@ -132,4 +175,15 @@ fn copy_by_system(from: &BlobReader, to: &File) -> io::Result<u64> {
 #[cfg(not(target_os = "linux"))]
 fn copy_by_system(_: &BlobReader, _: &File) -> io::Result<u64> {
     Ok(0)
+}
+
+/// Both files have the same blocks from now on, until one of them is edited. `false` where the file system cannot.
+#[cfg(all(target_os = "linux", not(any(target_arch = "sparc", target_arch = "sparc64"))))]
+fn share_blocks(from: &BlobReader, to: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from.file()).is_ok()
+}
+
+#[cfg(not(all(target_os = "linux", not(any(target_arch = "sparc", target_arch = "sparc64")))))]
+fn share_blocks(_: &BlobReader, _: &File) -> bool {
+    false
 }

@@ -73,6 +73,11 @@ impl Folder {
         renameat(&self.handle, name, &to.handle, new_name).map_err(|errno| StoreError::of_file("write", to.path_of(new_name), errno))
     }
 
+    /// Gives a file a second name in another folder. `false` if it cannot have one: another file system, none of its kind, too many.
+    pub(crate) fn link(&self, name: &str, to: &Self, new_name: &str) -> bool {
+        linkat(&self.handle, name, &to.handle, new_name, AtFlags::empty()).is_ok()
+    }
+
     /// Gives a file of this folder its final name, only if that is free. `false` if it is not.
     pub(crate) fn settle(&self, name: &str, new_name: &str) -> Result<bool, StoreError> {
         let outcome = match self.rename_noreplace(name, new_name) {

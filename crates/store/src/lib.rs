@@ -14,8 +14,10 @@ mod export;
 mod flush;
 mod folder;
 mod job;
+mod outfit;
 mod place;
 mod staging;
+mod stamp;
 
 use std::fmt;
 use std::os::unix::fs::DirBuilderExt;

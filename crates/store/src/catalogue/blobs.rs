@@ -6,8 +6,10 @@ use balcony_sharing::DigestSet;
 use balcony_wire::hashes::{Digest, HashAlgo};
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::stamps::{put_stamp, stamped};
 use super::{from_text, known, to_int, to_millis, to_size, to_text};
 use crate::commit::Move;
+use crate::stamp::{Stamp, Stamped};
 use crate::{BlobRef, JobId, Store, StoreError};
 
 const BY_DIGEST: &str = "SELECT sha256 FROM blob_digests WHERE algo = ?1 AND digest = ?2 ORDER BY sha256 LIMIT 16";
@@ -47,9 +49,13 @@ impl Store {
         Ok(Some(BlobRef { sha256: sha256.clone(), size: to_size(size), digests, is_proven }))
     }
 
-    /// Takes a file whose bytes are lost out of the catalogue; offers that had it are as they came.
-    pub(crate) fn forget_blob(&self, sha256: &Digest) -> Result<(), StoreError> {
+    /// Takes a file whose bytes are lost out of the catalogue; offers that had it are as they came. Nothing happens if somebody
+    /// put it there anew since its stamp was seen.
+    pub(crate) fn forget_blob(&self, sha256: &Digest, seen: Stamped) -> Result<(), StoreError> {
         self.catalogue().change(|transaction| {
+            if stamped(transaction, sha256)? != seen {
+                return Ok(());
+            }
             transaction.execute("UPDATE offers SET state = 'new', blob = NULL WHERE blob = ?1", [sha256.as_bytes()])?;
             transaction.execute("DELETE FROM blobs WHERE sha256 = ?1", [sha256.as_bytes()])?;
             Ok(())
@@ -88,10 +94,14 @@ impl Store {
     }
 
     /// The file is where it belongs: from now on it is found. What was proven once stays proven.
-    pub(crate) fn end_move(&self, moving: &Move) -> Result<BlobRef, StoreError> {
+    pub(crate) fn end_move(&self, moving: &Move, stamp: Option<&Stamp>) -> Result<BlobRef, StoreError> {
         let blob = &moving.blob;
         self.catalogue().change(|transaction| {
             add_blob(transaction, blob)?;
+            match stamp {
+                Some(stamp) => put_stamp(transaction, &blob.sha256, stamp)?,
+                None => drop(transaction.execute("DELETE FROM blob_stamps WHERE sha256 = ?1", [blob.sha256.as_bytes()])?),
+            }
             transaction.execute("DELETE FROM moves WHERE job = ?1", [moving.job.as_str()])?;
             Ok(())
         })?;

@@ -19,10 +19,10 @@ const TOO_FRESH: Duration = Duration::from_secs(2);
 /// What tells a file and its state from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    mtime_ns: i64,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    pub(crate) mtime_ns: i64,
 }
 
 const BY_FILE: &str = "SELECT size, mtime_ns, digests FROM digest_memory WHERE device = ?1 AND inode = ?2";

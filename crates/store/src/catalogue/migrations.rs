@@ -1,7 +1,7 @@
 //! The tables. Migrations only ever append: what is released stays as it is.
 
 /// SQL that brings the catalogue from version `n` to `n + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 // Columns that may be NULL are those whose value may not exist at all: nothing is ever stored as 0 or '' to say "none".
 const VERSION_1: &str = "
@@ -120,4 +120,16 @@ CREATE TABLE digest_memory (
     PRIMARY KEY (device, inode)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX digest_memory_by_use ON digest_memory (used_at);
+";
+
+// A file that came before has no row: it gets one when somebody looks at it.
+const VERSION_2: &str = "
+CREATE TABLE blob_stamps (
+    sha256   BLOB NOT NULL PRIMARY KEY REFERENCES blobs (sha256) ON DELETE CASCADE,
+    device   INTEGER NOT NULL,
+    inode    INTEGER NOT NULL,
+    size     INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";

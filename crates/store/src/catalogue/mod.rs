@@ -9,6 +9,7 @@ pub(crate) mod offers;
 pub(crate) mod outbox;
 mod outcomes;
 mod settings;
+mod stamps;
 pub(crate) mod uploads;
 
 use std::path::{Path, PathBuf};
@@ -196,8 +197,16 @@ mod tests {
     #[test]
     fn no_list_and_no_search_reads_a_whole_table() {
         let catalogue = Catalogue::in_memory().unwrap();
-        let queries =
-            [offers::QUERIES, blobs::QUERIES, outcomes::QUERIES, outbox::QUERIES, uploads::QUERIES, digest_memory::QUERIES].concat();
+        let queries = [
+            offers::QUERIES,
+            blobs::QUERIES,
+            stamps::QUERIES,
+            outcomes::QUERIES,
+            outbox::QUERIES,
+            uploads::QUERIES,
+            digest_memory::QUERIES,
+        ]
+        .concat();
         for query in &queries {
             let plan = plan_of(&catalogue, query);
             assert!(plan.contains("USING") && !plan.contains("TEMP B-TREE"), "{query}\n{plan}");
@@ -216,8 +225,9 @@ mod tests {
         let more: Vec<&str> = migrations::MIGRATIONS.iter().copied().chain(["CREATE TABLE later (id INTEGER NOT NULL) STRICT"]).collect();
         catalogue.migrate(&more).unwrap();
         catalogue.migrate(&more).unwrap();
+        let ours = i64::try_from(migrations::MIGRATIONS.len()).unwrap();
         let error = catalogue.migrate(migrations::MIGRATIONS).unwrap_err();
-        assert!(matches!(error, StoreError::TooNew { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::TooNew { found, known, .. } if (found, known) == (ours + 1, ours)), "{error}");
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl Place for Disk {
         Ok(file.try_lock_shared().is_ok().then_some(file))
     }
 
+    fn link(&self, sha256: &Digest, folder: &Folder, name: &str) -> bool {
+        let hex = sha256.to_hex();
+        self.blobs.child(&hex[..2]).is_ok_and(|blobs| blobs.link(&hex, folder, name))
+    }
+
     fn boot(&self) -> Option<String> {
         std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|boot| boot.trim().to_owned())
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use balcony_wire::hashes::Digest;
 
 use super::{Held, Place};
+use crate::folder::Folder;
 use crate::{JobId, StoreError};
 
 /// Files without a name.
@@ -110,6 +111,10 @@ impl Place for Memory {
 
     fn settled_blob(&self, sha256: &Digest) -> Result<Option<Arc<File>>, StoreError> {
         self.blob(sha256)
+    }
+
+    fn link(&self, _: &Digest, _: &Folder, _: &str) -> bool {
+        false
     }
 
     fn boot(&self) -> Option<String> {

@@ -11,6 +11,7 @@ use balcony_wire::hashes::Digest;
 pub(crate) use disk::Disk;
 pub(crate) use memory::Memory;
 
+use crate::folder::Folder;
 use crate::{JobId, StoreError};
 
 /// A place for bytes. Knows nothing of digests but their names.
@@ -53,6 +54,9 @@ pub(crate) trait Place: Send + Sync {
 
     /// A whole file that nobody is just moving; `None` if it is not there.
     fn settled_blob(&self, sha256: &Digest) -> Result<Option<Arc<File>>, StoreError>;
+
+    /// Gives a whole file a second name in a person's folder. `false` if it cannot have one there.
+    fn link(&self, sha256: &Digest, folder: &Folder, name: &str) -> bool;
 
     /// Which run of the machine this is, to know whether unsynced bytes can have been lost.
     fn boot(&self) -> Option<String>;

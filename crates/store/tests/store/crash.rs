@@ -106,6 +106,18 @@ fn a_move_that_was_noted_and_then_lost_is_forgotten() {
     assert_eq!(fs::read_dir(dir.path().join("staging")).unwrap().count(), 0, "its note is of no use");
 }
 
+/// A person may have edited what lies under the final name since it got there.
+#[test]
+fn a_copy_that_was_there_before_is_not_taken_for_the_one_that_was_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let job = crash_after(dir.path(), Step::MoveNoted);
+    fs::remove_file(dir.path().join("staging").join(job.as_str())).unwrap();
+    fs::create_dir_all(blob_path(dir.path()).parent().unwrap()).unwrap();
+    fs::write(blob_path(dir.path()), vec![b'x'; BYTES.len()]).unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.find(&digests(BYTES, &[HashAlgo::Sha256])).unwrap(), None);
+}
+
 #[test]
 fn bytes_that_changed_after_they_were_hashed_do_not_get_in() {
     let dir = tempfile::tempdir().unwrap();

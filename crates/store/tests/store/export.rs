@@ -1,5 +1,6 @@
 //! Copies in a person's folders.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
@@ -7,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use balcony_sharing::FileName;
 use balcony_store::{OnClash, Store, StoreError};
+use balcony_wire::hashes::HashAlgo;
 
-use crate::{keep, on_both};
+use crate::{digests, keep, on_both};
 
 on_both![
     a_copy_gets_its_name_and_a_number_where_that_is_taken,
@@ -19,7 +21,8 @@ on_both![
     names_of_peers_stay_within_the_folder,
     a_large_file_is_copied_whole,
     a_folder_that_is_none_is_named,
-    editing_the_copy_leaves_the_store_alone,
+    whatever_becomes_of_the_copy_the_store_never_gives_other_bytes,
+    many_copies_at_once_are_all_whole_and_files_of_their_own,
 ];
 
 fn name(text: &str) -> FileName {
@@ -141,10 +144,29 @@ fn a_folder_that_is_none_is_named(store: &Store) {
     }
 }
 
-fn editing_the_copy_leaves_the_store_alone(store: &Store) {
-    let (dir, blob) = (tempfile::tempdir().unwrap(), keep(store, b"as it came").unwrap());
-    let path = store.export(&blob, dir.path(), &name("x"), OnClash::Refuse).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().nlink(), 1);
-    fs::write(&path, "edited by its owner").unwrap();
-    assert_eq!(crate::read(store, &blob), b"as it came");
+fn whatever_becomes_of_the_copy_the_store_never_gives_other_bytes(store: &Store) {
+    let wanted = digests(b"as it came", &[HashAlgo::Sha256]);
+    for edited in ["edited by its owner", "as if came", ""] {
+        let (dir, blob) = (tempfile::tempdir().unwrap(), keep(store, b"as it came").unwrap());
+        let path = store.export(&blob, dir.path(), &name("x"), OnClash::Refuse).unwrap();
+        fs::write(&path, edited).unwrap();
+        if let Some(blob) = store.find(&wanted).unwrap() {
+            assert_eq!(crate::read(store, &blob), b"as it came", "{edited:?}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), edited);
+    }
+}
+
+fn many_copies_at_once_are_all_whole_and_files_of_their_own(store: &Store) {
+    let (dir, bytes) = (tempfile::tempdir().unwrap(), vec![b'm'; 100_000]);
+    let blob = keep(store, &bytes).unwrap();
+    let export = || store.export(&blob, dir.path(), &name("m"), OnClash::Rename).unwrap();
+    let paths: Vec<_> = std::thread::scope(|scope| {
+        let tasks: Vec<_> = (0..8).map(|_| scope.spawn(export)).collect();
+        tasks.into_iter().map(|task| task.join().unwrap()).collect()
+    });
+    let inodes: BTreeSet<_> = paths.iter().map(|path| fs::metadata(path).unwrap().ino()).collect();
+    assert_eq!((inodes.len(), names(dir.path()).len()), (8, 8));
+    assert!(paths.iter().all(|path| fs::read(path).unwrap() == bytes));
+    assert_eq!(crate::read(store, &blob), bytes);
 }

@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod disk;
 mod export;
+mod links;
 mod processes;
 
 use std::io::Read;

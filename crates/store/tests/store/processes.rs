@@ -14,11 +14,11 @@ use crate::{digests, hashed, keep, read, sidecar};
 const PART: &str = "BALCONY_STORE_TEST_PART";
 
 /// The folder, if this is the other process.
-fn part() -> Option<std::path::PathBuf> {
+pub(crate) fn part() -> Option<std::path::PathBuf> {
     std::env::var_os(PART).map(Into::into)
 }
 
-fn other_process(before: &str, test: &str, dir: &Path) -> Child {
+pub(crate) fn other_process(before: &str, test: &str, dir: &Path) -> Child {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{before} exec \"$0\" \"$@\"")).arg(program);
@@ -69,7 +69,8 @@ fn where_no_more_bytes_fit_it_is_said_and_nothing_is_lost_or_half_there() {
     }
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path().join("store")).unwrap();
-    keep(&store, &vec![1; 6 << 20]).unwrap();
+    let blob = keep(&store, &vec![1; 6 << 20]).unwrap();
+    store.export(&blob, dir.path(), &FileName::from_peer("first"), OnClash::Refuse).unwrap(); // which may need no room
     drop(store);
     std::fs::create_dir(dir.path().join("downloads")).unwrap();
     std::fs::write(dir.path().join("downloads").join("summit.jpg"), "was there").unwrap();
