@@ -58,6 +58,10 @@ impl ConnectError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Trust(_) | Self::Store(_) => None,
+            // What answers a first greeting with something else is mostly no server that is broken, but another one.
+            Self::Ended(End { cause: Cause::Protocol, .. }) => {
+                Some("check the port: it may be one that begins with TLS, or one for something else than XMPP clients")
+            }
             Self::Ended(end) => advice_for(end.cause),
         }
     }

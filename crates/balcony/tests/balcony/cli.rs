@@ -77,6 +77,19 @@ fn a_wrong_password_is_told_from_an_unknown_host_and_a_bad_certificate() {
     person.login(there, "alice", &[]).ok();
 }
 
+#[test]
+fn a_port_for_something_else_is_told_from_a_broken_server() {
+    let server = OwnServer::start();
+    let there = server.endpoints();
+    let person = Person::new();
+    let https = format!("{}:{}", there.get("IP"), there.get("HTTPS_PORT"));
+    let login = |address: &str, more: &[&str]| person.login_with(&there.jid("alice"), "alicepw", address, &there.ca(), more);
+    for done in [login(&there.direct_tls(), &[]), login(&https, &[]), login(&there.starttls(), &["--direct-tls"])] {
+        assert!([5, 6].contains(&done.code), "{done:?}");
+        assert!(done.event("failed")["next"].as_str().unwrap().contains("port"), "{done:?}");
+    }
+}
+
 fn words(done: &crate::process::Done) -> String {
     done.event("failed")["error"].as_str().unwrap().to_owned()
 }
