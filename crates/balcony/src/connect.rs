@@ -76,7 +76,8 @@ pub(crate) async fn account(home: &Home, named: Option<&str>, availability: Avai
 
 /// Takes over what a login taught us; says whether that was anything new.
 pub(crate) fn learn(entry: &mut Entry, online: &Online) -> bool {
-    let floor = Some(online.learned.mechanism.name().to_owned());
+    // The best there ever was: one connection that could not be bound lowers nothing.
+    let floor = entry.floor().max(Some(online.learned.mechanism)).map(|mechanism| mechanism.name().to_owned());
     let keys = online.learned.keys.as_ref().map(balcony_session::ScramKeys::to_text).or_else(|| entry.keys.clone());
     let is_new = entry.floor != floor || entry.keys != keys;
     entry.floor = floor;

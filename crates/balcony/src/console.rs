@@ -68,9 +68,10 @@ impl Console {
             fields.insert("next".into(), failure.next.clone().into());
             self.object("failed", Value::Object(fields));
         }
-        err(&format!("balcony: {}", crate::safe::lines(&failure.what)));
+        // One line each: the words of a server must not pass for lines of ours.
+        err(&format!("balcony: {}", crate::safe::Safe(&failure.what)));
         if let Some(next) = &failure.next {
-            err(&format!("  next: {}", crate::safe::lines(next)));
+            err(&format!("  next: {}", crate::safe::Safe(next)));
         }
     }
 

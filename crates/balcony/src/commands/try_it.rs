@@ -40,7 +40,8 @@ pub(crate) async fn run(console: &Console, args: &cli::Try) -> Result<(), Failur
     );
     let played = play(console, &running, &folder, &files, args).await;
     running.shutdown().await;
-    played
+    // Everything goes with the folder: there is nothing to take up again.
+    played.map_err(|failure| if failure.class == Class::Interrupted { Failure::new(Class::Interrupted, "stopped") } else { failure })
 }
 
 async fn play(console: &Console, running: &Running, folder: &Folder, files: &[PathBuf], args: &cli::Try) -> Result<(), Failure> {
