@@ -1,6 +1,6 @@
 //! From a remembered account to a connected one, and back: what a login taught us is kept.
 
-use balcony_client::{Account, Availability, Class as ClientClass, ConnectError, ConnectOptions, Online};
+use balcony_client::{Account, Availability, Class as ClientClass, ConnectError, ConnectOptions, Online, ShareError};
 use balcony_session::client::Credentials;
 use balcony_store::Store;
 
@@ -31,6 +31,15 @@ pub(crate) fn connect_failure(jid: &str, error: &ConnectError) -> Failure {
     let failure = Failure { what: format!("cannot log in as {jid}: {}", failure.what), ..failure };
     match error.advice() {
         Some(advice) if failure.class == Class::Certificate => failure.advise(format!("{advice} (`balcony login {jid} --ca FILE`)")),
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
+}
+
+/// The words of a share that failed.
+pub(crate) fn share_failure(error: &ShareError) -> Failure {
+    let failure = Failure::from_error(class_of(error.class()), error);
+    match error.advice() {
         Some(advice) => failure.advise(advice),
         None => failure,
     }

@@ -7,7 +7,7 @@ use balcony_wire::Jid;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::send;
+use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
 
@@ -22,7 +22,8 @@ pub(crate) async fn run(console: &Console, args: &cli::Draft) -> Result<(), Fail
         return Err(Failure::new(Class::Usage, "the file must lie at an https: URL").advise("others do not fetch from anywhere else"));
     }
     let disposition = args.disposition.map(Into::into);
-    let file = preview(&args.file, &args.url, args.describe.as_deref(), disposition).await.map_err(|error| send::failure(&error))?;
+    let file =
+        preview(&args.file, &args.url, args.describe.as_deref(), disposition).await.map_err(|error| connect::share_failure(&error))?;
     let share = OutgoingShare { to, to_room: false, id: random_id()?, text: None, files: vec![file] };
     for mut message in dialect::write(&share).into_messages() {
         if args.to.is_none() {

@@ -10,7 +10,6 @@ use balcony_wire::{BareJid, Element, Jid, Stanza};
 use serde_json::json;
 
 use crate::cli::{self, OutboxAction};
-use crate::commands::send;
 use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
@@ -44,13 +43,13 @@ pub(crate) async fn take_up(console: &Console, account: &Account) -> Result<Vec<
         return Ok(left);
     }
     console.step("outbox", json!({"messages": left.len()}), format!("going on with {} left in the outbox", count(left.len())));
-    let resumed = account.resume_outbox().await.map_err(|error| send::failure(&error))?;
+    let resumed = account.resume_outbox().await.map_err(|error| connect::share_failure(&error))?;
     if resumed.busy {
         console.step("outbox-busy", json!({}), "another balcony is sending them just now");
         return Ok(Vec::new());
     }
     for (to, error) in &resumed.failed {
-        let failure = send::failure(error);
+        let failure = connect::share_failure(error);
         console.failure(&Failure { what: format!("to {}: {}", Safe(to.as_str()), failure.what), ..failure });
     }
     for message in resumed.sent.iter().flat_map(|sent| &sent.messages) {

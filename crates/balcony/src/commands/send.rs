@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use balcony_client::{Account, Availability, FILES_IN_ONE_MESSAGE, Sending, Sent, ShareError, ShareEvent};
+use balcony_client::{Account, Availability, FILES_IN_ONE_MESSAGE, Sending, Sent, ShareEvent};
 use balcony_sharing::ByteLen;
 use balcony_wire::Jid;
 use serde_json::json;
 
 use crate::cli;
 use crate::commands::outbox;
-use crate::connect::{self, class_of};
+use crate::connect::{self, share_failure};
 use crate::console::{Bar, Console};
 use crate::exit::{Class, Failure};
 use crate::home::Home;
@@ -108,7 +108,7 @@ pub(crate) async fn watch(console: &Console, sending: Sending, show_xml: bool) -
         };
         match event {
             Some(ShareEvent::Ended(Ok(sent))) => return Ok(sent),
-            Some(ShareEvent::Ended(Err(error))) => return Err(failure(&error)),
+            Some(ShareEvent::Ended(Err(error))) => return Err(share_failure(&error)),
             Some(event) => view.show(event),
             None => return Err(Failure::new(Class::Internal, "the sending ended without a word")),
         }
@@ -118,15 +118,6 @@ pub(crate) async fn watch(console: &Console, sending: Sending, show_xml: bool) -
 fn stopped() -> Failure {
     Failure::new(Class::Interrupted, "stopped")
         .advise("the same command goes on with it, as does `balcony outbox resume`; `balcony outbox` lists it")
-}
-
-/// The words of a share that failed.
-pub(crate) fn failure(error: &ShareError) -> Failure {
-    let failure = Failure::from_error(class_of(error.class()), error);
-    match error.advice() {
-        Some(advice) => failure.advise(advice),
-        None => failure,
-    }
 }
 
 struct View<'a> {
