@@ -19,7 +19,7 @@ use crate::blocking::blocking;
 use crate::fetch::SharedFile;
 
 /// Offers that may wait for one listener; one that lags more reads the rest from the catalogue.
-pub(crate) const WAITING: usize = 256;
+pub(crate) const WAITING: usize = 32;
 /// Bytes that one message may take in the catalogue: each row holds all of it.
 const LARGEST: usize = 16 << 20;
 /// Offers read from the catalogue at once.

@@ -44,7 +44,7 @@ use state::{Command, Delivery};
 /// Commands that may wait for the connection's task.
 const COMMANDS: usize = 256;
 /// Messages that may wait to be looked at.
-const MESSAGES: usize = 256;
+const MESSAGES: usize = 32;
 
 /// An account that is connected. Cheap to clone; the connection is closed when the last clone is dropped, politely with
 /// [`Account::close`].
