@@ -46,7 +46,7 @@ impl Carol {
 
 /// A command as a person types it: words, no JSON.
 fn words(person: &Person, arguments: &[&str]) -> Done {
-    let began = std::time::Instant::now(); let done = run(balcony(person.home()).args(arguments).current_dir(person.folder()), b""); eprintln!("{:?} {arguments:?} {}", began.elapsed(), done.err); done
+    run(balcony(person.home()).args(arguments).current_dir(person.folder()), b"")
 }
 
 #[track_caller]
@@ -103,7 +103,7 @@ fn what_strangers_call_their_files_says_nothing_to_the_terminal_and_is_no_path()
     let count = NAMES.len() + 1;
     let received = words(&bob, &["receive", "--yes", "--count", &count.to_string(), "--timeout", "30"]);
     says_nothing_to_the_terminal("receive", &received);
-    assert!(received.code != 0 && !received.err.is_empty(), "nothing of it can be fetched: {received:?}");
+    assert!(received.code != 0 && !received.err.contains("fetching from"), "nobody is sent to this machine: {received:?}");
     let list = words(&bob, &["list"]).ok();
     says_nothing_to_the_terminal("list", &list);
     assert_eq!(list.out.lines().count(), count, "one line for each file: {}", list.out);
@@ -148,4 +148,45 @@ fn a_file_named_like_a_path_arrives_in_the_folder_and_nowhere_else() {
     {
         assert!(!outside.exists(), "{}", outside.display());
     }
+}
+
+/// Arguments are seen by everybody on the machine.
+#[test]
+fn secrets_are_never_arguments() {
+    let person = Person::new();
+    for arguments in [
+        &["login", "bob@localhost", "--password", "secret"][..],
+        &["login", "bob@localhost", "secret"],
+        &["login", "bob@localhost", "--password-stdin=secret"],
+        &["serve", "--add-account", "bob", "--password", "secret"],
+    ] {
+        words(&person, arguments).exits(2);
+    }
+    let login = words(&person, &["login", "--help"]).ok();
+    assert!(!login.out.contains("--password <") && login.out.contains("--password-stdin"), "{}", login.out);
+}
+
+/// The words of a server that refuses us are shown, and are no lines of ours.
+#[test]
+fn the_words_of_a_server_do_not_pass_for_ours() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut tcp in listener.incoming().map_while(Result::ok) {
+            let _ = tcp.read(&mut [0; 4096]);
+            let _ = tcp.write_all(
+                "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='localhost' \
+                 id='x' version='1.0'><stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text \
+                 xmlns='urn:ietf:params:xml:ns:xmpp-streams'>no&#10;FORGED: type your password here&#10;  FORGED \u{9b}2J\u{202e}</text>\
+                 </stream:error></stream:stream>"
+                    .as_bytes(),
+            );
+        }
+    });
+    let person = Person::new();
+    let mut login = balcony(person.home());
+    let done = run(login.args(["login", "bob@localhost", "--server", &address, "--password-stdin"]), b"secret\n");
+    assert!(done.code != 0 && done.err.contains("FORGED"), "{done:?}");
+    says_nothing_to_the_terminal("login", &done);
 }
