@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use balcony_sharing::dialect::OutgoingFile;
 use balcony_sharing::verify::SHARED_ALGOS;
@@ -39,7 +39,8 @@ pub(super) struct Draft {
     pub(super) stamp: FileStamp,
     pub(super) media_type: MediaType,
     dimensions: Option<(u32, u32)>,
-    modified: Option<DateTime>,
+    /// When it was written to last, if the system tells.
+    pub(super) modified_at: Option<SystemTime>,
     /// Digests from an earlier time, if the file did not change since.
     pub(super) remembered: Option<DigestSet>,
 }
@@ -59,10 +60,9 @@ impl Draft {
         let name = wanted.name.clone().unwrap_or_else(|| name_of(&wanted.path));
         let media_type = MediaType::from_peer(media_type(&head, &name));
         let dimensions = if media_type.kind() == "image" { dimensions(&head) } else { None };
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified = modified.and_then(|since| DateTime::from_unix(i64::try_from(since.as_secs()).ok()?));
+        let modified_at = metadata.modified().ok();
         let remembered = store.remembered_digests(&stamp)?.filter(|known| SHARED_ALGOS.iter().all(|algo| known.get(*algo).is_some()));
-        Ok(Self { name, stamp, media_type, dimensions, modified, remembered, wanted })
+        Ok(Self { name, stamp, media_type, dimensions, modified_at, remembered, wanted })
     }
 
     /// What is said about it; without digests and place as long as those are not known.
@@ -76,7 +76,7 @@ impl Draft {
                 name: Some(self.name.clone()),
                 media_type: Some(self.media_type.to_string()),
                 size: Some(self.stamp.size()),
-                date: self.modified.map(FileDate::from),
+                date: self.modified_at.and_then(date_time).map(FileDate::from),
                 descs: self.wanted.descriptions.clone(),
                 width: self.dimensions.map(|(width, _)| width.into()),
                 height: self.dimensions.map(|(_, height)| height.into()),
@@ -86,6 +86,10 @@ impl Draft {
             sources: url.map(Source::url).into_iter().collect(),
         }
     }
+}
+
+fn date_time(at: SystemTime) -> Option<DateTime> {
+    DateTime::from_unix(i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?)
 }
 
 fn name_of(path: &Path) -> String {

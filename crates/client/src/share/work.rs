@@ -156,7 +156,8 @@ impl Work {
         let done = blocking(move || store.uploads(&account, &id)).await?;
         let mut files = Vec::with_capacity(drafts.len());
         for (position, (draft, job)) in drafts.iter().zip(jobs).enumerate() {
-            let earlier = done.iter().find(|upload| upload.position == position && upload.is_done && upload.size == draft.stamp.size());
+            let earlier = done.iter().find(|upload| upload.position == position && is_of(upload, draft));
+            let began_at = SystemTime::now();
             let (url, digests) = match (job, earlier) {
                 (None, _) => (None, self.digests(draft, position, None).await?),
                 (Some(_), Some(earlier)) => (Some(earlier.get_url.clone()), self.digests(draft, position, None).await?),
@@ -164,7 +165,7 @@ impl Work {
                     let uploading = upload::upload(&self.account, job, draft, position, &mut self.events).await;
                     let (uploaded, hashed) = uploading.map_err(|source| not_uploaded(draft, source))?;
                     let digests = self.digests(draft, position, hashed).await?;
-                    self.note_upload(&first, position, draft, &uploaded.get_url).await?;
+                    self.note_upload(&first, position, draft, &uploaded.get_url, began_at).await?;
                     (Some(uploaded.get_url), digests)
                 }
             };
@@ -192,8 +193,16 @@ impl Work {
         Ok(hashed.digests().clone())
     }
 
-    /// So that a crash from here on does not upload it again.
-    async fn note_upload(&self, origin_id: &str, position: usize, draft: &Draft, get_url: &str) -> Result<(), ShareError> {
+    /// So that a crash from here on does not upload it again. Only what is done is noted: a slot that was not used up by then is
+    /// left to run out, and the right to write to it is never on the disk.
+    async fn note_upload(
+        &self,
+        origin_id: &str,
+        position: usize,
+        draft: &Draft,
+        get_url: &str,
+        began_at: SystemTime,
+    ) -> Result<(), ShareError> {
         let upload = Upload {
             job: JobId::random(),
             account: self.account.jid().clone(),
@@ -205,7 +214,7 @@ impl Work {
             get_url: get_url.to_owned(),
             expires_at: None,
             is_done: true,
-            began_at: SystemTime::now(),
+            began_at,
         };
         let store = self.store.clone();
         Ok(blocking(move || store.save_upload(&upload)).await?)
@@ -249,6 +258,12 @@ impl Work {
     fn written(&self, letter: &Letter, files: Vec<OutgoingFile>) -> Written {
         write(&OutgoingShare { to: letter.to.clone(), to_room: false, id: letter.id.clone(), text: self.text.clone(), files })
     }
+}
+
+/// Whether an earlier upload holds the file as it is now.
+fn is_of(upload: &Upload, draft: &Draft) -> bool {
+    let untouched = draft.modified_at.is_some_and(|modified| modified <= upload.began_at);
+    upload.is_done && upload.size == draft.stamp.size() && untouched
 }
 
 pub(super) fn remember(store: &Store, account: &BareJid, message: Message) -> Result<(), StoreError> {

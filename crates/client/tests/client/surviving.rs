@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use balcony_client::{Account, Class, Connection, ShareError, ShareEvent};
+use balcony_client::{Account, Class, Connection, Resumed, ShareError, ShareEvent};
 use balcony_session::Security;
 use balcony_sharing::transfer::upload::UploadError;
 use balcony_store::{OutboxState, Store};
@@ -13,6 +13,17 @@ use tokio::time::timeout;
 use crate::proxy::Proxy;
 use crate::scene::{Scene, connect, noise};
 use crate::sharing::{fetch, file, juliet};
+
+/// Takes up what is left, once the task that was dropped has let go of the outbox.
+async fn resume(account: &Account) -> Resumed {
+    loop {
+        let resumed = account.resume_outbox().await.unwrap();
+        if !resumed.busy {
+            return resumed;
+        }
+        tokio::task::yield_now().await;
+    }
+}
 
 #[tokio::test]
 async fn a_cut_connection_is_resumed_and_nothing_is_lost() {
@@ -86,23 +97,45 @@ async fn sharing_that_was_interrupted_goes_on_from_the_outbox() {
     let juliet_account = scene.connect("juliet").await;
     let mut offers = juliet_account.offers();
     let romeo = Account::connect(scene.options("romeo", Security::StartTls), store.clone()).await.unwrap();
-    let resumed = timeout(Duration::from_secs(30), async {
-        loop {
-            // The task that was dropped lets go of the outbox in a moment.
-            let resumed = romeo.resume_outbox().await.unwrap();
-            if !resumed.busy {
-                return resumed;
-            }
-            tokio::task::yield_now().await;
-        }
-    });
-    let resumed = resumed.await.unwrap();
+    let resumed = timeout(Duration::from_secs(30), resume(&romeo)).await.unwrap();
     assert_eq!((resumed.sent.len(), resumed.failed.len()), (1, 0), "{resumed:?}");
     let offer = offers.next().await.unwrap();
     assert_eq!(offer.description(None), Some("a large one"));
     assert!(fetch(&juliet_account, &offer).await.is_proven());
     let again = romeo.resume_outbox().await.unwrap();
     assert!(again.sent.is_empty() && again.failed.is_empty(), "nothing is sent twice");
+}
+
+/// What lies at the URL is what was uploaded then, not what is in the file now.
+#[tokio::test]
+async fn a_file_that_was_changed_after_its_upload_is_uploaded_again_and_the_others_are_not() {
+    let scene = Scene::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store")).unwrap();
+    let romeo = Account::connect(scene.options("romeo", Security::StartTls), store.clone()).await.unwrap();
+    let paths =
+        [file(&folder, "same.txt", b"same"), file(&folder, "changed.txt", b"before"), file(&folder, "large.bin", &noise(20_000_000))];
+    let mut progress = romeo.share(&paths[0]).and(&paths[1]).and(&paths[2]).to(&juliet()).progress();
+    let mut urls = Vec::new();
+    while let Some(event) = progress.next().await {
+        match event {
+            ShareEvent::Uploaded { url, .. } => urls.push(url),
+            ShareEvent::Uploading { position: 2, .. } => break,
+            _ => {}
+        }
+    }
+    drop(progress);
+    std::fs::write(&paths[1], b"after!").unwrap();
+
+    let juliet_account = scene.connect("juliet").await;
+    let mut offers = juliet_account.offers();
+    let resumed = timeout(Duration::from_secs(30), resume(&romeo)).await.unwrap();
+    let files = &resumed.sent[0].files;
+    assert_eq!(files[0].url.as_ref(), Some(&urls[0]));
+    assert_ne!(files[1].url.as_ref(), Some(&urls[1]));
+    for _ in files {
+        assert!(fetch(&juliet_account, &offers.next().await.unwrap()).await.is_proven());
+    }
 }
 
 /// A message that went into a stream before a crash goes again under the same id, so that it is seen once.
