@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use balcony_session::Security;
-use balcony_session::client::{Action, Advice, ClientConfig, ClientStream, End, Failure, Learned, PeerLimits, ResumeState, SendError};
+use balcony_session::client::{
+    Action, Advice, ClientConfig, ClientStream, End, Failure, Learned, PeerLimits, ResumeState, SendError,
+};
 use balcony_session::connect_plan::{ConnectPlan, Endpoint, SrvAnswer, connect_plan};
 use balcony_session::iq_table::{RequestError, RequestId};
 use balcony_session::reconnect::{Backoff, BackoffBounds};
 use balcony_session::sm::{Sent, SentId};
-use balcony_wire::{Element, FullJid, IqKind, Jid, Message, Stanza};
+use balcony_wire::{Element, FullJid, IqKind, Message, Stanza};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
@@ -478,19 +480,4 @@ fn random() -> [u8; 32] {
 fn random_number() -> u64 {
     let bytes = random();
     u64::from_be_bytes(bytes[..8].try_into().expect("eight of 32 bytes"))
-}
-
-/// For an account whose task is gone without a word: it panicked, or the runtime is shutting down.
-pub(crate) fn broken_off() -> End {
-    let account = Jid::parse("invalid").and_then(Jid::into_bare).expect("a domain is a bare address");
-    let credentials = balcony_session::client::Credentials::Password(String::new());
-    let mut stream = ClientStream::new(ClientConfig::new(account, credentials), [0; 32], Instant::now());
-    stream.handle_failure(Instant::now(), Failure::Io("the program is ending".to_owned()));
-    loop {
-        match stream.poll_action() {
-            Some(Action::Ended(end)) => return end,
-            Some(_) => {}
-            None => stream.handle_timeout(Instant::now() + Duration::from_secs(3600)),
-        }
-    }
 }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use balcony_session::client::{Ask, End, SendError};
+use balcony_session::client::{Ask, Cause, End, SendError};
 use balcony_session::iq_table::RequestError;
 use balcony_sharing::plan::Policy;
 use balcony_sharing::{NetRules, Plan};
@@ -390,6 +390,7 @@ fn rules(options: &ConnectOptions, hosts: Vec<String>) -> NetRules {
 fn closed(state: &watch::Receiver<Connection>) -> End {
     match &*state.borrow() {
         Connection::Ended(end) | Connection::Waiting { why: end, .. } => end.clone(),
-        Connection::Connecting | Connection::Online(_) => driver::broken_off(),
+        // It panicked, or the runtime is shutting down.
+        Connection::Connecting | Connection::Online(_) => End::new(Cause::ConnectionLost, "the program is ending"),
     }
 }

@@ -92,7 +92,8 @@ pub struct End {
 }
 
 impl End {
-    pub(crate) fn new(cause: Cause, words: impl Into<String>) -> Self {
+    /// An end of that kind, in these words: for a driver whose stream never told one.
+    pub fn new(cause: Cause, words: impl Into<String>) -> Self {
         Self { cause, words: words.into(), server_words: None, other_host: None, loses_session: false }
     }
 
