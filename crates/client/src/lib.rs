@@ -68,7 +68,7 @@ pub use net::NetError;
 pub use net::tls::TrustError;
 pub use offers::{Decision, IncomingOffer, Offers};
 pub use redacted::Redacted;
-pub use share::{FILES_IN_ONE_MESSAGE, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress, preview};
+pub use share::{FILES_IN_ONE_MESSAGE, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress, draft};
 
 /// The program in the readme, compiled as a test of the documentation.
 #[cfg(doctest)]

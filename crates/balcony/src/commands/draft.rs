@@ -1,7 +1,7 @@
 //! `balcony draft`: the message that would offer a file which lies at a URL already. Offline: the file is read for its
 //! digests, the URL is not asked.
 
-use balcony_client::preview;
+use balcony_client::draft;
 use balcony_sharing::dialect::{self, OutgoingShare};
 use balcony_wire::Jid;
 use serde_json::json;
@@ -22,8 +22,7 @@ pub(crate) async fn run(console: &Console, args: &cli::Draft) -> Result<(), Fail
         return Err(Failure::new(Class::Usage, "the file must lie at an https: URL").advise("others do not fetch from anywhere else"));
     }
     let disposition = args.disposition.map(Into::into);
-    let file =
-        preview(&args.file, &args.url, args.describe.as_deref(), disposition).await.map_err(|error| connect::share_failure(&error))?;
+    let file = draft(&args.file, &args.url, args.describe.as_deref(), disposition).await.map_err(|error| connect::share_failure(&error))?;
     let share = OutgoingShare { to, to_room: false, id: random_id()?, text: None, files: vec![file] };
     for mut message in dialect::write(&share).into_messages() {
         if args.to.is_none() {

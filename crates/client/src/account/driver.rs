@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use balcony_session::Security;
-use balcony_session::client::{
-    Action, Advice, ClientConfig, ClientStream, End, Failure, Learned, PeerLimits, ResumeState, SendError,
-};
+use balcony_session::client::{Action, Advice, ClientConfig, ClientStream, End, Failure, Learned, PeerLimits, ResumeState, SendError};
 use balcony_session::connect_plan::{ConnectPlan, Endpoint, SrvAnswer, connect_plan};
 use balcony_session::iq_table::{RequestError, RequestId};
 use balcony_session::reconnect::{Backoff, BackoffBounds};

@@ -19,7 +19,7 @@ use super::{FetchError, FetchEvent};
 use crate::blocking::blocking;
 use crate::events::Events;
 use crate::http::HttpError;
-use crate::http::exchange::{Answer, Outgoing, Upload, add_header, exchange};
+use crate::http::exchange::{Answer, RequestBody, WebRequest, add_header, exchange};
 use crate::net::connector::Moved;
 use crate::net::tls::Trust;
 
@@ -223,9 +223,15 @@ async fn get(open: &OpenUrl, trust: &Trust) -> Result<Answer, HttpError> {
         add_header(&mut headers, name, value)
             .map_err(|why| HttpError::Unspeakable { host: open.url.host_str().unwrap_or_default().to_owned(), why })?;
     }
-    let outgoing =
-        Outgoing { method: Method::GET, url: &open.url, headers, body: Upload::none(), rule: &open.addresses, moved: Moved::default() };
-    exchange(outgoing, trust).await
+    let request = WebRequest {
+        method: Method::GET,
+        url: &open.url,
+        headers,
+        body: RequestBody::none(),
+        rule: &open.addresses,
+        moved: Moved::default(),
+    };
+    exchange(request, trust).await
 }
 
 async fn write(place: Place, bytes: Bytes, portion: &Portion) -> Result<Place, FetchError> {

@@ -42,12 +42,12 @@ impl Drop for Driver {
 }
 
 /// The body of a request: what a channel brings, with its length told beforehand.
-pub(crate) struct Upload {
+pub(crate) struct RequestBody {
     pieces: Option<Receiver<Bytes>>,
     left: u64,
 }
 
-impl Upload {
+impl RequestBody {
     /// Exactly `length` bytes; if fewer come, the connection is broken off.
     pub(crate) fn new(pieces: Receiver<Bytes>, length: u64) -> Self {
         Self { pieces: Some(pieces), left: length }
@@ -64,7 +64,7 @@ impl Upload {
 #[error("the file ended early")]
 pub(crate) struct EndedEarly;
 
-impl Body for Upload {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = EndedEarly;
 
@@ -91,12 +91,12 @@ impl Body for Upload {
 }
 
 /// A request to make. The URL was judged already; `rule` judges the addresses of its host.
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct WebRequest<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
     /// What is the caller's to say; `Host` and `User-Agent` are added.
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Upload,
+    pub(crate) body: RequestBody,
     pub(crate) rule: &'a AddressRule,
     /// Counts what goes over the wire.
     pub(crate) moved: Moved,
@@ -104,12 +104,12 @@ pub(crate) struct Outgoing<'a> {
 
 /// Sends a request and waits for the head of the answer, however long that takes: the machines know their deadlines. Dropping
 /// the future closes the connection.
-pub(crate) async fn exchange(outgoing: Outgoing<'_>, trust: &Trust) -> Result<Answer, HttpError> {
-    let to = web_host(outgoing.url);
+pub(crate) async fn exchange(asked: WebRequest<'_>, trust: &Trust) -> Result<Answer, HttpError> {
+    let to = web_host(asked.url);
     let host = to.host.clone();
     let unspeakable = |why| HttpError::Unspeakable { host: host.clone(), why };
-    let request = request(outgoing.method, outgoing.url, outgoing.headers, outgoing.body).map_err(unspeakable)?;
-    let stream = connect(&to, trust, outgoing.rule, outgoing.moved).await?;
+    let request = request(asked.method, asked.url, asked.headers, asked.body).map_err(unspeakable)?;
+    let stream = connect(&to, trust, asked.rule, asked.moved).await?;
     let broken = |source| HttpError::Broken { host: host.clone(), source };
     let (mut sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let driver = Driver(tokio::spawn(async move {
@@ -123,7 +123,7 @@ pub(crate) async fn exchange(outgoing: Outgoing<'_>, trust: &Trust) -> Result<An
     Ok(Answer { status: head.status, headers: head.headers, body, host, _driver: driver })
 }
 
-fn request(method: Method, url: &Url, headers: HeaderMap, body: Upload) -> Result<Request<Upload>, String> {
+fn request(method: Method, url: &Url, headers: HeaderMap, body: RequestBody) -> Result<Request<RequestBody>, String> {
     let path = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),

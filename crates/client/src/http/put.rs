@@ -10,7 +10,7 @@ use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::HttpError;
-use super::exchange::{Outgoing, Upload, add_header, exchange};
+use super::exchange::{RequestBody, WebRequest, add_header, exchange};
 use super::source::{ReadFailure, Reading};
 use crate::net::NetError;
 use crate::net::connector::Moved;
@@ -46,8 +46,8 @@ pub(crate) async fn put(
         add_header(&mut headers, CONTENT_TYPE.as_str(), content_type).map_err(network)?;
     }
     let (reading, pieces) = Reading::start(file, stamp, hasher);
-    let body = Upload::new(pieces, put.size);
-    let answer = exchange(Outgoing { method: Method::PUT, url: &put.url, headers, body, rule: &rule, moved }, trust).await;
+    let body = RequestBody::new(pieces, put.size);
+    let answer = exchange(WebRequest { method: Method::PUT, url: &put.url, headers, body, rule: &rule, moved }, trust).await;
     match answer {
         Ok(answer) => {
             let status = answer.status.as_u16();

@@ -1,150 +1,45 @@
-//! What can be said of a file before it is sent: size, type, dimensions, time of change. Reads its first bytes, not the file.
-//!
-//! XEP-0446 File metadata element, v0.2.0 <https://xmpp.org/extensions/xep-0446.html>
+//! What would be said of a file, without saying it to anybody.
 
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::PathBuf;
 
+use balcony_sharing::Disposition;
 use balcony_sharing::dialect::OutgoingFile;
-use balcony_sharing::verify::SHARED_ALGOS;
-use balcony_sharing::{DigestSet, Disposition, MediaType, Source};
-use balcony_store::{FileStamp, Store};
-use balcony_wire::datetime::DateTime;
-use balcony_wire::file_metadata::{FileDate, FileMetadata};
-use balcony_wire::hashes::Hash;
+use balcony_store::Store;
 use balcony_wire::reading::LangText;
 
-use super::ShareError;
-use super::dimensions::{HEAD, dimensions};
+use super::looked_at::{LookedAt, Wanted};
+use super::{ShareError, work};
+use crate::blocking::blocking;
 
-/// A file to share, as the person named it.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) path: PathBuf,
-    /// Names the share within its message.
-    pub(super) id: String,
-    pub(super) name: Option<String>,
-    pub(super) descriptions: Vec<LangText>,
-    pub(super) disposition: Option<Disposition>,
-}
-
-/// A file that was looked at.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    pub(super) wanted: Wanted,
-    pub(super) name: String,
-    pub(super) stamp: FileStamp,
-    pub(super) media_type: MediaType,
-    dimensions: Option<(u32, u32)>,
-    /// When it was written to last, if the system tells.
-    pub(super) modified_at: Option<SystemTime>,
-    /// Digests from an earlier time, if the file did not change since.
-    pub(super) remembered: Option<DigestSet>,
-}
-
-impl Draft {
-    /// Looks at a file; blocks. Follows a symbolic link: the person named it.
-    pub(super) fn look(wanted: Wanted, store: &Store) -> Result<Self, ShareError> {
-        let unreadable = |source: io::Error| ShareError::Unreadable { path: wanted.path.clone(), source };
-        let mut file = File::open(&wanted.path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(ShareError::NoFile { path: wanted.path });
-        }
-        let stamp = FileStamp::of(&metadata);
-        let mut head = Vec::with_capacity(HEAD.min(usize::try_from(stamp.size()).unwrap_or(HEAD)));
-        (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
-        let name = wanted.name.clone().unwrap_or_else(|| name_of(&wanted.path));
-        let media_type = MediaType::from_peer(media_type(&head, &name));
-        let dimensions = if media_type.kind() == "image" { dimensions(&head) } else { None };
-        let modified_at = metadata.modified().ok();
-        let remembered = store.remembered_digests(&stamp)?.filter(|known| SHARED_ALGOS.iter().all(|algo| known.get(*algo).is_some()));
-        Ok(Self { name, stamp, media_type, dimensions, modified_at, remembered, wanted })
-    }
-
-    /// What is said about it; without digests and place as long as those are not known.
-    pub(super) fn outgoing(&self, digests: Option<&DigestSet>, url: Option<&str>) -> OutgoingFile {
-        let usual = if self.media_type.can_be_inline() { Disposition::Inline } else { Disposition::Attachment };
-        let hashes = digests.into_iter().flatten().filter(|digest| SHARED_ALGOS.contains(&digest.algo()));
-        OutgoingFile {
-            id: self.wanted.id.clone(),
-            disposition: Some(self.wanted.disposition.unwrap_or(usual)),
-            file: FileMetadata {
-                name: Some(self.name.clone()),
-                media_type: Some(self.media_type.to_string()),
-                size: Some(self.stamp.size()),
-                date: self.modified_at.and_then(date_time).map(FileDate::from),
-                descs: self.wanted.descriptions.clone(),
-                width: self.dimensions.map(|(width, _)| width.into()),
-                height: self.dimensions.map(|(_, height)| height.into()),
-                hashes: hashes.cloned().map(Hash::from).collect(),
-                ..FileMetadata::default()
-            },
-            sources: url.map(Source::url).into_iter().collect(),
-        }
-    }
-}
-
-fn date_time(at: SystemTime) -> Option<DateTime> {
-    DateTime::from_unix(i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?)
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned()
-}
-
-/// From the bytes, then from the name.
-fn media_type(head: &[u8], name: &str) -> &'static str {
-    let by_name = mime_guess::from_path(name).first_raw();
-    let by_bytes = infer::get(head).map(|kind| kind.mime_type());
-    match (by_bytes, by_name) {
-        // Many formats are archives inside; the name knows which.
-        (Some("application/zip"), Some(named)) if named.starts_with("application/") => named,
-        (Some(found), _) => found,
-        (None, Some(named)) => named,
-        (None, None) => "application/octet-stream",
-    }
+/// What a message would say of a file that lies at `url` already. Reads the file once for its digests; asks nobody, keeps nothing.
+///
+/// # Errors
+/// When the file cannot be read, or is written to meanwhile.
+pub async fn draft(
+    path: impl Into<PathBuf>,
+    url: &str,
+    description: Option<&str>,
+    disposition: Option<Disposition>,
+) -> Result<OutgoingFile, ShareError> {
+    let descriptions = description.map(LangText::plain).into_iter().collect();
+    let wanted = Wanted { path: path.into(), id: work::random_id(), name: None, descriptions, disposition };
+    let looked = blocking(move || LookedAt::look(wanted, &Store::in_memory()?)).await?;
+    let hashed = work::hash(&looked).await?;
+    Ok(looked.outgoing(Some(hashed.digests()), Some(url)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0";
-
-    fn look(path: &Path) -> Result<Draft, ShareError> {
-        let wanted = Wanted { path: path.to_owned(), id: "s1".to_owned(), name: None, descriptions: Vec::new(), disposition: None };
-        Draft::look(wanted, &Store::in_memory().unwrap())
-    }
-
-    #[test]
-    fn the_bytes_say_what_it_is_and_the_name_only_when_they_do_not() {
-        assert_eq!(media_type(PNG, "holiday.txt"), "image/png");
-        assert_eq!(media_type(b"just words", "notes.txt"), "text/plain");
-        assert_eq!(media_type(b"just words", "notes"), "application/octet-stream");
-        assert_eq!(media_type(b"PK\x03\x04\x14\0\0\0\0\0", "game.jar"), "application/java-archive");
-    }
-
-    #[test]
-    fn a_draft_knows_size_type_dimensions_and_how_it_is_meant() {
+    #[tokio::test]
+    async fn a_draft_has_size_type_digests_and_place() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("très cool.png");
-        std::fs::write(&path, PNG).unwrap();
-        let file = look(&path).unwrap().outgoing(None, Some("https://files.example/1"));
-        assert_eq!(file.file.name.as_deref(), Some("très cool.png"));
-        assert_eq!((file.file.size, file.file.width, file.file.height), (Some(PNG.len() as u64), Some(640), Some(480)));
-        assert_eq!(file.file.media_type.as_deref(), Some("image/png"));
-        assert_eq!(file.disposition, Some(Disposition::Inline));
-        assert!(file.file.date.is_some() && file.file.hashes.is_empty());
-    }
-
-    #[test]
-    fn folders_and_what_is_not_there_are_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(look(folder.path()), Err(ShareError::NoFile { .. })));
-        assert!(matches!(look(&folder.path().join("none")), Err(ShareError::Unreadable { .. })));
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "hello\n").unwrap();
+        let file = draft(&path, "https://files.example/1", Some("notes"), None).await.unwrap();
+        assert_eq!((file.file.size, file.file.media_type.as_deref()), (Some(6), Some("text/plain")));
+        assert_eq!((file.file.hashes.len(), file.sources.len(), file.file.descs.len()), (2, 1, 1));
+        assert!(draft(folder.path(), "https://files.example/1", None, None).await.is_err());
     }
 }

@@ -6,15 +6,15 @@
 mod dimensions;
 mod draft;
 mod error;
+mod looked_at;
 mod outbox;
-mod preview;
 mod upload;
 mod work;
 
+pub use draft::draft;
 pub use error::ShareError;
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
-pub use preview::preview;
 
 use std::future::IntoFuture;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 
 use crate::account::Account;
 use crate::events::Events;
-use draft::Wanted;
+use looked_at::Wanted;
 
 /// Events that may wait for whoever watches.
 const EVENTS: usize = 64;

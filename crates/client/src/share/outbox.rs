@@ -78,7 +78,7 @@ pub(crate) async fn resume(account: &Account) -> Result<Resumed, ShareError> {
     let mut resumed = Resumed::default();
     for outgoing in rows(account, OutboxState::Preparing).await? {
         let to = outgoing.to.clone();
-        match work::go_on(account.clone(), outgoing, Events::nobody()).await {
+        match work::resume_one(account.clone(), outgoing, Events::nobody()).await {
             Ok(sent) => resumed.sent.push(sent),
             Err(error @ (ShareError::Offline(_) | ShareError::Waiting { .. } | ShareError::Store(_))) => return Err(error),
             Err(error) => resumed.failed.push((to, error)),

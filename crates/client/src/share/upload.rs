@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use url::Url;
 
 use super::ShareEvent;
-use super::draft::Draft;
+use super::looked_at::LookedAt;
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::events::Events;
@@ -38,12 +38,12 @@ struct Running {
     size: u64,
 }
 
-/// Looks at limits; fails before a byte is read if it is plain already that nobody takes the file.
-pub(super) fn plan(draft: &Draft, services: Vec<Service>, loopback_http: bool) -> Result<UploadJob, UploadError> {
+/// An upload that is about to begin. Looks at limits; fails before a byte is read if it is plain already that nobody takes the file.
+pub(super) fn begin(looked: &LookedAt, services: Vec<Service>, loopback_http: bool) -> Result<UploadJob, UploadError> {
     let request = SlotRequest {
-        filename: draft.name.clone(),
-        size: draft.stamp.size(),
-        content_type: Some(draft.media_type.to_string()),
+        filename: looked.name.clone(),
+        size: looked.stamp.size(),
+        content_type: Some(looked.media_type.to_string()),
         purpose: None,
     };
     UploadJob::new(UploadTask { services, request, loopback_http })
@@ -54,7 +54,7 @@ pub(super) fn plan(draft: &Draft, services: Vec<Service>, loopback_http: bool) -
 pub(super) async fn upload(
     account: &Account,
     mut job: UploadJob,
-    draft: &Draft,
+    looked: &LookedAt,
     position: usize,
     events: &mut Events<ShareEvent>,
 ) -> Result<(Uploaded, Option<Hashed>), UploadError> {
@@ -73,7 +73,7 @@ pub(super) async fn upload(
                     let host = put.url.host_str().unwrap_or_default().to_owned();
                     account.learn_own_host(&put.url).await;
                     events.tell(ShareEvent::Uploading { position, host, size: put.size }).await;
-                    running = Some(start(account, put, draft));
+                    running = Some(start(account, put, looked));
                 }
                 Action::Abandon => running = None,
                 Action::Learned { service, max_file_size } => account.learn_limit(&service, max_file_size),
@@ -145,9 +145,9 @@ async fn ask_once(
     account.request(Some(service.clone()), Ask::Get(payload.clone()), SLOT).await.map_err(no_slot)
 }
 
-fn start(account: &Account, request: Put, draft: &Draft) -> Running {
-    let (trust, stamp, path) = (account.trust().clone(), draft.stamp, draft.wanted.path.clone());
-    let hasher = draft.remembered.is_none().then(|| Hasher::new(SHARED_ALGOS));
+fn start(account: &Account, request: Put, looked: &LookedAt) -> Running {
+    let (trust, stamp, path) = (account.trust().clone(), looked.stamp, looked.wanted.path.clone());
+    let hasher = looked.remembered.is_none().then(|| Hasher::new(SHARED_ALGOS));
     let (moved, size) = (Moved::default(), request.size);
     let counted = moved.clone();
     let done = Box::pin(async move {

@@ -10,7 +10,7 @@ use balcony_store::{FileRef, JobId, NewOffer, OutboxState, Outgoing, Store, Stor
 use balcony_wire::file_sharing::FileSharing;
 use balcony_wire::{BareJid, Element, Jid, Message, Stanza};
 
-use super::draft::{Draft, Wanted};
+use super::looked_at::{LookedAt, Wanted};
 use super::outbox::{self, Guard, dispatch};
 use super::{FILES_IN_ONE_MESSAGE, Sent, SentFile, ShareError, ShareEvent, upload};
 use crate::account::Account;
@@ -52,19 +52,19 @@ pub(super) async fn share(
     let letters = to.into_iter().map(|to| Letter { to, id: random_id() }).collect();
     let _guard = Guard::sending(&store).await?;
     let mut work = Work { account, store, text, letters, events };
-    let (drafts, jobs) = work.prepare(files).await?;
-    work.write_down(&drafts).await?;
-    work.go_on(drafts, jobs).await
+    let (looked_at, jobs) = work.prepare(files).await?;
+    work.write_down(&looked_at).await?;
+    work.upload_and_send(looked_at, jobs).await
 }
 
 /// Goes on with a message of the outbox whose files were not all uploaded. The caller holds the outbox.
-pub(super) async fn go_on(account: Account, outgoing: Outgoing, events: Events<ShareEvent>) -> Result<Sent, ShareError> {
+pub(super) async fn resume_one(account: Account, outgoing: Outgoing, events: Events<ShareEvent>) -> Result<Sent, ShareError> {
     let store = account.store().clone();
-    let (files, text) = read_draft(&outgoing)?;
+    let (files, text) = read_wanted(&outgoing)?;
     let letters = vec![Letter { to: outgoing.to, id: outgoing.origin_id }];
     let mut work = Work { account, store, text, letters, events };
     match work.prepare(files).await {
-        Ok((drafts, jobs)) => work.go_on(drafts, jobs).await,
+        Ok((looked_at, jobs)) => work.upload_and_send(looked_at, jobs).await,
         Err(error) => {
             work.gave_up(&error).await?;
             Err(error)
@@ -74,34 +74,34 @@ pub(super) async fn go_on(account: Account, outgoing: Outgoing, events: Events<S
 
 impl Work {
     /// Looks at the files and at the limits of the services, before a byte is read for sending.
-    async fn prepare(&mut self, files: Vec<Wanted>) -> Result<(Vec<Draft>, Vec<Option<UploadJob>>), ShareError> {
+    async fn prepare(&mut self, files: Vec<Wanted>) -> Result<(Vec<LookedAt>, Vec<Option<UploadJob>>), ShareError> {
         let store = self.store.clone();
-        let drafts: Vec<Draft> =
-            blocking(move || files.into_iter().map(|wanted| Draft::look(wanted, &store)).collect::<Result<_, _>>()).await?;
-        for (position, draft) in drafts.iter().enumerate() {
-            let (name, size, media_type) = (draft.name.clone(), draft.stamp.size(), draft.media_type.clone());
+        let looked_at: Vec<LookedAt> =
+            blocking(move || files.into_iter().map(|wanted| LookedAt::look(wanted, &store)).collect::<Result<_, _>>()).await?;
+        for (position, looked) in looked_at.iter().enumerate() {
+            let (name, size, media_type) = (looked.name.clone(), looked.stamp.size(), looked.media_type.clone());
             self.events.tell(ShareEvent::Looked { position, name, size, media_type }).await;
         }
         let found = self.account.services().await?;
         let services = upload::services(&self.account, &found.uploads);
         let loopback = self.account.fetcher().rules().loopback_http;
-        let mut jobs = Vec::with_capacity(drafts.len());
-        for draft in &drafts {
+        let mut jobs = Vec::with_capacity(looked_at.len());
+        for looked in &looked_at {
             // XEP-0363 knows no empty files; their digests say all there is to say.
-            let job = (draft.stamp.size() > 0).then(|| upload::plan(draft, services.clone(), loopback));
-            jobs.push(job.transpose().map_err(|source| not_uploaded(draft, source))?);
+            let job = (looked.stamp.size() > 0).then(|| upload::begin(looked, services.clone(), loopback));
+            jobs.push(job.transpose().map_err(|source| not_uploaded(looked, source))?);
         }
-        Ok((drafts, jobs))
+        Ok((looked_at, jobs))
     }
 
     /// Puts the messages into the outbox as far as they can be said by now.
-    async fn write_down(&self, drafts: &[Draft]) -> Result<(), ShareError> {
+    async fn write_down(&self, looked_at: &[LookedAt]) -> Result<(), ShareError> {
         let now = SystemTime::now();
         let mut rows = Vec::with_capacity(self.letters.len());
         for letter in &self.letters {
-            let files = drafts.iter().map(|draft| FileRef::Path(absolute(draft))).collect();
+            let files = looked_at.iter().map(|looked| FileRef::Path(absolute(looked))).collect();
             let mut row = Outgoing::preparing(self.account.jid().clone(), letter.id.clone(), letter.to.clone(), files, now);
-            let so_far = self.written(letter, drafts.iter().map(|draft| draft.outgoing(None, None)).collect());
+            let so_far = self.written(letter, looked_at.iter().map(|looked| looked.outgoing(None, None)).collect());
             row.stanza = Some(so_far.message.into_element().to_xml());
             rows.push(row);
         }
@@ -111,8 +111,8 @@ impl Work {
 
     /// From uploads to acknowledgements. A failure that the caller is told of is the end of the messages as well, unless they
     /// are whole already: then they wait for the next connection.
-    async fn go_on(&mut self, drafts: Vec<Draft>, jobs: Vec<Option<UploadJob>>) -> Result<Sent, ShareError> {
-        let files = match self.upload_all(&drafts, jobs).await {
+    async fn upload_and_send(&mut self, looked_at: Vec<LookedAt>, jobs: Vec<Option<UploadJob>>) -> Result<Sent, ShareError> {
+        let files = match self.upload_all(&looked_at, jobs).await {
             Ok(files) => files,
             Err(error) => {
                 self.gave_up(&error).await?;
@@ -122,7 +122,7 @@ impl Work {
         let letters = self.letters.clone();
         let (mut ready, mut sent, mut untold) = (Vec::new(), Vec::new(), None);
         for letter in &letters {
-            let outgoing = drafts.iter().zip(&files).map(|(draft, file)| draft.outgoing(Some(&file.digests), file.url.as_deref()));
+            let outgoing = looked_at.iter().zip(&files).map(|(looked, file)| looked.outgoing(Some(&file.digests), file.url.as_deref()));
             let written = self.written(letter, outgoing.collect());
             match self.make_ready(letter, &written).await {
                 // A person gave it up while the files went up; the others are to be told all the same, here and below.
@@ -150,45 +150,45 @@ impl Work {
         }
     }
 
-    async fn upload_all(&mut self, drafts: &[Draft], jobs: Vec<Option<UploadJob>>) -> Result<Vec<SentFile>, ShareError> {
+    async fn upload_all(&mut self, looked_at: &[LookedAt], jobs: Vec<Option<UploadJob>>) -> Result<Vec<SentFile>, ShareError> {
         let first = self.letters.first().map(|letter| letter.id.clone()).unwrap_or_default();
         let (store, account, id) = (self.store.clone(), self.account.jid().clone(), first.clone());
         let done = blocking(move || store.uploads(&account, &id)).await?;
-        let mut files = Vec::with_capacity(drafts.len());
-        for (position, (draft, job)) in drafts.iter().zip(jobs).enumerate() {
-            let earlier = done.iter().find(|upload| upload.position == position && is_of(upload, draft));
+        let mut files = Vec::with_capacity(looked_at.len());
+        for (position, (looked, job)) in looked_at.iter().zip(jobs).enumerate() {
+            let earlier = done.iter().find(|upload| upload.position == position && is_of(upload, looked));
             let began_at = SystemTime::now();
             let (url, digests) = match (job, earlier) {
-                (None, _) => (None, self.digests(draft, position, None).await?),
-                (Some(_), Some(earlier)) => (Some(earlier.get_url.clone()), self.digests(draft, position, None).await?),
+                (None, _) => (None, self.digests(looked, position, None).await?),
+                (Some(_), Some(earlier)) => (Some(earlier.get_url.clone()), self.digests(looked, position, None).await?),
                 (Some(job), None) => {
-                    let uploading = upload::upload(&self.account, job, draft, position, &mut self.events).await;
-                    let (uploaded, hashed) = uploading.map_err(|source| not_uploaded(draft, source))?;
-                    let digests = self.digests(draft, position, hashed).await?;
-                    self.note_upload(&first, position, draft, &uploaded.get_url, began_at).await?;
+                    let uploading = upload::upload(&self.account, job, looked, position, &mut self.events).await;
+                    let (uploaded, hashed) = uploading.map_err(|source| not_uploaded(looked, source))?;
+                    let digests = self.digests(looked, position, hashed).await?;
+                    self.note_upload(&first, position, looked, &uploaded.get_url, began_at).await?;
                     (Some(uploaded.get_url), digests)
                 }
             };
             if let Some(url) = url.clone() {
                 self.events.tell(ShareEvent::Uploaded { position, url }).await;
             }
-            let (name, size, media_type) = (draft.name.clone(), draft.stamp.size(), draft.media_type.clone());
+            let (name, size, media_type) = (looked.name.clone(), looked.stamp.size(), looked.media_type.clone());
             files.push(SentFile { name, size, media_type, digests, url });
         }
         Ok(files)
     }
 
     /// The digests of a file: just computed, known from earlier, or by reading it once more.
-    async fn digests(&self, draft: &Draft, position: usize, hashed: Option<Hashed>) -> Result<DigestSet, ShareError> {
-        let hashed = match (hashed, &draft.remembered) {
+    async fn digests(&self, looked: &LookedAt, position: usize, hashed: Option<Hashed>) -> Result<DigestSet, ShareError> {
+        let hashed = match (hashed, &looked.remembered) {
             (Some(hashed), _) => hashed,
             (None, Some(remembered)) => return Ok(remembered.clone()),
             (None, None) => {
                 self.events.tell(ShareEvent::Hashing { position }).await;
-                hash(draft).await?
+                hash(looked).await?
             }
         };
-        let (store, stamp, kept) = (self.store.clone(), draft.stamp, hashed.clone());
+        let (store, stamp, kept) = (self.store.clone(), looked.stamp, hashed.clone());
         blocking(move || store.remember_digests(&stamp, &kept, SystemTime::now())).await?;
         Ok(hashed.digests().clone())
     }
@@ -199,7 +199,7 @@ impl Work {
         &self,
         origin_id: &str,
         position: usize,
-        draft: &Draft,
+        looked: &LookedAt,
         get_url: &str,
         began_at: SystemTime,
     ) -> Result<(), ShareError> {
@@ -208,7 +208,7 @@ impl Work {
             account: self.account.jid().clone(),
             origin_id: origin_id.to_owned(),
             position,
-            size: draft.stamp.size(),
+            size: looked.stamp.size(),
             put_url: String::new(),
             headers: Vec::new(),
             get_url: get_url.to_owned(),
@@ -261,9 +261,9 @@ impl Work {
 }
 
 /// Whether an earlier upload holds the file as it is now.
-fn is_of(upload: &Upload, draft: &Draft) -> bool {
-    let untouched = draft.modified_at.is_some_and(|modified| modified <= upload.began_at);
-    upload.is_done && upload.size == draft.stamp.size() && untouched
+fn is_of(upload: &Upload, looked: &LookedAt) -> bool {
+    let untouched = looked.modified_at.is_some_and(|modified| modified <= upload.began_at);
+    upload.is_done && upload.size == looked.stamp.size() && untouched
 }
 
 pub(super) fn remember(store: &Store, account: &BareJid, message: Message) -> Result<(), StoreError> {
@@ -275,22 +275,22 @@ pub(super) fn remember(store: &Store, account: &BareJid, message: Message) -> Re
     Ok(())
 }
 
-pub(super) async fn hash(draft: &Draft) -> Result<Hashed, ShareError> {
-    let unreadable = |source| ShareError::Unreadable { path: draft.wanted.path.clone(), source };
-    let path = draft.wanted.path.clone();
+pub(super) async fn hash(looked: &LookedAt) -> Result<Hashed, ShareError> {
+    let unreadable = |source| ShareError::Unreadable { path: looked.wanted.path.clone(), source };
+    let path = looked.wanted.path.clone();
     let file = blocking(move || std::fs::File::open(path)).await.map_err(unreadable)?;
-    let (reading, mut pieces) = Reading::start(file, draft.stamp, Some(Hasher::new(SHARED_ALGOS)));
+    let (reading, mut pieces) = Reading::start(file, looked.stamp, Some(Hasher::new(SHARED_ALGOS)));
     while pieces.recv().await.is_some() {}
     match reading.finish().await {
         Ok(Some(hashed)) => Ok(hashed),
         Err(ReadFailure::Io(source)) => Err(unreadable(source)),
-        Err(ReadFailure::Changed) => Err(not_uploaded(draft, UploadError::FileChanged("it was written to meanwhile".to_owned()))),
+        Err(ReadFailure::Changed) => Err(not_uploaded(looked, UploadError::FileChanged("it was written to meanwhile".to_owned()))),
         Ok(None) | Err(ReadFailure::Lanes(_) | ReadFailure::Dropped) => Err(ShareError::Broken),
     }
 }
 
 /// What a message of the outbox was meant to say.
-fn read_draft(outgoing: &Outgoing) -> Result<(Vec<Wanted>, Option<String>), ShareError> {
+fn read_wanted(outgoing: &Outgoing) -> Result<(Vec<Wanted>, Option<String>), ShareError> {
     let message = outbox::message_of(outgoing)?;
     let shares = message.payloads_of::<FileSharing>().collect::<Result<Vec<_>, _>>().map_err(|_| ShareError::Record("a file in it"))?;
     if shares.len() != outgoing.files.len() {
@@ -308,13 +308,13 @@ fn read_draft(outgoing: &Outgoing) -> Result<(Vec<Wanted>, Option<String>), Shar
 }
 
 /// The path from wherever the next start happens to be.
-fn absolute(draft: &Draft) -> std::path::PathBuf {
+fn absolute(looked: &LookedAt) -> std::path::PathBuf {
     // Where the folder we are in cannot be told, the path as it was given is all there is.
-    std::path::absolute(&draft.wanted.path).unwrap_or_else(|_| draft.wanted.path.clone())
+    std::path::absolute(&looked.wanted.path).unwrap_or_else(|_| looked.wanted.path.clone())
 }
 
-fn not_uploaded(draft: &Draft, source: UploadError) -> ShareError {
-    ShareError::Upload { name: draft.name.clone(), source }
+fn not_uploaded(looked: &LookedAt, source: UploadError) -> ShareError {
+    ShareError::Upload { name: looked.name.clone(), source }
 }
 
 /// A name for a share or a message that nobody can guess.
