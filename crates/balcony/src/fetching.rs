@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use balcony_client::{Decision, Fetch, FetchError, FetchEvent, Fetcher, IncomingOffer, SaveError, SharedFile};
+use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile};
 use balcony_sharing::ByteLen;
 use balcony_sharing::plan::{Question, Refusal, Wait};
 use balcony_store::{OfferState, OnClash};
@@ -17,7 +17,7 @@ use crate::safe::Safe;
 use crate::signals::interrupted;
 
 /// What `balcony list` shows of an offer, as JSON.
-pub(crate) fn fields(offer: &IncomingOffer) -> Value {
+pub(crate) fn fields(offer: &CataloguedOffer) -> Value {
     let digests: serde_json::Map<_, _> =
         offer.digests().iter().map(|digest| (digest.algo().name().to_owned(), digest.to_hex().into())).collect();
     json!({
@@ -33,7 +33,7 @@ pub(crate) fn fields(offer: &IncomingOffer) -> Value {
 }
 
 /// The same in words.
-pub(crate) fn words(offer: &IncomingOffer) -> String {
+pub(crate) fn words(offer: &CataloguedOffer) -> String {
     let size = offer.size().map_or_else(|| "size unknown".to_owned(), |size| ByteLen(size).to_string());
     let described = offer.description(None).map_or_else(String::new, |text| format!(", \"{}\"", Safe(text)));
     format!(
@@ -48,7 +48,7 @@ pub(crate) fn words(offer: &IncomingOffer) -> String {
 pub(crate) async fn get(
     console: &Console,
     fetcher: &Fetcher,
-    offer: &IncomingOffer,
+    offer: &CataloguedOffer,
     decision: Decision,
     yes: bool,
 ) -> Result<SharedFile, Failure> {
@@ -79,7 +79,7 @@ pub(crate) fn is_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// Fetches and shows what happens, until it is over or until ^C.
-pub(crate) async fn watch(console: &Console, offer: &IncomingOffer, fetch: Fetch) -> Result<SharedFile, Failure> {
+pub(crate) async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Result<SharedFile, Failure> {
     let number = offer.key().number();
     let name = offer.name().as_str().to_owned();
     let mut progress = fetch.progress();
@@ -129,7 +129,7 @@ fn failure(number: i64, name: &str, error: &FetchError) -> Failure {
 /// Saves the file under its own, safe name, and says so.
 pub(crate) async fn save(
     console: &Console,
-    offer: &IncomingOffer,
+    offer: &CataloguedOffer,
     file: &SharedFile,
     into: &Path,
     clash: Clash,
@@ -164,19 +164,19 @@ fn on_clash(clash: Clash) -> OnClash {
 }
 
 /// What a person is told instead of a file when they have to agree first.
-fn needs_answer(offer: &IncomingOffer, question: &Question) -> Failure {
+fn needs_answer(offer: &CataloguedOffer, question: &Question) -> Failure {
     let number = offer.key().number();
     Failure::new(Class::Policy, format!("{}: {question}", Safe(offer.name().as_str())))
         .advise(format!("if you agree: `balcony fetch {number} --yes`; `balcony why {number}` tells the rest"))
 }
 
 /// Nothing can be done.
-fn refused(offer: &IncomingOffer, refusal: &Refusal) -> Failure {
+fn refused(offer: &CataloguedOffer, refusal: &Refusal) -> Failure {
     Failure::new(Class::Policy, format!("{}: {refusal}", Safe(offer.name().as_str()))).advise("ask the sender to share it again")
 }
 
 /// Nothing can be done yet.
-pub(crate) fn waits(offer: &IncomingOffer, wait: &Wait) -> Failure {
+pub(crate) fn waits(offer: &CataloguedOffer, wait: &Wait) -> Failure {
     let name = offer.name();
     match wait {
         Wait::ForSource => Failure::new(Class::Source, format!("{}: its sender has not said yet where it is", Safe(name.as_str())))

@@ -66,7 +66,7 @@ pub use error::{Class, ConnectError};
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SharedFile, Wish};
 pub use net::NetError;
 pub use net::tls::TrustError;
-pub use offers::{Decision, IncomingOffer, Offers};
+pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;
 pub use share::{FILES_IN_ONE_MESSAGE, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress, draft};
 

@@ -27,7 +27,7 @@ const PAGE: usize = 500;
 
 /// An offer in the catalogue, with the message that made it.
 #[derive(Clone, Debug)]
-pub struct IncomingOffer {
+pub struct CataloguedOffer {
     key: OfferKey,
     offer: Arc<Offer>,
     message: Arc<Message>,
@@ -50,7 +50,7 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
-impl IncomingOffer {
+impl CataloguedOffer {
     /// Names its row in the catalogue.
     pub fn key(&self) -> OfferKey {
         self.key
@@ -92,7 +92,7 @@ impl IncomingOffer {
     }
 }
 
-impl Deref for IncomingOffer {
+impl Deref for CataloguedOffer {
     type Target = Offer;
 
     fn deref(&self) -> &Offer {
@@ -105,23 +105,23 @@ impl Deref for IncomingOffer {
 pub struct Offers {
     store: Store,
     account: BareJid,
-    news: broadcast::Receiver<IncomingOffer>,
+    news: broadcast::Receiver<CataloguedOffer>,
     /// The last one told.
     last: OfferKey,
     /// Read from the catalogue, to be told first.
-    waiting: VecDeque<IncomingOffer>,
+    waiting: VecDeque<CataloguedOffer>,
     /// Some were missed and must be read from the catalogue.
     behind: bool,
 }
 
 impl Offers {
     /// Those behind `last`, and all that come.
-    pub(crate) fn behind(store: Store, account: BareJid, news: broadcast::Receiver<IncomingOffer>, last: OfferKey) -> Self {
+    pub(crate) fn behind(store: Store, account: BareJid, news: broadcast::Receiver<CataloguedOffer>, last: OfferKey) -> Self {
         Self { store, account, news, last, waiting: VecDeque::new(), behind: true }
     }
 
     /// The next offer that this store did not make itself; `None` when the account is closed and all were told. Safe to drop and call again.
-    pub async fn next(&mut self) -> Option<IncomingOffer> {
+    pub async fn next(&mut self) -> Option<CataloguedOffer> {
         loop {
             if self.behind {
                 self.catch_up().await;
@@ -157,19 +157,19 @@ impl Offers {
 }
 
 /// Offers that this store did not make, behind `last`, oldest first.
-fn newer(store: &Store, account: &BareJid, last: OfferKey) -> Result<Vec<IncomingOffer>, StoreError> {
+fn newer(store: &Store, account: &BareJid, last: OfferKey) -> Result<Vec<CataloguedOffer>, StoreError> {
     let mut found = Vec::new();
     let mut before = None;
     loop {
         let page = store.offers(Listing::Account(account), before.as_ref(), PAGE)?;
         let is_end = page.len() < PAGE || page.iter().any(|row| row.key <= last);
-        found.extend(page.iter().filter(|row| row.key > last && row.state != OfferState::Own).filter_map(IncomingOffer::from_row));
+        found.extend(page.iter().filter(|row| row.key > last && row.state != OfferState::Own).filter_map(CataloguedOffer::from_row));
         match page.into_iter().next_back() {
             Some(row) if !is_end => before = Some(row),
             _ => break,
         }
     }
-    found.sort_by_key(|offer: &IncomingOffer| offer.key);
+    found.sort_by_key(|offer: &CataloguedOffer| offer.key);
     Ok(found)
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn newest(store: &Store) -> Result<OfferKey, StoreError> {
 }
 
 /// Looks at messages until there are no more.
-pub(crate) async fn watch(store: Store, account: BareJid, mut messages: mpsc::Receiver<Message>, news: broadcast::Sender<IncomingOffer>) {
+pub(crate) async fn watch(store: Store, account: BareJid, mut messages: mpsc::Receiver<Message>, news: broadcast::Sender<CataloguedOffer>) {
     while let Some(message) = messages.recv().await {
         let (store, account) = (store.clone(), account.clone());
         match blocking(move || take(&store, &account, message)).await {
@@ -212,7 +212,7 @@ fn is_ours(store: &Store, account: &BareJid, received: &Received<Message>) -> Re
 }
 
 /// Writes the offers of a message into the catalogue; gives those that are new and not our own.
-fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<IncomingOffer>, StoreError> {
+fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<CataloguedOffer>, StoreError> {
     // An error holds what we said ourselves.
     if message.kind == MessageKind::Error {
         return note_return(store, account, &message).map(|()| Vec::new());
@@ -241,7 +241,7 @@ fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<Incomi
         let row = NewOffer { state, ..NewOffer::new(&offer, stanza.clone(), received_at) };
         let (key, is_new) = store.add_offer(&row)?;
         if is_new && state != OfferState::Own {
-            new.push(IncomingOffer { key, offer: Arc::new(offer), message: message.clone(), received_at, state });
+            new.push(CataloguedOffer { key, offer: Arc::new(offer), message: message.clone(), received_at, state });
         }
     }
     Ok(new)

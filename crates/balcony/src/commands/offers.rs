@@ -1,6 +1,6 @@
 //! `balcony list`, `fetch` and `why`: what was offered, from the catalogue. Listing and asking why happen offline.
 
-use balcony_client::{Decision, Fetcher, IncomingOffer, Wish};
+use balcony_client::{CataloguedOffer, Decision, Fetcher, Wish};
 use balcony_session::client::Credentials;
 use balcony_sharing::ByteLen;
 use balcony_sharing::plan::{LeftOut, Policy};
@@ -38,7 +38,7 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
         console.step("empty", json!({}), "no files yet; `balcony receive` waits for them");
     }
     for row in rows.iter().rev() {
-        let Some(offer) = IncomingOffer::from_row(row) else { continue };
+        let Some(offer) = CataloguedOffer::from_row(row) else { continue };
         let mut fields = fetching::fields(&offer);
         if let Some(object) = fields.as_object_mut() {
             object.insert("state".to_owned(), json!(row.state.as_str()));
@@ -59,11 +59,11 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
 }
 
 /// The offer of a number, and what fetches it.
-fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, IncomingOffer), Failure> {
+fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, CataloguedOffer), Failure> {
     let (entry, store) = connect::store(home, named)?;
     let unknown = || Failure::new(Class::Usage, format!("there is no offer {number}")).advise("`balcony list` shows those that are there");
     let row = store.offer(OfferKey::from_number(number)).map_err(|error| local(&error))?.ok_or_else(unknown)?;
-    let offer = IncomingOffer::from_row(&row).ok_or_else(unknown)?;
+    let offer = CataloguedOffer::from_row(&row).ok_or_else(unknown)?;
     // Nobody logs in: the credentials are of no account.
     let options = connect::options(&entry, Credentials::Password(String::new()))?;
     let fetcher = Fetcher::offline(&options, store).map_err(|error| Failure::from_error(connect::class_of(error.class()), &error))?;
@@ -79,7 +79,7 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
     fetching::save(console, &offer, &file, &args.into, args.on_clash).await.map(drop)
 }
 
-async fn decide(fetcher: &Fetcher, offer: &IncomingOffer, asked: bool) -> Result<Decision, Failure> {
+async fn decide(fetcher: &Fetcher, offer: &CataloguedOffer, asked: bool) -> Result<Decision, Failure> {
     let wish = Wish { asked, ..Wish::default() };
     fetcher.decide(offer, &Policy::default(), wish).await.map_err(|error| local(&error))
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use balcony_client::{Account, Availability, IncomingOffer, Wish};
+use balcony_client::{Account, Availability, CataloguedOffer, Wish};
 use balcony_store::OfferState;
 use balcony_wire::BareJid;
 use serde_json::json;
@@ -78,12 +78,12 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
 }
 
 /// What an earlier run began to fetch when it was stopped or killed: agreed to then, gone on with now.
-async fn begun(account: &Account) -> Result<VecDeque<IncomingOffer>, Failure> {
+async fn begun(account: &Account) -> Result<VecDeque<CataloguedOffer>, Failure> {
     let unfinished = account.fetcher().unfinished().await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     Ok(unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).collect())
 }
 
-async fn take(console: &Console, account: &Account, offer: &IncomingOffer, agreed: bool, args: &cli::Receive) -> Result<(), Failure> {
+async fn take(console: &Console, account: &Account, offer: &CataloguedOffer, agreed: bool, args: &cli::Receive) -> Result<(), Failure> {
     let wish = Wish { asked: agreed, ..Wish::default() };
     let decision = account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     let file = fetching::get(console, account.fetcher(), offer, decision, agreed).await?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use balcony_client::{Account, Availability, ConnectOptions, IncomingOffer, Offers, Wish};
+use balcony_client::{Account, Availability, CataloguedOffer, ConnectOptions, Offers, Wish};
 use balcony_server::{Running, Server, Settings};
 use balcony_session::Security;
 use balcony_sharing::ByteLen;
@@ -138,7 +138,7 @@ async fn pass(
 }
 
 /// They know each other, so nothing needs to be asked.
-async fn fetch(juliet: &Account, offer: &IncomingOffer) -> Result<balcony_client::SharedFile, Failure> {
+async fn fetch(juliet: &Account, offer: &CataloguedOffer) -> Result<balcony_client::SharedFile, Failure> {
     let wish = Wish { is_contact: true, asked: true, ..Wish::default() };
     let decision = juliet.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     fetching::get(&Console::new(false, true), juliet.fetcher(), offer, decision, true).await

@@ -35,7 +35,7 @@ use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::{Fetch, Fetcher, Wish};
 use crate::net::tls::Trust;
-use crate::offers::{self, Decision, IncomingOffer, Offers};
+use crate::offers::{self, CataloguedOffer, Decision, Offers};
 use crate::share::{Resumed, Share, ShareError};
 use bounce::{BOUNCES, Bounce};
 use driver::Driver;
@@ -70,7 +70,7 @@ struct Inner {
     /// Limits that services told when they refused.
     limits: std::sync::Mutex<HashMap<Jid, u64>>,
     /// Never read itself: others are made from it. Closed when the connection is over for good.
-    news: broadcast::Receiver<IncomingOffer>,
+    news: broadcast::Receiver<CataloguedOffer>,
     /// The newest row of the catalogue when the account was connected.
     first: OfferKey,
 }
@@ -269,7 +269,7 @@ impl Account {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn decide(&self, offer: &IncomingOffer) -> Result<Decision, StoreError> {
+    pub async fn decide(&self, offer: &CataloguedOffer) -> Result<Decision, StoreError> {
         self.decide_for(offer, Wish::default()).await
     }
 
@@ -277,7 +277,7 @@ impl Account {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn decide_for(&self, offer: &IncomingOffer, mut wish: Wish) -> Result<Decision, StoreError> {
+    pub async fn decide_for(&self, offer: &CataloguedOffer, mut wish: Wish) -> Result<Decision, StoreError> {
         // Which hosts are ours; offline, those known from earlier.
         let _ = self.services().await;
         wish.is_contact |= self.is_contact(&offer.provenance().sender().bare()).await;
@@ -285,7 +285,7 @@ impl Account {
     }
 
     /// Fetches what was offered: await it, or watch its progress. See [`Fetcher::fetch`].
-    pub fn fetch(&self, offer: &IncomingOffer, plan: Plan) -> Fetch {
+    pub fn fetch(&self, offer: &CataloguedOffer, plan: Plan) -> Fetch {
         self.inner.fetcher.fetch(offer, plan)
     }
 

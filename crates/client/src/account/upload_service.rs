@@ -1,8 +1,7 @@
-//! Which upload services the account's server has: asked anew on every connection, never remembered over one.
+//! Which upload services the account's server has: asked anew on every connection, never remembered over one. Dead items cost
+//! their deadline at most, and nothing once a service is found.
 //!
 //! XEP-0363 HTTP File Upload, v1.2.0 <https://xmpp.org/extensions/xep-0363.html> (§3: discovery)
-//! Dead items cost their deadline at most, and nothing once a service is found.
-//!
 //! XEP-0030 Service discovery, v2.5.0 <https://xmpp.org/extensions/xep-0030.html>
 //! XEP-0128 Service discovery extensions, v1.0.1 <https://xmpp.org/extensions/xep-0128.html>
 
@@ -58,8 +57,13 @@ pub(super) async fn discover(account: &Account) -> Services {
         }
         Err(why) => services.silent.push((domain.clone(), why)),
     }
-    ask_items(account, items.into_iter().filter(|item| *item != domain).take(MOST).collect(), &mut services).await;
+    ask_items(account, worth_asking(items, &domain), &mut services).await;
     services
+}
+
+/// The items that are asked one by one: the first few, and not the server a second time.
+fn worth_asking(items: Vec<Jid>, server: &Jid) -> Vec<Jid> {
+    items.into_iter().filter(|item| item != server).take(MOST).collect()
 }
 
 async fn ask_items(account: &Account, items: Vec<Jid>, services: &mut Services) {
@@ -130,6 +134,17 @@ mod tests {
         .unwrap();
         assert_eq!(service.max_file_size, Some(5_242_880));
         assert_eq!(service.purposes, ["message"]);
+    }
+
+    /// Nobody else is asked: contacts are known by the roster alone.
+    ///
+    /// Proves: C0030-6-1.
+    #[test]
+    fn of_a_long_list_the_first_twenty_are_asked() {
+        let domain = Jid::parse("montague.tld").unwrap();
+        let listed: Vec<Jid> = (0..50).map(|n| Jid::parse(&format!("service{n}.montague.tld")).unwrap()).collect();
+        let items = std::iter::once(domain.clone()).chain(listed.iter().cloned()).collect();
+        assert_eq!(worth_asking(items, &domain), listed[..20]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{FetchError, FetchEvent, SharedFile};
 use crate::blocking::blocking;
 use crate::events::Events;
 use crate::net::tls::{Trust, TrustError};
-use crate::offers::{Decision, IncomingOffer};
+use crate::offers::{CataloguedOffer, Decision};
 
 /// Events that may wait for whoever watches.
 const EVENTS: usize = 64;
@@ -88,24 +88,24 @@ impl Fetcher {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn offer(&self, key: OfferKey) -> Result<Option<IncomingOffer>, StoreError> {
+    pub async fn offer(&self, key: OfferKey) -> Result<Option<CataloguedOffer>, StoreError> {
         let store = self.store.clone();
         let row = blocking(move || store.offer(key)).await?;
-        Ok(row.as_ref().and_then(IncomingOffer::from_row))
+        Ok(row.as_ref().and_then(CataloguedOffer::from_row))
     }
 
     /// Offers whose fetch was begun and not ended, oldest first: what a crash or an interruption left.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn unfinished(&self) -> Result<Vec<IncomingOffer>, StoreError> {
+    pub async fn unfinished(&self) -> Result<Vec<CataloguedOffer>, StoreError> {
         let store = self.store.clone();
         let rows = blocking(move || {
             let keys = store.staged()?.into_iter().filter_map(|staged| staged.sidecar?.offer.parse().ok().map(OfferKey::from_number));
             keys.map(|key| store.offer(key)).collect::<Result<Vec<_>, _>>()
         });
-        let mut offers: Vec<_> = rows.await?.iter().flatten().filter_map(IncomingOffer::from_row).collect();
-        offers.sort_by_key(IncomingOffer::key);
+        let mut offers: Vec<_> = rows.await?.iter().flatten().filter_map(CataloguedOffer::from_row).collect();
+        offers.sort_by_key(CataloguedOffer::key);
         Ok(offers)
     }
 
@@ -113,7 +113,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn decide(&self, offer: &IncomingOffer, policy: &Policy, wish: Wish) -> Result<Decision, StoreError> {
+    pub async fn decide(&self, offer: &CataloguedOffer, policy: &Policy, wish: Wish) -> Result<Decision, StoreError> {
         let (store, key, digests) = (self.store.clone(), offer.key(), offer.digests().clone());
         let (copy, history) = blocking(move || Ok::<_, StoreError>((store.find(&digests)?, store.history(key)?))).await?;
         let circumstances = Circumstances {
@@ -144,11 +144,11 @@ impl Fetcher {
     ///
     /// Reveals to the hosts of the plan what its exposures say. Dropping the future, or the progress, keeps what was fetched
     /// so far; the next fetch of the same offer goes on there.
-    pub fn fetch(&self, offer: &IncomingOffer, plan: Plan) -> Fetch {
+    pub fn fetch(&self, offer: &CataloguedOffer, plan: Plan) -> Fetch {
         Fetch { fetcher: self.clone(), offer: offer.clone(), plan }
     }
 
-    async fn run(self, offer: IncomingOffer, plan: Plan, events: Events<FetchEvent>) -> Result<SharedFile, FetchError> {
+    async fn run(self, offer: CataloguedOffer, plan: Plan, events: Events<FetchEvent>) -> Result<SharedFile, FetchError> {
         let key = offer.key();
         let store = self.store.clone();
         blocking(move || store.set_offer_state(key, OfferState::Fetching)).await?;
@@ -171,7 +171,7 @@ impl Fetcher {
 #[derive(Debug)]
 pub struct Fetch {
     fetcher: Fetcher,
-    offer: IncomingOffer,
+    offer: CataloguedOffer,
     plan: Plan,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use balcony_client::{Class, Decision, FetchError, Fetcher, IncomingOffer, SharedFile, Wish};
+use balcony_client::{CataloguedOffer, Class, Decision, FetchError, Fetcher, SharedFile, Wish};
 use balcony_sharing::dialect::{self, OutgoingFile, OutgoingShare, write};
 use balcony_sharing::plan::{Policy, Rule};
 use balcony_sharing::transfer::fetch::FetchSettings;
@@ -19,7 +19,7 @@ const SIZE: usize = 600_000;
 /// A store with an offer of `bytes` at `urls`, and what fetches it.
 struct Desk {
     fetcher: Fetcher,
-    offer: IncomingOffer,
+    offer: CataloguedOffer,
 }
 
 impl Desk {
@@ -143,7 +143,7 @@ async fn a_fetch_that_was_dropped_goes_on_after_a_restart() {
     assert!(desk.fetcher.unfinished().await.unwrap().is_empty());
 }
 
-async fn reopened(folder: &std::path::Path, offer: IncomingOffer) -> Desk {
+async fn reopened(folder: &std::path::Path, offer: CataloguedOffer) -> Desk {
     let rules = NetRules { loopback_http: true, ..NetRules::default() };
     let fetcher = Fetcher::new(Store::open(folder).unwrap(), None, rules).unwrap();
     let offer = fetcher.offer(offer.key()).await.unwrap().unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use balcony_client::{Class, ConnectOptions, Decision, FetchError, Fetcher, IncomingOffer, ServerAddress, SharedFile, Wish};
+use balcony_client::{CataloguedOffer, Class, ConnectOptions, Decision, FetchError, Fetcher, ServerAddress, SharedFile, Wish};
 use balcony_session::Security;
 use balcony_sharing::dialect::{self, OutgoingFile, OutgoingShare, write};
 use balcony_sharing::plan::{Policy, Rule};
@@ -87,7 +87,7 @@ async fn speak(mut tcp: TcpStream, first: Arc<Vec<u8>>, again: Arc<Vec<u8>>, pau
 /// An offer of `bytes` at a URL, and what fetches it.
 struct Desk {
     fetcher: Fetcher,
-    offer: IncomingOffer,
+    offer: CataloguedOffer,
 }
 
 impl Desk {

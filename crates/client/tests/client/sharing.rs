@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use balcony_client::{Account, Decision, FetchEvent, IncomingOffer, ShareEvent, SharedFile, Wish};
+use balcony_client::{Account, CataloguedOffer, Decision, FetchEvent, ShareEvent, SharedFile, Wish};
 use balcony_sharing::Disposition;
 use balcony_sharing::plan::Concern;
 use balcony_sharing::verify::SHARED_ALGOS;
@@ -24,7 +24,7 @@ pub(crate) fn juliet() -> Jid {
 }
 
 /// Decides as somebody who clicked on it, and fetches.
-pub(crate) async fn fetch(account: &Account, offer: &IncomingOffer) -> SharedFile {
+pub(crate) async fn fetch(account: &Account, offer: &CataloguedOffer) -> SharedFile {
     let wish = Wish { asked: true, ..Wish::default() };
     match account.decide_for(offer, wish).await.unwrap() {
         Decision::Have(file) => file,
