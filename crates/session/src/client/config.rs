@@ -110,7 +110,7 @@ impl ClientConfig {
             user_agent: None,
             carbons: true,
             lang: None,
-            limits: Limits::AFTER_LOGIN,
+            limits: Limits::AS_WRITTEN,
             timing: Timing::default(),
             queue: 1000,
         }

@@ -457,6 +457,20 @@ fn a_stanza_that_the_server_would_refuse_is_not_sent() {
     assert_eq!(pair.served.bodies(), ["short"]);
 }
 
+/// A message that grew on its way through the server must not end the client: it would be there again after the next login.
+#[test]
+fn a_message_that_grew_at_the_server_does_not_throw_its_addressee_out() {
+    let mut host = Host::default();
+    let mut pair = online(&mut host);
+    let grown =
+        format!("<message xmlns='jabber:client' from='a@b'>{}</message>", format!("<body>{}</body>", "&amp;".repeat(200_000)).repeat(2));
+    assert!(grown.len() > 3 * 512 * 1024);
+    pair.client.handle_bytes(pair.now, grown.as_bytes());
+    pair.run(&mut host);
+    assert_eq!(pair.seen.stanzas.len(), 1);
+    assert!(pair.client.jid().is_some());
+}
+
 /// Proves: C0352-4-1.
 #[test]
 fn client_state_is_told_and_gets_no_answer() {

@@ -4,9 +4,9 @@ use rxml::Namespace;
 use rxml::parser::{RawEvent, RawQName};
 use rxml::strings::CompactString;
 
-use super::scope::Scope;
+use super::scope::{MAX_DECLARATIONS, Scope};
 use super::{FramingError, Limits};
-use crate::element::{Attribute, Element};
+use crate::element::{Attribute, Element, XML_NS};
 
 /// What came of one event.
 pub(super) enum Built {
@@ -39,13 +39,18 @@ pub(super) struct Builder {
     pub(super) scope: Scope,
     tag: Option<Tag>,
     open: Vec<Element>,
+    /// Declarations that each open element needs when it is written, and all of them together.
+    needed: Vec<usize>,
+    needed_in_all: usize,
+    /// Bytes of the namespaces that this stanza needs when it is written.
+    namespaces: usize,
     /// How many elements are open, those that are not kept included.
     depth: usize,
 }
 
 impl Builder {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, scope: Scope::default(), tag: None, open: Vec::new(), depth: 0 }
+        Self { limits, scope: Scope::default(), tag: None, open: Vec::new(), needed: Vec::new(), needed_in_all: 0, namespaces: 0, depth: 0 }
     }
 
     /// Whether no element is being built.
@@ -58,7 +63,33 @@ impl Builder {
         if self.open.len() >= self.limits.depth.min(Limits::MAX_DEPTH) {
             return Err(FramingError::TooDeep { limit: self.limits.depth.min(Limits::MAX_DEPTH) });
         }
+        self.weigh(&element)?;
         self.open.push(element);
+        Ok(())
+    }
+
+    /// One declaration may serve thousands of elements as it comes, and is written with each of them: bounded as if it came
+    /// that way, or a short stanza would grow without bound when it is relayed.
+    fn weigh(&mut self, element: &Element) -> Result<(), FramingError> {
+        if self.open.is_empty() {
+            self.namespaces = 0;
+        }
+        let attributes = element.attributes();
+        let foreign = |attribute: &Attribute| !attribute.ns().is_empty() && attribute.ns() != XML_NS;
+        let is_first = |at: usize| attributes[..at].iter().all(|other| other.ns() != attributes[at].ns());
+        let prefixes = (0..attributes.len()).filter(|at| foreign(&attributes[*at]) && is_first(*at)).map(|at| attributes[at].ns().len());
+        let changes = self.open.last().is_none_or(|parent| parent.ns() != element.ns());
+        let (needed, bytes) =
+            prefixes.chain(changes.then(|| element.ns().len())).fold((0, 0), |(count, sum), length| (count + 1, sum + length));
+        self.namespaces += bytes;
+        if self.namespaces > self.limits.stanza {
+            return Err(FramingError::StanzaTooLong { limit: self.limits.stanza });
+        }
+        if self.needed_in_all + needed > MAX_DECLARATIONS / 2 {
+            return Err(FramingError::TooManyNamespaces { limit: MAX_DECLARATIONS / 2 });
+        }
+        self.needed.push(needed);
+        self.needed_in_all += needed;
         Ok(())
     }
 
@@ -140,6 +171,7 @@ impl Builder {
         self.scope.leave(self.depth);
         self.depth = self.depth.saturating_sub(1);
         let Some(element) = self.open.pop() else { return Built::Closed };
+        self.needed_in_all -= self.needed.pop().unwrap_or_default();
         match self.open.last_mut() {
             Some(parent) => {
                 parent.push(element);

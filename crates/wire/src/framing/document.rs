@@ -8,12 +8,12 @@ use super::{FramingError, Limits, SLICE, is_space, parser, writer};
 use crate::element::Element;
 
 impl Element {
-    /// Reads one XML document under the limits that hold after login.
+    /// Reads one XML document under the limits of what is [written anew](Limits::AS_WRITTEN).
     ///
     /// # Errors
     /// See [`FramingError`].
     pub fn parse(text: &str) -> Result<Self, FramingError> {
-        Self::parse_within(text, Limits::AFTER_LOGIN)
+        Self::parse_within(text, Limits::AS_WRITTEN)
     }
 
     /// Reads one XML document under given limits.

@@ -41,6 +41,10 @@ impl Limits {
     pub const BEFORE_LOGIN: Self = Self { depth: 16, attributes: 32, token: 16 * 1024, stanza: 64 * 1024 };
     /// Generous, after login: 512 KiB a stanza, announced by XEP-0478.
     pub const AFTER_LOGIN: Self = Self { depth: 64, attributes: 128, token: 256 * 1024, stanza: 512 * 1024 };
+    /// What is within [`Limits::AFTER_LOGIN`] may be longer when it is written anew, by us or by a server that relays it: markup
+    /// is escaped that came as CDATA, namespaces are declared where they are used, senders and stamps are added. Whoever
+    /// reads with the limits of the sender could be thrown out by a message, again and again.
+    pub const AS_WRITTEN: Self = Self { depth: 64, attributes: 300, token: 256 * 1024, stanza: 4 * 1024 * 1024 };
     /// No limit may allow deeper trees: walking and dropping them recurses.
     pub const MAX_DEPTH: usize = 256;
 }

@@ -487,3 +487,62 @@ proptest! {
         let _ = Element::parse(&String::from_utf8_lossy(&bytes));
     }
 }
+
+/// A stream that reads one stanza under the limits after login, and what it becomes when it is written again.
+fn relayed(stanza: &str) -> Result<String, FramingError> {
+    let mut framing = Framing::new(Limits::AFTER_LOGIN);
+    framing.push(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>");
+    framing.push(stanza.as_bytes());
+    loop {
+        match framing.next_frame()? {
+            Some(Frame::Element(element)) => return Ok(element.to_xml()),
+            Some(_) => {}
+            None => panic!("no stanza"),
+        }
+    }
+}
+
+/// Half a megabyte that becomes gigabytes when it is written without prefixes.
+#[test]
+fn one_declaration_for_thousands_of_elements_is_no_bomb() {
+    let long = "u".repeat(100_000);
+    let elements = format!("<message xmlns:x='{long}'>{}</message>", "<x:a/>".repeat(60_000));
+    let attributes = format!("<message xmlns:x='{long}'>{}</message>", "<a x:b=''/>".repeat(30_000));
+    for bomb in [elements, attributes] {
+        assert!(matches!(relayed(&bomb), Err(FramingError::StanzaTooLong { .. })));
+    }
+    let modest = format!("<message xmlns:x='urn:example:of:some:length'>{}</message>", "<x:a/>".repeat(2_000));
+    assert!(relayed(&modest).unwrap().len() < 200_000);
+    let mut framing = Framing::new(Limits::AFTER_LOGIN);
+    framing.push(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>");
+    for _ in 0..100 {
+        framing.push(modest.as_bytes()); // counted for each stanza anew
+    }
+    let count = std::iter::from_fn(|| framing.next_frame().unwrap()).count();
+    assert_eq!(count, 101);
+}
+
+/// Whoever relays a message writes it in its own way: what passed one reader must pass the next, or one message throws its
+/// addressee out again and again.
+#[test]
+fn what_was_read_once_can_be_read_again_after_it_was_written() {
+    let body = |text: &str| format!("<body><![CDATA[{text}]]></body>");
+    let declarations: String = (0..100).map(|n| format!(" xmlns:p{n}='u{n}'")).collect();
+    let foreign = |count: usize| (0..count).map(|n| format!(" p{n}:a=''")).collect::<String>();
+    let nested = |count: usize, depth: usize| format!("{}{}", format!("<b{}>", foreign(count)).repeat(depth), "</b>".repeat(depth));
+    for stanza in [
+        format!("<message>{0}{0}</message>", body(&"&".repeat(250_000))),
+        format!("<message>{}</message>", format!("<a b=\"{}\"/>", "'".repeat(250_000)).repeat(2)),
+        format!("<message>{0}{0}</message>", format!("<body>{}</body>", ">".repeat(250_000))),
+        format!("<message><wrap{declarations}>{}</wrap></message>", nested(100, 2)),
+        format!("<message><wrap{declarations}>{}</wrap></message>", nested(4, 60)),
+        format!("<message {}/>", (0..127).map(|n| format!("a{n}='x' ")).collect::<String>()),
+    ] {
+        let once = relayed(&stanza).unwrap();
+        let read = Element::parse(&once).unwrap_or_else(|error| panic!("{error}: {}", &stanza[..100]));
+        assert_eq!(read.to_xml(), once);
+    }
+    // What would not pass is refused at the first reading, by whoever sent it.
+    let deep = format!("<message><wrap{declarations}>{}</wrap></message>", nested(100, 60));
+    assert!(matches!(relayed(&deep), Err(FramingError::TooManyNamespaces { .. })));
+}
