@@ -42,3 +42,35 @@ fn collect(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Whether something in backticks is meant as a path of this project.
+    fn is_path(text: &str) -> bool {
+        let begins = ["crates/", "testing/", "xtask/"].iter().any(|folder| text.starts_with(folder));
+        begins && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte))
+    }
+
+    #[test]
+    fn the_paths_that_documents_name_are_there() {
+        let mut documents = below(&["docs"], &["md"]).unwrap();
+        for path in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+            documents.push(read(root().join(path)).unwrap());
+        }
+        let mut seen = 0;
+        let mut gone = Vec::new();
+        for document in &documents {
+            for path in document.text.split('`').skip(1).step_by(2).filter(|text| is_path(text)) {
+                seen += 1;
+                if !root().join(path).exists() {
+                    gone.push(format!("{}: {path}", document.path));
+                }
+            }
+        }
+        assert!(gone.is_empty(), "{gone:#?}");
+        assert!(seen > 40, "only {seen} paths were found");
+    }
+}
