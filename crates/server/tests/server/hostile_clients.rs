@@ -395,3 +395,17 @@ async fn passwords_are_not_guessed_by_the_thousand() {
     let answer = peer.try_plain("romeo", "romeo").await;
     assert!(answer.to_xml().contains("temporary-auth-failure"), "{}", answer.to_xml());
 }
+
+/// Half a megabyte that would be gigabytes in the mailbox of whoever it is for.
+#[tokio::test]
+async fn a_bomb_of_namespaces_ends_its_sender_and_reaches_nobody() {
+    let house = house().await;
+    let mut juliet = house.online("juliet", "chamber").await;
+    let mut romeo = house.login("romeo", "balcony").await;
+    let bomb =
+        format!("<message to='juliet@localhost' type='chat' xmlns:x='{}'>{}</message>", "u".repeat(100_000), "<x:a/>".repeat(60_000));
+    romeo.try_send(&bomb).await;
+    assert_eq!(romeo.ending().await.as_deref(), Some("policy-violation"));
+    assert!(juliet.settle().await.is_empty());
+    served(&house).await;
+}
