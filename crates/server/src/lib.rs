@@ -24,6 +24,7 @@
 //! | `mailbox`, `outbox`, `sessions` | bounded queues between sessions, and who is here |
 //! | `upload`, `http` | slots as signed tokens, PUT, GET with ranges (XEP-0363) |
 //! | `database`, `accounts` | SQLite behind one writer that commits in groups; salted keys |
+//! | `gate`, `guesses` | how many connections and wrong logins one address may have |
 //! | `refusal` | one table: reason, stanza error, words, HTTP status |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
