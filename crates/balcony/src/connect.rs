@@ -1,6 +1,8 @@
 //! From a remembered account to a connected one, and back: what a login taught us is kept.
 
-use balcony_client::{Account, Availability, Class as ClientClass, ConnectError, ConnectOptions, Online, ShareError};
+use balcony_client::{
+    Account, Availability, Class as ClientClass, ConnectError, ConnectOptions, Fetcher, Online, ServerAddress, ShareError,
+};
 use balcony_session::client::Credentials;
 use balcony_store::Store;
 
@@ -50,11 +52,22 @@ pub(crate) fn options(entry: &Entry, credentials: Credentials) -> Result<Connect
     let mut options = ConnectOptions::new(entry.jid()?, credentials);
     options.floor = entry.floor();
     options.ca_pem.clone_from(&entry.ca);
-    if let Some(server) = &entry.server {
-        let address = server.parse().map_err(|error| Failure::from_error(Class::Usage, &error))?;
-        options.server = Some((address, entry.security()));
-    }
+    options.server = server(entry)?.map(|address| (address, entry.security()));
     Ok(options)
+}
+
+/// Where the entry says that the server is.
+fn server(entry: &Entry) -> Result<Option<ServerAddress>, Failure> {
+    let address = entry.server.as_deref().map(str::parse).transpose();
+    address.map_err(|error| Failure::from_error(Class::Usage, &error))
+}
+
+/// What fetches for the account of an entry without connecting it.
+pub(crate) fn fetcher(entry: &Entry, store: Store) -> Result<Fetcher, Failure> {
+    let server = server(entry)?;
+    let host = server.as_ref().map(|address| address.host.as_str());
+    let fetcher = Fetcher::offline(&entry.jid()?, entry.ca.as_deref(), host, store);
+    fetcher.map_err(|error| Failure::from_error(class_of(error.class()), &error))
 }
 
 /// The chosen account and its store, without connecting.

@@ -48,8 +48,8 @@ impl ConnectError {
     /// Who can mend it.
     pub fn class(&self) -> Class {
         match self {
-            Self::Trust(TrustError::Nobody | TrustError::Setup(_)) | Self::Store(_) => Class::Local,
-            Self::Trust(_) => Class::Usage,
+            Self::Trust(error) => error.class(),
+            Self::Store(_) => Class::Local,
             Self::Ended(end) => class_of(end.cause),
         }
     }
@@ -94,6 +94,16 @@ pub(crate) fn advice_for(cause: Cause) -> Option<&'static str> {
         Cause::PolicyViolation | Cause::Server | Cause::Protocol => "try again later, or ask whoever runs the server",
         Cause::Closed => return None,
     })
+}
+
+impl TrustError {
+    /// Who can mend it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Nobody | Self::Setup(_) => Class::Local,
+            Self::Empty | Self::Unreadable(_) => Class::Usage,
+        }
+    }
 }
 
 impl NetError {

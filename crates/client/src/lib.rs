@@ -63,7 +63,7 @@ pub use account::{
     UploadService,
 };
 pub use error::{Class, ConnectError};
-pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SharedFile, Wish};
+pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Wish};
 pub use net::NetError;
 pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};

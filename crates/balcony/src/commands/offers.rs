@@ -1,7 +1,6 @@
 //! `balcony list`, `fetch` and `why`: what was offered, from the catalogue. Listing and asking why happen offline.
 
 use balcony_client::{CataloguedOffer, Decision, Fetcher, Wish};
-use balcony_session::client::Credentials;
 use balcony_sharing::ByteLen;
 use balcony_sharing::plan::{LeftOut, Policy};
 use balcony_store::{Listing, OfferKey, OfferState, Store};
@@ -64,10 +63,7 @@ fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, Catal
     let unknown = || Failure::new(Class::Usage, format!("there is no offer {number}")).advise("`balcony list` shows those that are there");
     let row = store.offer(OfferKey::from_number(number)).map_err(|error| local(&error))?.ok_or_else(unknown)?;
     let offer = CataloguedOffer::from_row(&row).ok_or_else(unknown)?;
-    // Nobody logs in: the credentials are of no account.
-    let options = connect::options(&entry, Credentials::Password(String::new()))?;
-    let fetcher = Fetcher::offline(&options, store).map_err(|error| Failure::from_error(connect::class_of(error.class()), &error))?;
-    Ok((fetcher, offer))
+    Ok((connect::fetcher(&entry, store)?, offer))
 }
 
 /// `balcony fetch`

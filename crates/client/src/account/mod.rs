@@ -4,7 +4,6 @@ mod answers;
 pub(crate) mod bounce;
 mod contacts;
 mod driver;
-mod offline;
 mod options;
 mod report;
 mod socket;
@@ -33,7 +32,7 @@ use url::Url;
 
 use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
-use crate::fetch::{Fetch, Fetcher, Wish};
+use crate::fetch::{Fetch, Fetcher, Wish, own_hosts};
 use crate::net::tls::Trust;
 use crate::offers::{self, CataloguedOffer, Decision, Offers};
 use crate::share::{Resumed, Share, ShareError};
@@ -342,8 +341,8 @@ impl Account {
         if !self.inner.fetcher.add_own_host(host) {
             return;
         }
-        let (store, name, hosts) = (self.store().clone(), setting(&self.inner.jid), self.inner.fetcher.rules().own_hosts.join(" "));
-        if let Err(error) = blocking(move || store.set_setting(&name, Some(&hosts))).await {
+        let (store, jid, hosts) = (self.store().clone(), self.inner.jid.clone(), self.inner.fetcher.rules().own_hosts);
+        if let Err(error) = blocking(move || own_hosts::remember(&store, &jid, &hosts)).await {
             tracing::warn!(%error, "a host of the own server could not be remembered");
         }
     }
@@ -365,25 +364,14 @@ impl std::fmt::Debug for Account {
 
 /// The newest row of the catalogue, and the hosts known to be the server's.
 fn known(store: &Store, account: &BareJid) -> Result<(OfferKey, Vec<String>), StoreError> {
-    let hosts = store.setting(&setting(account))?.unwrap_or_default();
-    Ok((offers::newest(store)?, hosts.split_whitespace().map(str::to_owned).collect()))
+    Ok((offers::newest(store)?, own_hosts::remembered(store, account)?))
 }
 
-/// Where the hosts of the own server are remembered.
-fn setting(account: &BareJid) -> String {
-    format!("own-hosts {account}")
-}
-
-/// What is the person's own on the net: the domain, what they said themselves, what the server named before. Not where they
-/// connect to: that may be an address with much else behind it, which links of others must not reach.
-fn rules(options: &ConnectOptions, hosts: Vec<String>) -> NetRules {
-    let mut rules = NetRules { loopback_http: options.loopback_http, ..NetRules::default() };
-    for host in std::iter::once(options.account.domain().to_owned()).chain(options.own_hosts.iter().cloned()).chain(hosts) {
-        if !rules.own_hosts.contains(&host) {
-            rules.own_hosts.push(host);
-        }
-    }
-    rules
+/// What is the person's own on the net.
+fn rules(options: &ConnectOptions, remembered: Vec<String>) -> NetRules {
+    let server = options.server.iter().map(|(address, _)| address.host.clone());
+    let hosts = server.chain(options.own_hosts.iter().cloned()).chain(remembered);
+    NetRules { loopback_http: options.loopback_http, ..own_hosts::rules(&options.account, hosts) }
 }
 
 /// Why the task is gone: what it said last.

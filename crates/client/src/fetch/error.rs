@@ -5,6 +5,7 @@ use balcony_sharing::transfer::fetch::FetchFailed;
 use balcony_store::StoreError;
 
 use crate::error::Class;
+use crate::net::tls::TrustError;
 
 /// Why a fetch gave no file. What was fetched so far is kept for another try, except where its bytes were wrong.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +60,27 @@ fn class_of(failed: &FetchFailed) -> Class {
         Some(Outcome::Blocked(_)) => Class::Policy,
         Some(Outcome::Unreachable(_) | Outcome::Stalled(_)) => Class::Network,
         _ => Class::Source,
+    }
+}
+
+/// Why nothing can be fetched at all.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The authorities to trust could not be used.
+    Trust(#[from] TrustError),
+    /// The disk or the catalogue.
+    Store(#[from] StoreError),
+}
+
+impl SetupError {
+    /// Who can mend it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Trust(error) => error.class(),
+            Self::Store(_) => Class::Local,
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 mod error;
 mod fetcher;
 mod file;
+pub(crate) mod own_hosts;
 mod sink;
 mod work;
 
-pub use error::FetchError;
+pub use error::{FetchError, SetupError};
 pub use fetcher::{Fetch, FetchProgress, Fetcher, Wish};
 pub use file::{SaveError, SharedFile};
 
