@@ -298,6 +298,9 @@ pub(crate) struct Receive {
     /// Answer every question with yes: what would reveal your address to a stranger's host, or is larger than the policy fetches unasked.
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Fetch nothing unasked, not even small files of contacts.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) ask: bool,
     /// When the name is taken.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) on_clash: Clash,

@@ -1,10 +1,12 @@
 //! `balcony receive`: waits for files that others send, and saves them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use balcony_client::{Account, Availability, CataloguedOffer, Wish};
-use balcony_store::OfferState;
+use balcony_sharing::ByteLen;
+use balcony_sharing::plan::{Policy, Unasked};
+use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
 use serde_json::json;
 
@@ -17,6 +19,9 @@ use crate::fetching;
 use crate::home::Home;
 use crate::safe::lines;
 use crate::signals::interrupted;
+
+/// Offers of earlier runs that are looked at.
+const MOST: usize = 500;
 
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Receive) -> Result<(), Failure> {
@@ -34,23 +39,37 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 
 async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &cli::Receive) -> Result<(), Failure> {
     let mut offers = account.offers();
-    console.step("waiting", json!({"as": account.jid().as_str()}), format!("waiting for files to {} (^C ends it)", account.jid()));
-    let mut begun = begun(account).await?;
+    let policy = if args.ask { Policy { unasked: Unasked::Nobody, ..account.policy() } } else { account.policy() };
+    let unasked = match policy.unasked {
+        Unasked::Nobody => "nothing is fetched unasked".to_owned(),
+        Unasked::Contacts => format!("files of contacts up to {} are fetched unasked, --ask turns that off", ByteLen(policy.unasked_limit)),
+        Unasked::Everybody => format!("files up to {} are fetched unasked, --ask turns that off", ByteLen(policy.unasked_limit)),
+    };
+    account.set_policy(policy);
+    console.step(
+        "waiting",
+        json!({"as": account.jid().as_str()}),
+        format!("waiting for files to {} (^C ends it); {unasked}", account.jid()),
+    );
+    let mut earlier = left_over(account).await?;
+    let mut seen: BTreeSet<OfferKey> = earlier.iter().map(|(offer, _)| offer.key()).collect();
     let mut left = args.count;
     let mut last = None;
     let mut saved = 0_u64;
     while left != Some(0) {
-        let earlier = begun.pop_front();
-        let agreed = args.yes || earlier.is_some();
-        let offer = match earlier {
-            Some(offer) => Some(offer),
+        let (offer, agreed) = match earlier.pop_front() {
+            Some(offer) => offer,
             None => tokio::select! {
-                offer = offers.next() => offer,
+                offer = offers.next() => match offer {
+                    Some(offer) if seen.insert(offer.key()) => (offer, false),
+                    Some(_) => continue,
+                    None => return Err(ended(account).await),
+                },
                 () = interrupted() => return Ok(()),
                 () = silence(args.timeout) => break,
             },
         };
-        let Some(offer) = offer else { return Err(ended(account).await) };
+        let agreed = agreed || args.yes;
         if !only.is_empty() && !only.contains(&offer.provenance().sender().bare()) {
             continue;
         }
@@ -77,10 +96,17 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     }
 }
 
-/// What an earlier run began to fetch when it was stopped or killed: agreed to then, gone on with now.
-async fn begun(account: &Account) -> Result<VecDeque<CataloguedOffer>, Failure> {
-    let unfinished = account.fetcher().unfinished().await.map_err(|error| Failure::from_error(Class::Local, &error))?;
-    Ok(unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).collect())
+/// What an earlier run left when it was stopped or killed: what it was fetching (agreed to then), and what it had not looked at
+/// yet (nobody agreed to that).
+async fn left_over(account: &Account) -> Result<VecDeque<(CataloguedOffer, bool)>, Failure> {
+    let local = |error: StoreError| Failure::from_error(Class::Local, &error);
+    let unfinished = account.fetcher().unfinished().await.map_err(local)?;
+    let mut left: VecDeque<_> =
+        unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).map(|offer| (offer, true)).collect();
+    let rows = account.store().offers(Listing::Account(account.jid()), None, MOST).map_err(local)?;
+    let new = rows.iter().rev().filter(|row| row.state == OfferState::New).filter_map(CataloguedOffer::from_row);
+    left.extend(new.map(|offer| (offer, false)));
+    Ok(left)
 }
 
 async fn take(console: &Console, account: &Account, offer: &CataloguedOffer, agreed: bool, args: &cli::Receive) -> Result<(), Failure> {

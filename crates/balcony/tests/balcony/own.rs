@@ -345,3 +345,22 @@ fn a_server_that_is_asked_to_end_says_goodbye_and_frees_its_folder() {
     assert!(std::net::TcpStream::connect(address).is_err());
     assert!(!exists(&data.join("authority.pem.tmp")));
 }
+
+/// The account's other devices are people one knows: their pictures come unasked, unless that is turned off.
+/// Proves: SIMS-5.3-1, SIMS-5.3-2.
+#[test]
+fn what_comes_unasked_is_said_and_can_be_turned_off() {
+    let server = OwnServer::start();
+    let (sender, device) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "alice"));
+    sender.file("view.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0");
+    for (option, code) in [(Some("--ask"), 10), (None, 0)] {
+        let mut waiting = vec!["receive", "--count", "1", "--timeout", "20"];
+        waiting.extend(option);
+        let mut waiting = device.start(&waiting);
+        waiting.event("waiting");
+        sender.run(&["send", "view.png", "--to", "alice@localhost"]).ok();
+        let done = waiting.wait();
+        assert_eq!(done.code, code, "{done:?}");
+    }
+    assert_eq!(device.names(), ["view.png"]);
+}
