@@ -64,9 +64,7 @@ fn server(entry: &Entry) -> Result<Option<ServerAddress>, Failure> {
 
 /// What fetches for the account of an entry without connecting it.
 pub(crate) fn fetcher(entry: &Entry, store: Store) -> Result<Fetcher, Failure> {
-    let server = server(entry)?;
-    let host = server.as_ref().map(|address| address.host.as_str());
-    let fetcher = Fetcher::offline(&entry.jid()?, entry.ca.as_deref(), host, store);
+    let fetcher = Fetcher::offline(&entry.jid()?, entry.ca.as_deref(), store);
     fetcher.map_err(|error| Failure::from_error(class_of(error.class()), &error))
 }
 

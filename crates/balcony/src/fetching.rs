@@ -61,13 +61,20 @@ pub(crate) async fn get(
             if yes || (!console.is_json() && prompt::agree(&words).await) {
                 return watch(console, offer, fetcher.fetch(offer, question.yes())).await;
             }
-            let noted = fetcher.store().set_offer_state(offer.key(), OfferState::Asking);
-            noted.map_err(|error| Failure::from_error(Class::Local, &error))?;
+            note(fetcher, offer, OfferState::Asking)?;
             Err(needs_answer(offer, &question))
         }
         Decision::Wait(wait) => Err(waits(offer, &wait)),
-        Decision::Refuse(refusal) => Err(refused(offer, &refusal)),
+        Decision::Refuse(refusal) => {
+            note(fetcher, offer, OfferState::Failed)?;
+            Err(refused(offer, &refusal))
+        }
     }
+}
+
+/// It was looked at: `receive` does not take it up by itself any more.
+fn note(fetcher: &Fetcher, offer: &CataloguedOffer, state: OfferState) -> Result<(), Failure> {
+    fetcher.store().set_offer_state(offer.key(), state).map_err(|error| Failure::from_error(Class::Local, &error))
 }
 
 /// Files can only be saved in a folder that is there.

@@ -120,6 +120,26 @@ fn a_receiver_that_was_killed_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn what_came_and_was_not_looked_at_before_a_kill_is_received_by_the_next_one() {
+    let (_server, alice, bob, digest) = scene();
+    // It takes files of carol only, so these are known and left alone.
+    let mut receiving = bob.start(&["receive", "--yes", "--from", "carol@localhost"]);
+    receiving.event("waiting");
+    for name in ["a.txt", "b.txt"] {
+        alice.file(name, name.as_bytes());
+        alice.run(&["send", name, "--to", "bob@localhost"]).ok();
+    }
+    alice.run(&SEND).ok();
+    until("three offers", || (bob.run(&["list"]).ok().all("offer").len() == 3).then_some(()));
+    receiving.kill();
+    let received = bob.run(&["receive", "--yes", "--count", "3", "--timeout", &patience()]).ok();
+    assert_eq!(received.all("saved").len(), 3);
+    assert_eq!(bob.names(), ["a.txt", "b.txt", "film.mkv"]);
+    assert_eq!(sha256(&bob.folder().join("film.mkv")), digest);
+    assert!(bob.run(&["receive", "--yes", "--timeout", "1"]).exits(11).all("offer").is_empty());
+}
+
+#[test]
 fn a_receiver_that_is_interrupted_goes_on_with_fetch() {
     let (_server, alice, bob, digest) = scene();
     alice.run(&SEND).ok();

@@ -369,8 +369,7 @@ fn known(store: &Store, account: &BareJid) -> Result<(OfferKey, Vec<String>), St
 
 /// What is the person's own on the net.
 fn rules(options: &ConnectOptions, remembered: Vec<String>) -> NetRules {
-    let server = options.server.iter().map(|(address, _)| address.host.clone());
-    let hosts = server.chain(options.own_hosts.iter().cloned()).chain(remembered);
+    let hosts = options.own_hosts.iter().cloned().chain(remembered);
     NetRules { loopback_http: options.loopback_http, ..own_hosts::rules(&options.account, hosts) }
 }
 

@@ -1,5 +1,7 @@
 //! Hosts that are a person's own on the net: their domain, what they said themselves, what their server named before. Remembered
 //! in the store, so that they are known offline as well.
+//!
+//! Where a person connects to is not among them: much else may lie behind that address, which links of others must not reach.
 
 use balcony_sharing::NetRules;
 use balcony_store::{Store, StoreError};
@@ -10,21 +12,19 @@ use crate::net::tls::Trust;
 
 impl Fetcher {
     /// Decides and fetches as this account would, without connecting it: the same authorities (`ca_pem` besides the system's), the
-    /// same hosts of its own (`server_host` is where it connects to, if DNS does not say it), as far as an earlier connection
-    /// learnt them. Blocks for a moment.
+    /// same hosts of its own, as far as an earlier connection learnt them. Blocks for a moment.
     ///
     /// # Errors
     /// When the authority or the store cannot be read.
-    pub fn offline(account: &BareJid, ca_pem: Option<&str>, server_host: Option<&str>, store: Store) -> Result<Self, SetupError> {
+    pub fn offline(account: &BareJid, ca_pem: Option<&str>, store: Store) -> Result<Self, SetupError> {
         let trust = Trust::new(ca_pem)?;
-        let hosts = server_host.map(str::to_owned).into_iter().chain(remembered(&store, account)?);
-        let rules = rules(account, hosts);
+        let rules = rules(account, remembered(&store, account)?);
         Ok(Self::with_trust(store, trust, rules))
     }
 }
 
 /// The rules of an account with these hosts besides its domain.
-pub(crate) fn rules(account: &BareJid, hosts: impl Iterator<Item = String>) -> NetRules {
+pub(crate) fn rules(account: &BareJid, hosts: impl IntoIterator<Item = String>) -> NetRules {
     let mut rules = NetRules { own_hosts: vec![account.domain().to_owned()], ..NetRules::default() };
     for host in hosts {
         if !rules.own_hosts.contains(&host) {
@@ -57,10 +57,10 @@ mod tests {
     fn what_a_connection_learnt_is_known_offline() {
         let (store, account): (_, BareJid) = (Store::in_memory().unwrap(), "romeo@montague.example".parse().unwrap());
         remember(&store, &account, &["files.montague.example".to_owned(), "montague.example".to_owned()]).unwrap();
-        let rules = Fetcher::offline(&account, None, Some("10.0.0.1"), store.clone()).unwrap().rules();
-        assert_eq!(rules.own_hosts, ["montague.example", "10.0.0.1", "files.montague.example"]);
+        let rules = Fetcher::offline(&account, None, store.clone()).unwrap().rules();
+        assert_eq!(rules.own_hosts, ["montague.example", "files.montague.example"]);
         assert!(!rules.loopback_http);
         let other = "juliet@capulet.example".parse().unwrap();
-        assert_eq!(Fetcher::offline(&other, None, None, store).unwrap().rules().own_hosts, ["capulet.example"]);
+        assert_eq!(Fetcher::offline(&other, None, store).unwrap().rules().own_hosts, ["capulet.example"]);
     }
 }
