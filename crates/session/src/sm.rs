@@ -53,8 +53,12 @@ pub struct Queue {
     waiting: VecDeque<Waiting>,
     /// What the peer acknowledged.
     acknowledged: u32,
-    /// What we handled of the peer's.
-    handled: u32,
+    /// What came from the peer.
+    received: u32,
+    /// Of that, what is not handled before somebody says so: how much had come before each.
+    pending: VecDeque<u32>,
+    /// Pending from before the counting.
+    uncounted: usize,
     bound: usize,
 }
 
@@ -62,7 +66,7 @@ impl Queue {
     /// An empty queue for at most `bound` stanzas.
     #[must_use]
     pub fn new(bound: usize) -> Self {
-        Self { waiting: VecDeque::new(), acknowledged: 0, handled: 0, bound }
+        Self { waiting: VecDeque::new(), acknowledged: 0, received: 0, pending: VecDeque::new(), uncounted: 0, bound }
     }
 
     /// Remembers a stanza that is being sent.
@@ -92,17 +96,44 @@ impl Queue {
 
     /// Counts a stanza of the peer's as handled.
     pub fn count_handled(&mut self) {
-        self.handled = self.handled.wrapping_add(1);
+        self.received = self.received.wrapping_add(1);
+    }
+
+    /// Counts a stanza of the peer's that is not handled before [`Queue::confirm`], nor is what comes behind it.
+    pub(crate) fn count_pending(&mut self) {
+        self.pending.push_back(self.received);
+        self.count_handled();
+    }
+
+    /// The oldest so many of those that were pending are handled now.
+    pub(crate) fn confirm(&mut self, count: usize) {
+        let uncounted = count.min(self.uncounted);
+        self.uncounted -= uncounted;
+        self.pending.drain(..(count - uncounted).min(self.pending.len()));
+    }
+
+    /// What is pending will come again: the peer hears that it was not handled.
+    pub(crate) fn forget_pending(&mut self) {
+        self.received = self.handled();
+        self.pending.clear();
+        self.uncounted = 0;
     }
 
     /// What was handled so far belongs to the time before the counting.
     pub(crate) fn restart_count(&mut self) {
-        self.handled = 0;
+        self.received = 0;
+        self.uncounted += self.pending.len();
+        self.pending.clear();
     }
 
     /// Our `h`.
     pub fn handled(&self) -> u32 {
-        self.handled
+        self.pending.front().copied().unwrap_or(self.received)
+    }
+
+    /// Whether something came that is not handled.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// What was sent in all, modulo 2^32.

@@ -93,6 +93,9 @@ pub struct ClientConfig {
     pub timing: Timing,
     /// Stanzas that may wait for acknowledgement.
     pub queue: usize,
+    /// Messages are acknowledged (XEP-0198) only when the driver says that it kept them: [`super::ClientStream::confirm`]. Else as
+    /// soon as they are handed out, and a crash between the two loses them.
+    pub confirms: bool,
 }
 
 impl ClientConfig {
@@ -113,6 +116,7 @@ impl ClientConfig {
             limits: Limits::AS_WRITTEN,
             timing: Timing::default(),
             queue: 1000,
+            confirms: false,
         }
     }
 }

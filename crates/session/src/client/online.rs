@@ -32,11 +32,13 @@ pub(super) struct Pulse {
     ping: Option<RequestId>,
     /// The session was resumed and has not acknowledged anything since.
     unproven: bool,
+    /// The server was told less than what came, for want of confirmation.
+    owes: bool,
 }
 
 impl Pulse {
     pub(super) fn new(now: Instant) -> Self {
-        Self { now, heard: now, spoke: now, asked: None, unasked: 0, ping: None, unproven: false }
+        Self { now, heard: now, spoke: now, asked: None, unasked: 0, ping: None, unproven: false, owes: false }
     }
 
     pub(super) fn begin(&mut self, now: Instant, resumed: bool) {
@@ -78,7 +80,17 @@ impl ClientStream {
     fn acknowledge(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| session.managed.is_some()) else { return };
         let ack = sm::Ack { h: session.queue.handled() };
+        self.pulse.owes = session.queue.has_pending();
         self.say(&ack.write());
+    }
+
+    /// The oldest messages that were not confirmed are kept now; a server that asked before hears of it.
+    pub(super) fn confirmed(&mut self, count: usize) {
+        let Some(session) = self.session.as_mut() else { return };
+        session.queue.confirm(count);
+        if self.pulse.owes && matches!(self.phase, Phase::Online) {
+            self.acknowledge();
+        }
     }
 
     fn handle_ack(&mut self, _now: Instant, h: u32) {
@@ -103,10 +115,14 @@ impl ClientStream {
         if !matches!(element.name(), "message" | "presence" | "iq") || element.ns() != ns::CLIENT {
             return; // a feature nobody here enabled: not ours to judge
         }
+        let read = Stanza::read(element);
         if let Some(session) = self.session.as_mut().filter(|session| session.managed.is_some()) {
-            session.queue.count_handled();
+            match &read {
+                Ok(Stanza::Message(_)) if self.config.confirms => session.queue.count_pending(),
+                _ => session.queue.count_handled(),
+            }
         }
-        match Stanza::read(element) {
+        match read {
             Ok(Stanza::Iq(iq)) => self.handle_iq(iq),
             Ok(stanza) => self.actions.push_back(Action::Stanza(stanza)),
             Err(error) => {

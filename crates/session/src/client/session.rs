@@ -60,7 +60,8 @@ impl Session {
     }
 
     /// Takes apart what a former stream left: the session and the table of its requests with the last number given out.
-    pub(super) fn revive(state: ResumeState) -> (Self, IqTable, u64) {
+    pub(super) fn revive(mut state: ResumeState) -> (Self, IqTable, u64) {
+        state.queue.forget_pending();
         let managed = Managed { id: Some(state.id), within: state.within, location: state.location };
         let session = Self { jid: state.jid, queue: state.queue, managed: Some(managed), carbons: state.carbons, lost_at: state.lost_at };
         (session, state.requests, state.next_sent)

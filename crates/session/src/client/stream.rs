@@ -243,6 +243,14 @@ impl ClientStream {
         self.send(now, Stanza::Iq(answer))
     }
 
+    /// With [`ClientConfig::confirms`]: the oldest `count` messages that came on this stream as [`Action::Stanza`], and were not
+    /// confirmed before, are kept where a crash does not lose them. Those that never are come again when the session is resumed,
+    /// or to the next session.
+    pub fn confirm(&mut self, now: Instant, count: usize) {
+        self.pulse.now = now;
+        self.confirmed(count);
+    }
+
     /// Tells the server whether somebody looks (XEP-0352); nothing is sent where it would not understand. Every stream,
     /// a resumed one too, starts active.
     pub fn set_activity(&mut self, now: Instant, activity: Activity) {

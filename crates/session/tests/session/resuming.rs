@@ -420,3 +420,47 @@ fn a_resumed_session_goes_on_even_when_the_features_come_late() {
     assert!(pair.seen.online[0].1);
     assert_eq!((pair.served.bodies(), pair.seen.bodies()), (vec!["c1".to_owned()], vec!["s0".to_owned()]));
 }
+
+/// A client whose driver says what it kept, and two messages for it.
+fn confirming(host: &mut Host) -> Pair {
+    let client = ClientConfig { confirms: true, ..quick_client() };
+    let mut pair = Pair::new(client, &server(true), 3);
+    pair.run(host);
+    for text in ["s0", "s1"] {
+        pair.server.send(pair.now, message(text)).unwrap();
+    }
+    pair.run(host);
+    assert_eq!(pair.seen.bodies(), ["s0", "s1"]);
+    pair
+}
+
+#[test]
+fn what_the_driver_did_not_keep_comes_again_on_the_next_connection() {
+    for (kept, again) in [(0, vec!["s0", "s1"]), (1, vec!["s1"]), (2, vec![]), (9, vec![])] {
+        let mut host = Host::default();
+        let mut pair = confirming(&mut host);
+        pair.client.confirm(pair.now, kept);
+        pair.run(&mut host);
+        pair.cut();
+        pair.run(&mut host);
+        let (resume, ..) = pair.part(&mut host);
+        let client = ClientConfig { confirms: true, resume, ..quick_client() };
+        let mut pair = Pair::new(client, &server(true), 4);
+        pair.run(&mut host);
+        assert!(pair.seen.online[0].1);
+        assert_eq!(pair.seen.bodies(), again, "{kept} were kept");
+    }
+}
+
+#[test]
+fn a_server_that_asked_too_early_hears_of_what_is_kept_later() {
+    let mut host = Host::default();
+    let mut pair = confirming(&mut host);
+    let acknowledged = |pair: &Pair| pair.client_said().rsplit_once("<a ").map(|(_, last)| last.contains("h='2'"));
+    pair.pass(&mut host, Duration::from_secs(90));
+    assert_eq!(acknowledged(&pair), Some(false), "asked, and told that nothing is kept");
+    pair.client.confirm(pair.now, 2);
+    pair.run(&mut host);
+    assert_eq!(acknowledged(&pair), Some(true));
+    assert!(pair.seen.end.is_none());
+}
