@@ -12,9 +12,10 @@ use balcony_sharing::{Offer, Plan, Received, dialect};
 use balcony_store::{Listing, NewOffer, OfferKey, OfferRow, OfferState, Store, StoreError};
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Element, Message, Stanza};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 
 use crate::account::bounce::Bounce;
+use crate::account::inbox::Arrivals;
 use crate::blocking::blocking;
 use crate::fetch::SharedFile;
 
@@ -179,11 +180,14 @@ pub(crate) fn newest(store: &Store) -> Result<OfferKey, StoreError> {
     Ok(newest.first().map_or(OfferKey::from_number(0), |row| row.key))
 }
 
-/// Looks at messages until there are no more.
-pub(crate) async fn watch(store: Store, account: BareJid, mut messages: mpsc::Receiver<Message>, news: broadcast::Sender<CataloguedOffer>) {
-    while let Some(message) = messages.recv().await {
+/// Looks at messages until there are no more; says which are kept before it tells of them.
+pub(crate) async fn watch(store: Store, account: BareJid, mut arrivals: Arrivals, news: broadcast::Sender<CataloguedOffer>) {
+    while let Some(message) = arrivals.next().await {
         let (store, account) = (store.clone(), account.clone());
-        match blocking(move || take(&store, &account, message)).await {
+        let taken = blocking(move || take(&store, &account, message)).await;
+        // Also what could not be kept: it would fail again, and all that comes behind it would wait.
+        arrivals.keep();
+        match taken {
             Ok(offers) => {
                 for offer in offers {
                     let _ = news.send(offer); // nobody listens; it is in the catalogue

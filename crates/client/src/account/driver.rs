@@ -3,7 +3,7 @@
 //!
 //! It owns connection and machine; everybody else talks to it through bounded channels and sees its state in a watch.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,12 +14,13 @@ use balcony_session::connect_plan::{ConnectPlan, Endpoint, SrvAnswer, connect_pl
 use balcony_session::iq_table::{RequestError, RequestId};
 use balcony_session::reconnect::{Backoff, BackoffBounds};
 use balcony_session::sm::{Sent, SentId};
-use balcony_wire::{Element, FullJid, IqKind, Message, Stanza};
+use balcony_wire::{Element, FullJid, IqKind, Stanza};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use super::answers;
 use super::bounce::Bounce;
+use super::inbox::Inbox;
 use super::options::{ConnectOptions, ServerAddress};
 use super::socket::{Event, Socket};
 use super::state::{Command, Connection, Delivery, Online};
@@ -40,14 +41,12 @@ pub(crate) struct Driver {
     options: ConnectOptions,
     trust: Trust,
     commands: mpsc::Receiver<Command>,
-    messages: mpsc::Sender<Message>,
+    inbox: Inbox,
     state: watch::Sender<Connection>,
     roster_changes: Arc<AtomicU64>,
     bounces: broadcast::Sender<Bounce>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Option<Element>, RequestError>>>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
-    /// Stanzas of the last read that the inbox had no room for.
-    backlog: VecDeque<Message>,
     connections: u64,
     sessions: u64,
     /// All handles are gone, or one of them said so.
@@ -57,7 +56,7 @@ pub(crate) struct Driver {
 /// What a connection at work waits for.
 enum Input {
     Connection(std::io::Result<Event>),
-    Room,
+    Inbox,
     Command(Option<Command>),
     Deadline,
 }
@@ -76,7 +75,7 @@ impl Driver {
         options: ConnectOptions,
         trust: Trust,
         commands: mpsc::Receiver<Command>,
-        messages: mpsc::Sender<Message>,
+        inbox: Inbox,
         state: watch::Sender<Connection>,
         roster_changes: Arc<AtomicU64>,
         bounces: broadcast::Sender<Bounce>,
@@ -87,11 +86,10 @@ impl Driver {
             options,
             trust,
             commands,
-            messages,
+            inbox,
             state,
             requests: HashMap::new(),
             deliveries: HashMap::new(),
-            backlog: VecDeque::new(),
             connections: 0,
             sessions: 0,
             closing: false,
@@ -163,6 +161,7 @@ impl Driver {
         backoff: &mut Backoff,
     ) -> (End, Option<ResumeState>) {
         self.connections += 1;
+        self.inbox.reconnect();
         let began = Instant::now();
         let location = resume.as_ref().and_then(ResumeState::location).and_then(address_in);
         let mut failures = Vec::new();
@@ -218,6 +217,7 @@ impl Driver {
         config.security = security;
         config.floor = self.options.floor;
         config.carbons = false;
+        config.confirms = true;
         config.resume = resume;
         config
     }
@@ -270,12 +270,12 @@ impl Driver {
     async fn input(&mut self, link: &mut Link) {
         let deadline = link.stream.deadline();
         let takes_commands = link.socket.waiting() < FULL && !self.closing;
-        let has_room = self.backlog.is_empty();
+        let has_room = self.inbox.has_room();
         // Nothing is read while the last messages wait for whoever looks at them.
         let buffer: &mut [u8] = if has_room { &mut link.buffer } else { &mut [] };
         let input = tokio::select! {
             event = link.socket.event(buffer) => Input::Connection(event),
-            permit = self.messages.reserve(), if !has_room => { drop(permit); Input::Room }
+            () = self.inbox.moved() => Input::Inbox,
             command = self.commands.recv(), if takes_commands => Input::Command(command),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Input::Deadline,
         };
@@ -285,21 +285,12 @@ impl Driver {
             Input::Connection(Ok(Event::Read(0))) => link.stream.handle_closed(now),
             Input::Connection(Ok(Event::Read(read))) => link.stream.handle_bytes(now, &link.buffer[..read]),
             Input::Connection(Err(error)) => link.stream.handle_failure(now, Failure::Io(error.to_string())),
-            Input::Room => self.hand_over(),
+            Input::Inbox => {
+                self.inbox.hand_over();
+                link.stream.confirm(now, self.inbox.newly_kept());
+            }
             Input::Command(command) => self.commands_from(command, &mut link.stream),
             Input::Deadline => link.stream.handle_timeout(now),
-        }
-    }
-
-    /// Gives the messages that wait to whoever looks at them, as far as there is room.
-    fn hand_over(&mut self) {
-        while let Some(message) = self.backlog.pop_front() {
-            match self.messages.try_send(message) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(message)) => return self.backlog.push_front(message),
-                // Nobody looks any more: the account is being dropped.
-                Err(mpsc::error::TrySendError::Closed(_)) => self.backlog.clear(),
-            }
         }
     }
 
@@ -311,6 +302,7 @@ impl Driver {
                 Some(command) => self.command(command, stream),
                 None => {
                     self.closing = true;
+                    stream.confirm(Instant::now(), self.inbox.newly_kept());
                     stream.close(Instant::now());
                 }
             }
@@ -347,6 +339,7 @@ impl Driver {
             Command::Probe => stream.probe(now),
             Command::Close => {
                 self.closing = true;
+                stream.confirm(Instant::now(), self.inbox.newly_kept());
                 stream.close(now);
             }
         }
@@ -412,8 +405,7 @@ impl Driver {
                 if let Some(bounce) = Bounce::of(&message) {
                     let _ = self.bounces.send(bounce); // nobody is sending just now; it is looked at below as well
                 }
-                self.backlog.push_back(message);
-                self.hand_over();
+                self.inbox.put(message);
             }
             Stanza::Iq(iq) if matches!(iq.kind, IqKind::Get(_) | IqKind::Set(_)) => {
                 if answers::is_roster_push(&iq, &self.options.account) {

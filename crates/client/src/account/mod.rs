@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod bounce;
 mod contacts;
 mod driver;
+pub(crate) mod inbox;
 mod options;
 mod report;
 mod socket;
@@ -42,8 +43,6 @@ use state::{Command, Delivery};
 
 /// Commands that may wait for the connection's task.
 const COMMANDS: usize = 256;
-/// Messages that may wait to be looked at.
-const MESSAGES: usize = 32;
 
 /// An account that is connected. Cheap to clone; the connection is closed when the last clone is dropped, politely with
 /// [`Account::close`].
@@ -109,15 +108,15 @@ impl Account {
         let (trust, known) = blocking(move || (Trust::new(pem.as_deref()), known(&opened, &account))).await;
         let (trust, (first, hosts)) = (trust?, known.map_err(|error| ConnectError::Store(Box::new(error)))?);
         let (commands, taken) = mpsc::channel(COMMANDS);
-        let (messages, inbox) = mpsc::channel(MESSAGES);
+        let (inbox, arrivals) = inbox::inbox();
         let (state, watched) = watch::channel(Connection::Connecting);
         let (tell, news) = broadcast::channel(offers::WAITING);
         let roster_changes = Arc::new(AtomicU64::new(0));
         let (bounces, _) = broadcast::channel(BOUNCES);
         let jid = options.account.clone();
         let rules = rules(&options, hosts);
-        tokio::spawn(offers::watch(store.clone(), jid.clone(), inbox, tell));
-        tokio::spawn(Driver::new(options, trust.clone(), taken, messages, state, roster_changes.clone(), bounces.clone()).run());
+        tokio::spawn(offers::watch(store.clone(), jid.clone(), arrivals, tell));
+        tokio::spawn(Driver::new(options, trust.clone(), taken, inbox, state, roster_changes.clone(), bounces.clone()).run());
         let inner = Inner {
             jid,
             commands,
@@ -240,8 +239,11 @@ impl Account {
         Share::new(self.clone(), path.into())
     }
 
-    /// Takes up what an earlier run left in the outbox: uploads what was not uploaded, sends what was not sent. A message whose
-    /// arrival nobody can know goes again with the same id. Dropping the future leaves the rest in the outbox.
+    /// Takes up what an earlier run left in the outbox: uploads what was not uploaded, sends what was not sent. Dropping
+    /// the future leaves the rest in the outbox.
+    ///
+    /// A message that was on its way when a program crashed (`OutboxState::Sending`) may have arrived, and nobody can know: it goes
+    /// again with the same id, so that who gets it twice can tell. Balcony shows such an offer once.
     ///
     /// # Errors
     /// When the account goes offline or the store fails; single messages that fail are in the result.

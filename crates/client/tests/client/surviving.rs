@@ -1,13 +1,16 @@
 //! Cut connections, crashes, refusals: what was begun goes on, and nothing is sent twice.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use balcony_client::{Account, Class, Connection, Resumed, ShareError, ShareEvent};
 use balcony_session::Security;
+use balcony_session::client::Ask;
 use balcony_sharing::transfer::upload::UploadError;
-use balcony_store::{OutboxState, Store};
+use balcony_store::{Listing, OutboxState, Store};
+use balcony_wire::ping::Ping;
 use balcony_wire::stanza::MessageKind;
-use balcony_wire::{Jid, Message};
+use balcony_wire::{Jid, Message, Payload as _};
 use tokio::time::timeout;
 
 use crate::proxy::Proxy;
@@ -49,6 +52,57 @@ async fn a_cut_connection_is_resumed_and_nothing_is_lost() {
     assert_eq!((after.connection, after.session), (before.connection + 1, before.session), "resumed, not begun anew");
     assert_eq!(after.jid, before.jid);
     assert!(fetch(&juliet_account, &offer).await.is_proven());
+}
+
+/// The server forgets a message only when its offer is in the catalogue: a program that is killed in between gets it again.
+///
+/// Proves: C0198-4-1.
+#[tokio::test]
+async fn an_offer_that_was_read_but_not_kept_when_the_program_was_killed_comes_again() {
+    let scene = Scene::with(|settings| settings.resume_for = Duration::from_millis(100)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store")).unwrap();
+    let (options, kept) = (scene.options("juliet", Security::StartTls), store.clone());
+    // A program whose only thread for the disk is busy.
+    let program = tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap();
+    let account = program.spawn(async move { Account::connect(options, kept).await.unwrap() }).await.unwrap();
+    let (release, busy) = std::sync::mpsc::channel::<()>();
+    let busy = Arc::new(Mutex::new(busy));
+    // More than one: at its end the runtime lets its worker help with what waits for the disk.
+    for _ in 0..4 {
+        let busy = busy.clone();
+        program.spawn_blocking(move || busy.lock().map(|busy| busy.recv()).is_ok());
+    }
+
+    let romeo = scene.connect("romeo").await;
+    romeo.share(file(&folder, "a.txt", b"a")).to(&juliet()).await.unwrap();
+    for _ in 0..16 {
+        romeo
+            .send(Message::new(MessageKind::Chat, Some(juliet())).with_body("so many that the server asks whether they arrived"))
+            .await
+            .unwrap();
+    }
+    // Whoever answers this has sent and asked all that before.
+    let server = Jid::parse("localhost").unwrap();
+    for _ in 0..2 {
+        account.request(Some(server.clone()), Ask::Get(Ping.write()), Duration::from_secs(10)).await.unwrap();
+    }
+    assert!(store.offers(Listing::All, None, 10).unwrap().is_empty());
+    program.shutdown_background();
+
+    let again = async {
+        loop {
+            // The server may still believe in the lost session; then it comes with the next login.
+            let account = Account::connect(scene.options("juliet", Security::StartTls), store.clone()).await.unwrap();
+            if let Ok(offer) = timeout(Duration::from_secs(1), account.offers().next()).await {
+                return offer.unwrap();
+            }
+            account.close().await;
+        }
+    };
+    let offer = timeout(Duration::from_secs(20), again).await.unwrap();
+    assert_eq!(offer.name().as_str(), "a.txt");
+    drop(release);
 }
 
 #[tokio::test]
