@@ -34,7 +34,6 @@ pub(super) fn measure(setting: &Setting) -> Result<Outcome> {
         std::fs::remove_dir_all(&into).map_err(|error| format!("cannot empty {}: {error}", into.display()))?;
     }
     let (balcony, curl) = (speed("balcony receive", setting.size, &balcony), speed("curl -o, sync", setting.size, &curl));
-    let ratio = balcony.median() / curl.median();
-    let verdict = Verdict { text: format!("{ratio:.2} × curl (at least 0.7)"), holds: ratio >= 0.7 };
+    let verdict = balcony.against(&curl, "curl", 0.7);
     Ok(Outcome { measures: vec![balcony, curl], verdicts: vec![verdict] })
 }

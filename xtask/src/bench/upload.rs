@@ -31,11 +31,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Outcome> {
     }
     let [balcony, curl, ejabberd] = [("balcony send", balcony), ("curl -T, same service", curl), ("balcony send, to ejabberd", ejabberd)]
         .map(|(label, seconds)| speed(label, setting.size, &seconds));
-    let against = |other: &Measure, least: f64, name: &str| {
-        let ratio = balcony.median() / other.median();
-        Verdict { text: format!("{ratio:.2} × {name} (at least {least})"), holds: ratio >= least }
-    };
-    let verdicts = vec![against(&curl, 0.7, "curl"), against(&ejabberd, 1.3, "to ejabberd")];
+    let verdicts = vec![balcony.against(&curl, "curl", 0.7), balcony.against(&ejabberd, "to ejabberd", 1.3)];
     Ok(Outcome { measures: vec![balcony, curl, ejabberd], verdicts })
 }
 
