@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::site::{Client, Site, url_in};
 use super::upload::{last, speed};
-use super::{Outcome, Setting, Verdict, timing};
+use super::{Outcome, Setting, timing};
 use crate::Result;
 
 pub(super) fn measure(setting: &Setting) -> Result<Outcome> {

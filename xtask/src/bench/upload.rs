@@ -6,7 +6,7 @@ use std::process::Command;
 use testing_peers::{Endpoints, Peers, Server};
 
 use super::site::{Client, Site, peers};
-use super::{Measure, Outcome, Setting, Verdict, timing};
+use super::{Measure, Outcome, Setting, timing};
 use crate::Result;
 
 pub(super) fn measure(setting: &Setting) -> Result<Outcome> {
