@@ -102,7 +102,8 @@ impl Contacts {
                 for (kind, send) in [(PresenceKind::Unsubscribe, unsubscribe), (PresenceKind::Unsubscribed, unsubscribed)] {
                     if send {
                         let mut changed = Changed::default();
-                        arrive(sql, &domain, &me, jid.as_str(), kind, "", usize::MAX, &mut changed)?;
+                        let arrival = Arrival { from: &me, to: jid.as_str(), kind, words: "", most: usize::MAX };
+                        arrive(sql, &domain, &arrival, &mut changed)?;
                         removed.ended.push((kind, changed));
                     }
                 }
@@ -131,7 +132,7 @@ impl Contacts {
                 }
                 if sent.route {
                     let me = format!("{user}@{domain}");
-                    arrive(sql, &domain, &me, jid.as_str(), kind, &words, most, &mut changed)?;
+                    arrive(sql, &domain, &Arrival { from: &me, to: jid.as_str(), kind, words: &words, most }, &mut changed)?;
                 }
                 Ok(changed)
             })
@@ -177,18 +178,19 @@ pub(crate) struct Removed {
     pub(crate) ended: Vec<(PresenceKind, Changed)>,
 }
 
-/// A subscription stanza arrives at a contact of this domain; elsewhere, or without account, nothing happens.
-#[allow(clippy::too_many_arguments)] // one row of facts, used twice
-fn arrive(
-    sql: &Connection,
-    domain: &str,
-    from: &str,
-    to: &str,
+/// A subscription stanza on its way from one bare address to another.
+struct Arrival<'a> {
+    from: &'a str,
+    to: &'a str,
     kind: PresenceKind,
-    words: &str,
+    words: &'a str,
+    /// Contacts that its addressee may have.
     most: usize,
-    changed: &mut Changed,
-) -> rusqlite::Result<()> {
+}
+
+/// A subscription stanza arrives at a contact of this domain; elsewhere, or without account, nothing happens.
+fn arrive(sql: &Connection, domain: &str, arrival: &Arrival<'_>, changed: &mut Changed) -> rusqlite::Result<()> {
+    let Arrival { from, to, kind, words, most } = *arrival;
     let Some(contact) = localpart(to, domain) else { return Ok(()) };
     if !sql.prepare_cached("SELECT 1 FROM accounts WHERE localpart = ?1")?.exists([contact])? {
         return Ok(());
