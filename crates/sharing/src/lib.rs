@@ -17,6 +17,7 @@ pub mod offer;
 pub mod plan;
 pub mod provenance;
 pub mod source;
+pub mod thumbnail;
 pub mod transfer;
 pub mod verify;
 
@@ -30,4 +31,5 @@ pub use offer::{Disposition, NamedBy, Offer, OfferId, Place, Proof, Via};
 pub use plan::{Decision, Plan};
 pub use provenance::{Provenance, ProvenanceError, Received, Way};
 pub use source::{Source, SourceKey, UnknownSource, UrlSource};
+pub use thumbnail::{Thumbnail, ThumbnailAt};
 pub use verify::{Claim, Hashed, Hasher, Unproven, Verdict, Verified};

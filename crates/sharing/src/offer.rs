@@ -10,7 +10,7 @@ use balcony_wire::file_sharing::MAX_SOURCES;
 use balcony_wire::reading::LangText;
 
 use crate::verify::Claim;
-use crate::{DigestSet, FileName, MediaType, Provenance, Source};
+use crate::{DigestSet, FileName, MediaType, Provenance, Source, Thumbnail};
 
 /// One file that somebody offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub struct Offer {
     pub(crate) places: Vec<Place>,
     pub(crate) said_in: Vec<Via>,
     pub(crate) shares: Vec<usize>,
+    pub(crate) thumbnails: Vec<Thumbnail>,
 }
 
 /// A source and who named it.
@@ -178,6 +179,11 @@ impl Offer {
     #[must_use]
     pub fn claim(&self) -> Claim {
         Claim { size: self.file.size, digests: self.digests.clone() }
+    }
+
+    /// Small pictures of it, as typed data.
+    pub fn thumbnails(&self) -> &[Thumbnail] {
+        &self.thumbnails
     }
 
     /// How it wants to be shown.

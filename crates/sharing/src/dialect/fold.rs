@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{Dropped, Reading, Share};
 use crate::offer::{NamedBy, Offer, OfferId, Place};
-use crate::{Agreement, DigestSet, Provenance, Source, Via};
+use crate::{Agreement, DigestSet, Provenance, Source, Thumbnail, Via};
 
 /// Makes offers of the shares of a reading, then of links that no share covers.
 pub(super) fn fold(reading: &mut Reading, links: Vec<Share>, message: Option<&str>, provenance: &Provenance) {
@@ -56,6 +56,7 @@ fn offer_of(share: &Share, digests: DigestSet, index: Option<usize>, provenance:
         places: Vec::with_capacity(share.sources.len()),
         said_in: vec![share.via],
         shares: index.into_iter().collect(),
+        thumbnails: share.file.iter().flat_map(|file| &file.thumbnails).filter_map(Thumbnail::read).collect(),
     };
     add_places(&mut offer, share);
     offer
