@@ -34,6 +34,8 @@ pub(crate) struct Standing {
     pub(crate) interested: bool,
     /// Addresses outside the roster that saw its presence.
     pub(crate) directed: BTreeSet<Jid>,
+    /// Since when it has no connection.
+    pub(crate) lost_since: Option<Instant>,
     /// SASL2's id of the installation.
     pub(crate) user_agent: Option<String>,
 }
@@ -54,6 +56,8 @@ pub(crate) enum Control {
     Close(StreamErrorCondition, &'static str),
     /// Give the session to another connection of the same client.
     TakeOver(oneshot::Sender<HandedOver>),
+    /// Give this other session of the account what it missed. Only a lost session has anything to give.
+    Share(Arc<Session>),
 }
 
 impl Standing {
@@ -167,6 +171,12 @@ impl Sessions {
     /// All sessions of an account.
     pub(crate) fn of(&self, account: &BareJid) -> Vec<Arc<Session>> {
         self.accounts().get(account).cloned().unwrap_or_default()
+    }
+
+    /// The session of an account that was lost before all others.
+    pub(crate) fn lost_longest(&self, account: &BareJid) -> Option<Arc<Session>> {
+        let since = |session: &Arc<Session>| session.standing().lost_since;
+        self.of(account).into_iter().filter(|session| since(session).is_some()).min_by_key(since)
     }
 
     /// The session of a full address.

@@ -161,6 +161,11 @@ impl Queue {
         self.waiting.iter().map(|waiting| &waiting.element)
     }
 
+    /// Copies of the waiting stanzas, oldest first.
+    pub fn waiting(&self) -> impl Iterator<Item = Sent> {
+        self.waiting.iter().cloned().filter_map(Waiting::into_sent)
+    }
+
     /// Empties the queue, for stanzas that are lost.
     pub fn drain(&mut self) -> Vec<Sent> {
         self.waiting.drain(..).filter_map(Waiting::into_sent).collect()

@@ -33,6 +33,8 @@ pub(crate) struct Desk {
     take_over: Option<oneshot::Sender<HandedOver>>,
     /// Kept messages up to this one are on their way to the client.
     handed_out: Option<i64>,
+    /// Another session of the account has what came for all of them before that moment.
+    shared_before: Option<Instant>,
 }
 
 /// Something happened at a desk.
@@ -61,7 +63,7 @@ pub(crate) async fn next(desk: Option<&mut Desk>, room: bool) -> DeskEvent {
 impl Desk {
     pub(crate) fn new(hub: Arc<Hub>, session: Arc<Session>, inbox: Inbox, control: mpsc::UnboundedReceiver<Control>) -> Self {
         let courier = Courier::new(hub.clone(), session);
-        Self { hub, courier, inbox, control, home: VecDeque::new(), take_over: None, handed_out: None }
+        Self { hub, courier, inbox, control, home: VecDeque::new(), take_over: None, handed_out: None, shared_before: None }
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
@@ -133,11 +135,11 @@ impl Desk {
         }
         let session = self.session().clone();
         let Some(to) = self.take_over.take() else { return Err(Box::new((self, detached))) };
-        let Self { hub, courier, inbox, control, home, handed_out, .. } = self;
+        let Self { hub, courier, inbox, control, home, handed_out, shared_before, .. } = self;
         let Err(HandedOver { detached, inbox, control, .. }) = to.send(HandedOver { session, detached, inbox, control }) else {
             return Ok(());
         };
-        Err(Box::new((Self { hub, courier, inbox, control, home, take_over: None, handed_out }, detached)))
+        Err(Box::new((Self { hub, courier, inbox, control, home, take_over: None, handed_out, shared_before }, detached)))
     }
 
     /// Keeps the session for its client, up to `patience`.
@@ -145,6 +147,7 @@ impl Desk {
         if let Some(last) = self.handed_out.take() {
             forget(&self.hub, &self.session().clone(), last).await;
         }
+        self.session().standing().lost_since = Some(Instant::now());
         let until = tokio::time::Instant::now() + patience;
         let mailbox = self.session().mailbox().clone();
         let most = HIBERNATING * self.hub.limits().mailbox_bytes;
@@ -172,12 +175,31 @@ impl Desk {
                     DeskEvent::Progress => {}
                     DeskEvent::Told(Control::Close(..)) => break,
                     DeskEvent::Told(Control::TakeOver(to)) => self.set_take_over(to),
+                    DeskEvent::Told(Control::Share(newcomer)) => self.share(&detached, &newcomer),
                 },
                 () = tokio::time::sleep_until(until) => break,
                 () = ended(&mut ending) => break,
             }
         }
         self.finish(detached.give_up()).await;
+    }
+
+    /// Gives another session of the account what waits here for all of them: whoever uses that one need not wait until this one is given up.
+    fn share(&mut self, detached: &Detached, newcomer: &Arc<Session>) {
+        let Some(since) = newcomer.standing().taking_since else { return };
+        let mut outbox = Outbox::default();
+        // What came while somebody else was here has been read there.
+        let account = self.hub.sessions().of(newcomer.account());
+        let here = account.iter().filter(|other| !Arc::ptr_eq(other, newcomer) && other.standing().lost_since.is_none());
+        let here: Vec<_> = here.filter_map(|other| other.standing().taking_since).collect();
+        for sent in detached.unacknowledged() {
+            let is_read = here.iter().any(|since| *since < sent.at) || self.shared_before.is_some_and(|before| sent.at < before);
+            if is_for_all(&sent.stanza) && sent.at < since && !is_read {
+                outbox.deliver(newcomer, self.hub.delayed(sent.stanza, sent.at));
+            }
+        }
+        self.shared_before = Some(since);
+        self.courier.add(outbox);
     }
 
     /// The session is over: all who saw it are told, what it did not take goes elsewhere.
@@ -196,6 +218,9 @@ impl Desk {
         undelivered.extend(home.into_iter().map(|stanza| (stanza, now)));
         while let Some(stanza) = self.inbox.try_take() {
             undelivered.push((stanza, now));
+        }
+        if let Some(before) = self.shared_before {
+            undelivered.retain(|(stanza, at)| !(is_for_all(stanza) && *at < before));
         }
         let mut outbox = Outbox::default();
         if let Err(refusal) = self.hub.leave(&session, None, &mut outbox).await {
@@ -217,6 +242,11 @@ impl Desk {
             self.courier.progress().await;
         }
     }
+}
+
+/// Whether every session of the account should have it.
+fn is_for_all(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Message(message) if message.to.as_ref().is_some_and(|to| to.is_bare()))
 }
 
 async fn forget(hub: &Hub, session: &Session, last: i64) {

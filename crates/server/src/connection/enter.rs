@@ -67,12 +67,12 @@ impl Connection {
         let session = Session::new(jid.clone(), mail, tell, request.user_agent);
         while let Err(why) = hub.sessions().add(&session, hub.limits().sessions_per_account) {
             match why {
-                NotAdded::TooMany => return Err(Reason::TooManySessions.into()),
-                NotAdded::Taken(old) => {
-                    if !make_room(&old).await {
-                        return Err(Reason::Stuck.into());
-                    }
-                }
+                // Whoever is here counts more than who may come back.
+                NotAdded::TooMany => match hub.sessions().lost_longest(session.account()) {
+                    Some(lost) => end_old(&lost).await?,
+                    None => return Err(Reason::TooManySessions.into()),
+                },
+                NotAdded::Taken(old) => end_old(&old).await?,
             }
         }
         self.desk = Some(Desk::new(hub, session, inbox, control));
@@ -92,6 +92,7 @@ impl Connection {
         session.tell(Control::TakeOver(to));
         let handed_over = tokio::time::timeout(PATIENCE, from).await.ok()?.ok()?;
         let HandedOver { session, detached, inbox, control } = handed_over;
+        session.standing().lost_since = None;
         self.desk = Some(Desk::new(hub, session, inbox, control));
         Some(detached)
     }
@@ -101,6 +102,10 @@ impl Connection {
 async fn make_room(old: &Arc<Session>) -> bool {
     old.tell(Control::Close(StreamErrorCondition::Conflict, "the same address logged in again"));
     tokio::time::timeout(PATIENCE, old.until_over()).await.is_ok()
+}
+
+async fn end_old(old: &Arc<Session>) -> Result<(), Refusal> {
+    if make_room(old).await { Ok(()) } else { Err(Reason::Stuck.into()) }
 }
 
 /// The address of a new session.

@@ -179,6 +179,8 @@ impl Connection {
                         desk.set_take_over(to);
                     }
                 }
+                // Its client is here and gets everything itself.
+                DeskEvent::Told(Control::Share(_)) => {}
             },
             () = self.alarm.rings() => self.stream.handle_timeout(now()),
             () = ended(&mut self.ending), if !self.told_to_end => {

@@ -135,6 +135,14 @@ impl Hub {
         }
     }
 
+    /// A stanza that was sent a while ago, saying so.
+    pub(crate) fn delayed(&self, stanza: Stanza, sent_at: Instant) -> Stanza {
+        match stanza {
+            Stanza::Message(message) => stamped(message, self.domain(), SystemTime::now() - sent_at.elapsed()).into(),
+            other => other,
+        }
+    }
+
     /// A message to the bare address went to all who took messages then; who came later has not got it.
     fn had_by_others(&self, message: &Message, sent_at: Instant) -> bool {
         let Some(to) = message.to.as_ref().filter(|to| to.is_bare()) else { return false };

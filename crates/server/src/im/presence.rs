@@ -10,7 +10,7 @@ use super::roster;
 use crate::hub::{Hub, Work};
 use crate::outbox::Outbox;
 use crate::refusal::{Reason, Refusal};
-use crate::sessions::Session;
+use crate::sessions::{Control, Session};
 
 /// A request is kept until it is answered, one from everybody: it comes without luggage that is larger.
 const LONGEST_REQUEST: usize = 4096;
@@ -64,6 +64,9 @@ impl Hub {
                 if let Some(stanza) = stored_stanza(&stanza) {
                     work.outbox.deliver(session, stanza);
                 }
+            }
+            for other in self.sessions().of(session.account()) {
+                other.tell(Control::Share(session.clone()));
             }
         }
         Ok(())

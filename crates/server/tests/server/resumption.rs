@@ -183,3 +183,50 @@ async fn a_later_session_gets_what_a_lost_one_did_not_read() {
     again.send("<presence/>").await;
     assert!(again.settle().await.iter().all(|element| element.name() != "message"), "it came twice");
 }
+
+/// Who starts a program again after a crash does not wait for what the crashed one would have got.
+#[tokio::test]
+async fn a_new_session_gets_at_once_what_waits_for_a_lost_one_and_nobody_gets_it_twice() {
+    let house = house_with(|settings| settings.resume_for = Duration::from_secs(300)).await;
+    let mut romeo = house.online("romeo", "balcony").await;
+    let mut lost = house.online("juliet", "lost").await;
+    let id = manage(&mut lost).await;
+    lost.cut();
+    message(&mut romeo, "juliet@localhost", "for all").await;
+    message(&mut romeo, "juliet@localhost/lost", "for one").await;
+    romeo.settle().await;
+    let mut new = house.online("juliet", "new").await;
+    let came = new.until(|element| element.name() == "message").await;
+    assert_eq!(body(&came).as_deref(), Some("for all"));
+    assert!(came.child("delay", "urn:xmpp:delay").is_some());
+    message(&mut romeo, "juliet@localhost", "later").await;
+    assert_eq!(body(&new.until(|element| element.name() == "message").await).as_deref(), Some("later"));
+
+    // A third one finds nothing that the second has not got, and the lost one comes back to all of it.
+    let mut third = house.online("juliet", "third").await;
+    assert!(third.settle().await.iter().all(|element| element.name() != "message"), "it came twice");
+    let (mut lost, resumed) = resume(&house, "juliet", &id, 0).await;
+    assert_eq!(resumed.name(), "resumed");
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.extend(body(&lost.until(|element| element.name() == "message").await));
+    }
+    assert_eq!(seen, ["for all", "for one", "later"]);
+}
+
+#[tokio::test]
+async fn lost_sessions_make_room_for_one_that_is_here_the_oldest_first() {
+    let house = house_with(|settings| settings.limits.sessions_per_account = 2).await;
+    let mut ids = Vec::new();
+    for resource in ["first", "second"] {
+        let mut peer = house.online("juliet", resource).await;
+        ids.push(manage(&mut peer).await);
+        peer.cut();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    house.online("juliet", "third").await.settle().await;
+    let (_, gone) = resume(&house, "juliet", &ids[0], 0).await;
+    assert_eq!(gone.name(), "failed");
+    let (_second, resumed) = resume(&house, "juliet", &ids[1], 0).await;
+    assert_eq!(resumed.name(), "resumed", "only as many as needed make room");
+}

@@ -173,6 +173,11 @@ impl Detached {
         Ok(())
     }
 
+    /// What the client did not acknowledge so far, oldest first.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = Sent> {
+        self.queue.waiting()
+    }
+
     /// How many stanzas of the client's were handled: for a later `<failed h=…/>`.
     pub fn handled(&self) -> u32 {
         self.queue.handled()
