@@ -9,6 +9,8 @@ pub enum Exposure {
     Nothing,
     /// Our address, to our own server, which knows it anyway.
     OwnServer(String),
+    /// That we are there just now and by which device, to whoever is asked over XMPP. No address: servers stand in between.
+    Presence(Jid),
     /// Our address and the time, to the sender's server.
     SendersServer(String),
     /// Our address and the time, to a host that neither side's server vouches for.
@@ -26,6 +28,8 @@ pub enum ExposureKind {
     Nothing,
     /// See [`Exposure::OwnServer`].
     OwnServer,
+    /// See [`Exposure::Presence`].
+    Presence,
     /// See [`Exposure::SendersServer`].
     SendersServer,
     /// See [`Exposure::ThirdHost`].
@@ -42,6 +46,7 @@ impl Exposure {
         match self {
             Self::Nothing => ExposureKind::Nothing,
             Self::OwnServer(_) => ExposureKind::OwnServer,
+            Self::Presence(_) => ExposureKind::Presence,
             Self::SendersServer(_) => ExposureKind::SendersServer,
             Self::ThirdHost(_) => ExposureKind::ThirdHost,
             Self::Peer(_) => ExposureKind::Peer,
@@ -56,6 +61,7 @@ impl ExposureKind {
         match self {
             Self::Nothing => "nothing",
             Self::OwnServer => "own-server",
+            Self::Presence => "presence",
             Self::SendersServer => "senders-server",
             Self::ThirdHost => "third-host",
             Self::Peer => "peer",
@@ -80,6 +86,7 @@ impl std::fmt::Display for Exposure {
         match self {
             Self::Nothing => f.write_str("nobody learns anything"),
             Self::OwnServer(host) => write!(f, "{host}, which is your own server's, sees the fetch"),
+            Self::Presence(jid) => write!(f, "{jid} sees that you are online, and not your IP address"),
             Self::SendersServer(host) => write!(f, "{host}, which is the sender's server's, sees your IP address and the time"),
             Self::ThirdHost(host) => write!(f, "{host}, which is neither your server nor the sender's, sees your IP address and the time"),
             Self::Peer(jid) => write!(f, "{jid} sees your IP address"),
@@ -106,7 +113,9 @@ mod tests {
     fn less_revealing_sorts_before_more_revealing() {
         let host = String::from("h");
         assert!(Exposure::Nothing < Exposure::OwnServer(host.clone()));
-        assert!(Exposure::OwnServer(host.clone()) < Exposure::SendersServer(host.clone()));
+        let peer: Jid = Jid::parse("romeo@montague.lit/orchard").unwrap();
+        assert!(Exposure::OwnServer(host.clone()) < Exposure::Presence(peer.clone()));
+        assert!(Exposure::Presence(peer) < Exposure::SendersServer(host.clone()));
         assert!(Exposure::SendersServer(host.clone()) < Exposure::ThirdHost(host.clone()));
         assert!(Exposure::ThirdHost(host.clone()) < Exposure::Everybody(host));
     }

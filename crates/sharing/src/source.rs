@@ -1,5 +1,6 @@
 //! One place a file can be had from, as an offer names it. What may be used, and in which order, is decided in [`crate::plan`].
 
+use balcony_wire::bits_of_binary::ContentId;
 use balcony_wire::encrypted_source::EncryptedSource;
 use balcony_wire::file_sharing::SourceElement;
 
@@ -30,6 +31,18 @@ pub enum Source {
         jid: Jid,
         /// As written.
         uri: String,
+    },
+    /// Bits of binary that came in the same stanza (XEP-0231).
+    Carried {
+        /// Their name.
+        cid: ContentId,
+    },
+    /// Bits of binary that somebody gives out when asked (XEP-0231).
+    Bits {
+        /// Their name.
+        cid: ContentId,
+        /// Whom to ask: the sender of the stanza.
+        from: Jid,
     },
     /// A kind that nobody here knows; it keeps its place (decision 56).
     Unknown(UnknownSource),
@@ -134,7 +147,7 @@ impl Source {
                 id.clone(),
                 ns::JINGLE_FILE_TRANSFER_5,
             ))),
-            Self::ByHash { .. } | Self::Unknown(_) => None,
+            Self::ByHash { .. } | Self::Carried { .. } | Self::Bits { .. } | Self::Unknown(_) => None,
         }
     }
 
@@ -148,6 +161,8 @@ impl Source {
             },
             Self::Published { from, id, .. } => format!("published {from} {id}"),
             Self::ByHash { jid, .. } => format!("by-hash {jid}"),
+            Self::Carried { cid } => format!("carried {}", cid.as_str()),
+            Self::Bits { cid, from } => format!("bits {from} {}", cid.as_str()),
             Self::Unknown(UnknownSource::Uri(uri)) => format!("unknown {uri}"),
             Self::Unknown(UnknownSource::Element(name)) => format!("unknown {name}"),
         })
@@ -158,7 +173,7 @@ impl Source {
         match self {
             Self::Url(source) => vec![&source.target],
             Self::Encrypted(encrypted) => encrypted.sources.iter().flatten().flat_map(addresses_of_element).collect(),
-            Self::Published { .. } | Self::ByHash { .. } | Self::Unknown(_) => Vec::new(),
+            Self::Published { .. } | Self::ByHash { .. } | Self::Carried { .. } | Self::Bits { .. } | Self::Unknown(_) => Vec::new(),
         }
     }
 
@@ -187,6 +202,8 @@ impl std::fmt::Display for Source {
             Self::Encrypted(_) => f.write_str("encrypted bytes"),
             Self::Published { from, .. } => write!(f, "a session published by {from}"),
             Self::ByHash { jid, .. } => write!(f, "{jid}, asked by hash"),
+            Self::Carried { .. } => f.write_str("the bytes in the message itself"),
+            Self::Bits { from, .. } => write!(f, "{from}, asked for the bytes"),
             Self::Unknown(UnknownSource::Uri(uri)) => f.write_str(uri),
             Self::Unknown(UnknownSource::Element(name)) => f.write_str(name),
         }

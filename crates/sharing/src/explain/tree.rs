@@ -95,6 +95,7 @@ fn source(source: &Source) -> Value {
             published(named, id, applications.iter().map(String::as_str))
         }
         Source::ByHash { uri, .. } | Source::Unknown(UnknownSource::Uri(uri)) => unknown("uri", uri),
+        Source::Carried { cid } | Source::Bits { cid, .. } => unknown("uri", &cid.to_uri()),
         Source::Unknown(UnknownSource::Element(name)) => unknown("element", name),
     }
 }

@@ -15,6 +15,8 @@ pub use reason::Reason;
 
 use std::time::SystemTime;
 
+use balcony_wire::Jid;
+use balcony_wire::bits_of_binary::ContentId;
 use url::Url;
 
 use crate::net_rules::AddressRule;
@@ -83,6 +85,18 @@ pub enum How {
         headers: Vec<(String, String)>,
         /// Which addresses the host may have.
         addresses: AddressRule,
+    },
+    /// The bytes stand in the message itself (XEP-0231).
+    Carried {
+        /// Their name.
+        cid: ContentId,
+    },
+    /// A device is asked for bits of binary (XEP-0231).
+    Bits {
+        /// Their name.
+        cid: ContentId,
+        /// Which device.
+        from: Jid,
     },
 }
 
@@ -235,6 +249,8 @@ impl std::fmt::Display for How {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Http { url, .. } => f.write_str(url.as_str()),
+            Self::Carried { .. } => f.write_str("the bytes in the message itself"),
+            Self::Bits { from, .. } => write!(f, "{from}, asked for the bytes"),
         }
     }
 }

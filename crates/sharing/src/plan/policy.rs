@@ -63,7 +63,7 @@ impl Policy {
     pub fn rule_for(&self, exposure: ExposureKind) -> Rule {
         match exposure {
             ExposureKind::Nothing | ExposureKind::OwnServer => Rule::Fetch,
-            ExposureKind::SendersServer => self.senders_server,
+            ExposureKind::Presence | ExposureKind::SendersServer => self.senders_server,
             ExposureKind::ThirdHost => self.third_hosts,
             ExposureKind::Peer => self.peers,
             ExposureKind::Everybody => Rule::Never,

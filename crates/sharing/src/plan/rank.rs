@@ -10,7 +10,6 @@
 
 use std::time::SystemTime;
 
-use balcony_wire::bits_of_binary::ContentId;
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +20,7 @@ use super::{Attempt, Circumstances, History, How, LeftOut, Plan, Policy, Reason,
 use crate::exposure::is_within;
 use crate::net_rules::check_url;
 use crate::offer::{NamedBy, Place};
-use crate::{Exposure, Offer, Proof, Source, UnknownSource, UrlSource};
+use crate::{Exposure, Offer, Proof, Source, UrlSource};
 
 /// Every source of the offer: an attempt or a reason.
 pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Plan {
@@ -44,17 +43,19 @@ fn judge(place: &Place, offer: &Offer, policy: &Policy, history: &History, aroun
     if !proven && place.named_by != NamedBy::Sender {
         return Err(Reason::NotTheSenders);
     }
-    let source = match &place.source {
-        Source::Url(source) => source,
+    let attempt = match &place.source {
+        Source::Url(source) => http_attempt(place, source, offer, proven, around)?,
+        Source::Carried { cid } => bits_attempt(place, How::Carried { cid: cid.clone() }, Exposure::Nothing),
+        Source::Bits { from, .. } if from.resource().is_none() => return Err(Reason::NoDevice),
+        Source::Bits { cid, from } => {
+            let how = How::Bits { cid: cid.clone(), from: from.clone() };
+            bits_attempt(place, how, Exposure::Presence(from.clone()))
+        }
         Source::Encrypted(_) => return Err(Reason::Unsupported("encrypted sources")),
         Source::Published { .. } => return Err(Reason::Unsupported("published sessions")),
         Source::ByHash { .. } => return Err(Reason::Unsupported("devices asked by hash")),
-        Source::Unknown(UnknownSource::Uri(uri)) if ContentId::from_uri(uri).is_some() => {
-            return Err(Reason::Unsupported("bits of binary"));
-        }
         Source::Unknown(_) => return Err(Reason::UnknownKind),
     };
-    let attempt = http_attempt(place, source, offer, proven, around)?;
     if policy.rule_for(attempt.exposure.kind()) == Rule::Never {
         return Err(Reason::Forbidden(attempt.exposure));
     }
@@ -72,6 +73,11 @@ fn http_attempt(place: &Place, source: &UrlSource, offer: &Offer, proven: bool, 
     let headers = request_headers(source, &url, proven)?;
     let exposure = exposure(&url, offer, around);
     Ok(Attempt { source: place.source.key(), how: How::Http { url, headers, addresses }, exposure })
+}
+
+/// Bits of binary reveal nothing where they came along, else to the sender's device that we are there (XEP-0231 §2.3).
+fn bits_attempt(place: &Place, how: How, exposure: Exposure) -> Attempt {
+    Attempt { source: place.source.key(), how, exposure }
 }
 
 fn failures(attempt: &Attempt, history: &History, around: &Circumstances) -> Result<u32, Reason> {
@@ -165,9 +171,7 @@ fn header_of(data: &HttpData, url: &Url) -> Option<(String, String)> {
 impl Attempt {
     /// This attempt as a source that is left out.
     pub(super) fn left_out(self, reason: impl FnOnce(&Self) -> Reason) -> LeftOut {
-        let what = match &self.how {
-            How::Http { url, .. } => url.to_string(),
-        };
+        let what = self.how.to_string();
         LeftOut { reason: reason(&self), source: self.source, what }
     }
 }

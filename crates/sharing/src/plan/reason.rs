@@ -12,6 +12,9 @@ pub enum Reason {
     /// A kind of source that this version does not fetch from.
     #[error("this version does not fetch from {0}")]
     Unsupported(&'static str),
+    /// Only a device can be asked, and the offer names none.
+    #[error("nobody can be asked: the offer names no device of the sender")]
+    NoDevice,
     /// A kind that nobody here knows.
     #[error("unknown kind of source")]
     UnknownKind,
@@ -65,6 +68,7 @@ impl Reason {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unsupported(_) => "unsupported",
+            Self::NoDevice => "no-device",
             Self::UnknownKind => "unknown-kind",
             Self::Address(_) => "address-refused",
             Self::NotTheSenders => "not-the-senders",

@@ -233,7 +233,7 @@ fn request_data_of_the_sender_is_used_where_a_hash_proves_the_answer() {
     let good =
         offer_with(&[HashAlgo::Sha256], None, vec![with(vec![header("X-Key"), cookie(None), cookie(Some("evil.example")), auth.clone()])]);
     let plan = decision(&good);
-    let How::Http { headers, .. } = &plan.plan().unwrap().attempts[0].how;
+    let How::Http { headers, .. } = &plan.plan().unwrap().attempts[0].how else { panic!("not by HTTP") };
     let expected = [("X-Key", "1"), ("Authorization", "Basic cm9tZW86eA=="), ("Cookie", "a=bc=d")];
     assert_eq!(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>(), expected);
     let refused = offer_with(&[HashAlgo::Sha256], None, vec![with(vec![header("Host")])]);
@@ -375,7 +375,7 @@ proptest! {
         let decision = decide(&offer, &policy, &history, &around);
         prop_assert_eq!(&decision, &decide(&offer, &policy, &history, &around));
         for attempt in decision.plan().into_iter().flat_map(|plan| &plan.attempts) {
-            let How::Http { url, addresses, .. } = &attempt.how;
+            let How::Http { url, addresses, .. } = &attempt.how else { panic!("not by HTTP") };
             prop_assert!(policy.rule_for(attempt.exposure.kind()) != Rule::Never);
             prop_assert!(url.scheme() == "https" || around.rules.loopback_http);
             prop_assert!(addresses.check("10.0.0.1".parse().unwrap()).is_err());

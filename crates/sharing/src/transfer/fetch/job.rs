@@ -103,7 +103,7 @@ impl FetchJob {
     pub fn new(plan: &Plan, claim: Claim, rules: NetRules, settings: FetchSettings, resume: Option<ResumePoint>, now: Instant) -> Self {
         let purity = if claim.can_prove() { Purity::Mixed } else { Purity::Alone };
         let mut job = Self {
-            candidates: plan.attempts.iter().map(Candidate::new).collect(),
+            candidates: plan.attempts.iter().filter_map(Candidate::new).collect(),
             stage: resume.map(Stage::resumed).unwrap_or_default(),
             claim,
             rules,
@@ -457,9 +457,10 @@ impl FetchJob {
 }
 
 impl Candidate {
-    fn new(attempt: &Attempt) -> Self {
-        let How::Http { url, headers, addresses } = &attempt.how;
-        Self {
+    /// `None` for what no URL is opened for: bits of binary are small and come whole, see [`crate::transfer::bits`].
+    fn new(attempt: &Attempt) -> Option<Self> {
+        let How::Http { url, headers, addresses } = &attempt.how else { return None };
+        Some(Self {
             source: attempt.source.clone(),
             url: url.clone(),
             headers: headers.clone(),
@@ -468,7 +469,7 @@ impl Candidate {
             furthest: 0,
             not_before: None,
             is_out: false,
-        }
+        })
     }
 }
 
