@@ -1,7 +1,7 @@
 //! Messages for who is not there: kept as they came, in order, up to a bound.
 //!
 //! XEP-0160 Best practices for handling offline messages, v1.0 <https://xmpp.org/extensions/xep-0160.html>
-//! Status: partial: `msgoffline` is not announced.
+//! Status: complete.
 
 use rusqlite::params;
 

@@ -27,7 +27,8 @@ impl Handler for Discovery {
             .feature(ns::DISCO_INFO)
             .feature(ns::DISCO_ITEMS);
         match self.0 {
-            Place::Server => registration.identity("server", "im", "Balcony").feature(ns::CAPS),
+            // XEP-0160 §3: messages for who is not there are kept.
+            Place::Server => registration.identity("server", "im", "Balcony").feature(ns::CAPS).feature("msgoffline"),
             Place::Account => registration.identity("account", "registered", "Account"),
             Place::Host(_) => registration,
         }
