@@ -18,7 +18,7 @@ mod shown_body;
 mod write;
 
 pub use read::read;
-pub use write::{OutgoingFile, OutgoingShare, Written, write};
+pub use write::{Lives, OutgoingFile, OutgoingShare, OutgoingSources, Written, write, write_sources};
 
 use balcony_wire::fallback::Fallback;
 use balcony_wire::file_metadata::FileMetadata;

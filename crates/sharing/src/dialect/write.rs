@@ -56,6 +56,34 @@ pub struct OutgoingFile {
     pub sources: Vec<Source>,
 }
 
+/// Further places for a file that was offered before, by us or by somebody else in the conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingSources {
+    /// Whom to: whoever the offer is shared with.
+    pub to: Jid,
+    /// Whether that is a room.
+    pub to_room: bool,
+    /// Id of the message, random.
+    pub id: String,
+    /// Id of the message that offers the file: in a room the one that the room gave, else its origin-id or its id (XEP-0367 §4.1).
+    pub target: String,
+    /// Id of the share in it, if it has one.
+    pub share: Option<String>,
+    /// The places, the best first.
+    pub sources: Vec<Source>,
+    /// Whether they are worth keeping.
+    pub lives: Lives,
+}
+
+/// How long a place will be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lives {
+    /// For days: whoever comes later shall know of it.
+    Long,
+    /// As long as somebody is online: archives need not keep it.
+    Shortly,
+}
+
 /// The messages to send, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -95,11 +123,7 @@ impl OutgoingFile {
     /// The URL that stands for the file in body and out-of-band data: the first bare https one (decision 14).
     /// None where bytes are encrypted: a bare link would lead to what nobody can open (decision 12).
     pub fn plain_url(&self) -> Option<&str> {
-        if self.sources.iter().any(|source| matches!(source, Source::Encrypted(_))) {
-            return None;
-        }
-        let urls = || self.sources.iter().filter_map(Source::plain_url);
-        urls().find(|url| url.starts_with("https:")).or_else(|| urls().next())
+        plain_url(&self.sources)
     }
 
     fn sharing(&self) -> FileSharing {
@@ -157,12 +181,12 @@ pub fn write(share: &OutgoingShare) -> Written {
 
 /// One file, nothing to say: the body is the link.
 fn with_link(share: &OutgoingShare, url: &str) -> Message {
-    shares(head(share, &share.id), share, Some(text::count(url))).with(&Fallback::whole_body(ns::SFS)).with_body(url).with(&Oob::new(url))
+    shares(head(&share.to, share.to_room, &share.id), share, Some(text::count(url))).with(&Fallback::whole_body(ns::SFS)).with_body(url).with(&Oob::new(url))
 }
 
 /// Words, or several files: the body is the person's, or there is none.
 fn offering(share: &OutgoingShare, text: Option<&str>) -> Message {
-    let message = shares(head(share, &share.id), share, None);
+    let message = shares(head(&share.to, share.to_room, &share.id), share, None);
     match text {
         Some(text) => message.with_body(text),
         None => message.with(&Hint::Store),
@@ -179,33 +203,55 @@ fn with_marked_links(share: &OutgoingShare, links: &[&str]) -> Message {
     let start = if words.is_empty() { 0 } else { text::count(&words) - 1 };
     let region = Region { of: RegionOf::Body, start: Some(start), end: Some(text::count(&body)) };
     let fallback = Fallback { for_ns: Some(ns::SFS.to_owned()), regions: vec![region], dropped: Vec::new() };
-    let message = shares(head(share, &share.id), share, None).with(&fallback).with_body(body);
+    let message = shares(head(&share.to, share.to_room, &share.id), share, None).with(&fallback).with_body(body);
     match links {
         [only] => message.with(&Oob::new(*only)),
         _ => message,
     }
 }
 
-/// One message per file that attaches its sources again, with the link as body.
-fn attaching(share: &OutgoingShare) -> Vec<Message> {
-    let linked = share.files.iter().filter_map(|file| Some((file, file.plain_url()?)));
-    linked
-        .enumerate()
-        .map(|(at, (file, url))| {
-            let sources = file.sources.iter().filter_map(Source::to_element).collect();
-            head(share, &format!("{}.{}", share.id, at + 1))
-                .with(&AttachTo { id: share.id.clone() })
-                .with(&Sources { id: Some(file.id.clone()), sources, dropped: Vec::new() })
-                .with(&Fallback::whole_body(ns::SFS))
-                .with_body(url)
-                .with(&Oob::new(url))
-        })
-        .collect()
+fn plain_url(sources: &[Source]) -> Option<&str> {
+    if sources.iter().any(|source| matches!(source, Source::Encrypted(_))) {
+        return None;
+    }
+    let urls = || sources.iter().filter_map(Source::plain_url);
+    urls().find(|url| url.starts_with("https:")).or_else(|| urls().next())
 }
 
-fn head(share: &OutgoingShare, id: &str) -> Message {
-    let kind = if share.to_room { MessageKind::Groupchat } else { MessageKind::Chat };
-    Message { id: Some(id.to_owned()), ..Message::new(kind, Some(share.to.clone())) }.with(&OriginId { id: id.to_owned() })
+/// Writes the message that attaches further sources (XEP-0447 §3.3). Its body says nothing but the link.
+#[must_use]
+pub fn write_sources(attached: &OutgoingSources) -> Message {
+    let OutgoingSources { to, to_room, id, target, share, sources, lives } = attached;
+    let link = plain_url(sources);
+    let sources = sources.iter().filter_map(Source::to_element).collect();
+    let message = head(to, *to_room, id)
+        .with(&AttachTo { id: target.clone() })
+        .with(&Sources { id: share.clone(), sources, dropped: Vec::new() });
+    match (link, lives) {
+        (Some(url), _) => message.with(&Fallback::whole_body(ns::SFS)).with_body(url).with(&Oob::new(url)),
+        (None, Lives::Long) => message.with(&Hint::Store),
+        (None, Lives::Shortly) => message,
+    }
+}
+
+/// One message per file that attaches its sources again, with the link as body.
+fn attaching(share: &OutgoingShare) -> Vec<Message> {
+    let linked = share.files.iter().filter(|file| file.plain_url().is_some());
+    let attached = linked.enumerate().map(|(at, file)| OutgoingSources {
+        to: share.to.clone(),
+        to_room: share.to_room,
+        id: format!("{}.{}", share.id, at + 1),
+        target: share.id.clone(),
+        share: Some(file.id.clone()),
+        sources: file.sources.clone(),
+        lives: Lives::Long,
+    });
+    attached.map(|attached| write_sources(&attached)).collect()
+}
+
+fn head(to: &Jid, to_room: bool, id: &str) -> Message {
+    let kind = if to_room { MessageKind::Groupchat } else { MessageKind::Chat };
+    Message { id: Some(id.to_owned()), ..Message::new(kind, Some(to.clone())) }.with(&OriginId { id: id.to_owned() })
 }
 
 fn shares(message: Message, share: &OutgoingShare, covers: Option<usize>) -> Message {
