@@ -181,7 +181,10 @@ pub fn write(share: &OutgoingShare) -> Written {
 
 /// One file, nothing to say: the body is the link.
 fn with_link(share: &OutgoingShare, url: &str) -> Message {
-    shares(head(&share.to, share.to_room, &share.id), share, Some(text::count(url))).with(&Fallback::whole_body(ns::SFS)).with_body(url).with(&Oob::new(url))
+    shares(head(&share.to, share.to_room, &share.id), share, Some(text::count(url)))
+        .with(&Fallback::whole_body(ns::SFS))
+        .with_body(url)
+        .with(&Oob::new(url))
 }
 
 /// Words, or several files: the body is the person's, or there is none.
@@ -224,9 +227,8 @@ pub fn write_sources(attached: &OutgoingSources) -> Message {
     let OutgoingSources { to, to_room, id, target, share, sources, lives } = attached;
     let link = plain_url(sources);
     let sources = sources.iter().filter_map(Source::to_element).collect();
-    let message = head(to, *to_room, id)
-        .with(&AttachTo { id: target.clone() })
-        .with(&Sources { id: share.clone(), sources, dropped: Vec::new() });
+    let message =
+        head(to, *to_room, id).with(&AttachTo { id: target.clone() }).with(&Sources { id: share.clone(), sources, dropped: Vec::new() });
     match (link, lives) {
         (Some(url), _) => message.with(&Fallback::whole_body(ns::SFS)).with_body(url).with(&Oob::new(url)),
         (None, Lives::Long) => message.with(&Hint::Store),
