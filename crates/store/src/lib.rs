@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub use blob::{BlobReader, BlobRef};
 pub use catalogue::digest_memory::FileStamp;
 pub use catalogue::offers::{Listing, NewOffer, OfferKey, OfferRow, OfferState};
-pub use catalogue::outbox::{FileRef, OutboxState, Outgoing};
+pub use catalogue::outbox::{Change, FileRef, OutboxState, Outgoing};
 pub use catalogue::uploads::Upload;
 pub use commit::{Step, Witness};
 pub use error::StoreError;

@@ -5,6 +5,8 @@
 //! whoever resumes the session says which: [`Store::mark_sent`], or [`Store::unclaim`] for a session that is lost. A second copy has
 //! the same origin-id, so that who gets both can tell.
 
+mod changes;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ use rusqlite::{Transaction, params};
 
 use super::{bounded, known, to_millis, to_time};
 use crate::{Store, StoreError};
+
+pub use changes::Change;
 
 /// A message that is to go out.
 #[derive(Clone, Debug, PartialEq, Eq)]

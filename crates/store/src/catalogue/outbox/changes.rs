@@ -1,0 +1,214 @@
+//! Several changes of the outbox at once: all of them, or none after a crash. One sync of the disk for a whole group of messages.
+
+use std::time::SystemTime;
+
+use balcony_wire::BareJid;
+use rusqlite::{Transaction, params};
+
+use super::{OutboxState, Outgoing, add_files};
+use crate::catalogue::to_millis;
+use crate::{Store, StoreError};
+
+/// One change of a message in the outbox. What it needs is the state before; in any other it changes nothing.
+#[derive(Clone, Debug)]
+pub enum Change<'a> {
+    /// A new message. Not if there is one of that origin-id.
+    Add(&'a Outgoing),
+    /// It is whole: as [`Store::make_ready`].
+    Ready {
+        /// its origin-id
+        id: &'a str,
+        /// the message
+        stanza: &'a str,
+    },
+    /// As [`Store::claim`].
+    Claim(&'a str),
+    /// As [`Store::unclaim`].
+    Unclaim(&'a str),
+    /// As [`Store::mark_sent`].
+    Sent(&'a str),
+    /// As [`Store::mark_failed`].
+    Failed {
+        /// its origin-id
+        id: &'a str,
+        /// why
+        why: &'a str,
+    },
+    /// It speaks of these of its files only, counted from 0. Not once it is sent.
+    Keep {
+        /// its origin-id
+        id: &'a str,
+        /// which files, in order
+        files: &'a [usize],
+    },
+    /// It is not needed any more. Not while it is being sent, nor after.
+    Remove(&'a str),
+}
+
+impl Store {
+    /// Makes changes in order, in one transaction; says of each whether the message was in a state that allows it.
+    ///
+    /// # Errors
+    /// When the disk is full or the catalogue fails: then nothing is changed.
+    pub fn change_outbox(&self, account: &BareJid, changes: &[Change<'_>]) -> Result<Vec<bool>, StoreError> {
+        let now = to_millis(SystemTime::now());
+        self.catalogue().change(|transaction| changes.iter().map(|change| make(transaction, account, change, now)).collect())
+    }
+
+    /// As [`Store::change_outbox`], but only if all of them can be made; else nothing is changed, and the answer is `false`.
+    ///
+    /// # Errors
+    /// When the disk is full or the catalogue fails: then nothing is changed.
+    pub fn change_outbox_together(&self, account: &BareJid, changes: &[Change<'_>]) -> Result<bool, StoreError> {
+        let now = to_millis(SystemTime::now());
+        self.catalogue().change(|transaction| {
+            transaction.execute_batch("SAVEPOINT together")?;
+            for change in changes {
+                if !make(transaction, account, change, now)? {
+                    transaction.execute_batch("ROLLBACK TO together; RELEASE together")?;
+                    return Ok(false);
+                }
+            }
+            transaction.execute_batch("RELEASE together")?;
+            Ok(true)
+        })
+    }
+}
+
+fn make(transaction: &Transaction<'_>, account: &BareJid, change: &Change<'_>, now: i64) -> rusqlite::Result<bool> {
+    use OutboxState::{Ready, Sending, Sent};
+    match change {
+        Change::Add(outgoing) => add(transaction, outgoing, now),
+        Change::Ready { id, stanza } => {
+            const SQL: &str = "UPDATE outbox SET stanza = ?3, state = 'ready', why = NULL, changed_at = ?4
+                WHERE account = ?1 AND origin_id = ?2 AND state IN ('preparing', 'ready')";
+            Ok(transaction.prepare_cached(SQL)?.execute(params![account.as_str(), id, stanza, now])? == 1)
+        }
+        Change::Claim(id) => shift(transaction, account, id, (Ready, Sending), now),
+        Change::Unclaim(id) => shift(transaction, account, id, (Sending, Ready), now),
+        Change::Sent(id) => shift(transaction, account, id, (Sending, Sent), now),
+        Change::Failed { id, why } => {
+            const SQL: &str = "UPDATE outbox SET state = 'failed', why = ?3, changed_at = ?4
+                WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sent', 'failed')";
+            Ok(transaction.prepare_cached(SQL)?.execute(params![account.as_str(), id, why, now])? == 1)
+        }
+        Change::Keep { id, files } => keep(transaction, account, id, files),
+        Change::Remove(id) => remove(transaction, account, id),
+    }
+}
+
+fn add(transaction: &Transaction<'_>, outgoing: &Outgoing, now: i64) -> rusqlite::Result<bool> {
+    const SQL: &str = "INSERT INTO outbox (account, origin_id, addressee, stanza, state, why, created_at, changed_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+    let Outgoing { account, origin_id, to, stanza, state, why, .. } = outgoing;
+    let created = to_millis(outgoing.created_at);
+    let values = params![account.as_str(), origin_id, to.as_str(), stanza, state.as_str(), why, created, now];
+    if transaction.prepare_cached(SQL)?.execute(values)? == 0 {
+        return Ok(false);
+    }
+    add_files(transaction, outgoing)?;
+    Ok(true)
+}
+
+fn shift(
+    transaction: &Transaction<'_>,
+    account: &BareJid,
+    id: &str,
+    (from, to): (OutboxState, OutboxState),
+    now: i64,
+) -> rusqlite::Result<bool> {
+    const SQL: &str = "UPDATE outbox SET state = ?4, why = NULL, changed_at = ?5 WHERE account = ?1 AND origin_id = ?2 AND state = ?3";
+    let values = params![account.as_str(), id, from.as_str(), to.as_str(), now];
+    Ok(transaction.prepare_cached(SQL)?.execute(values)? == 1)
+}
+
+fn keep(transaction: &Transaction<'_>, account: &BareJid, id: &str, files: &[usize]) -> rusqlite::Result<bool> {
+    const OPEN: &str = "SELECT count(*) FROM outbox WHERE account = ?1 AND origin_id = ?2 AND state IN ('preparing', 'ready')";
+    const COUNT: &str = "SELECT ifnull(max(position), -1) FROM outbox_files WHERE account = ?1 AND origin_id = ?2";
+    const DELETE: &str = "DELETE FROM outbox_files WHERE account = ?1 AND origin_id = ?2 AND position = ?3";
+    const MOVE: &str = "UPDATE outbox_files SET position = ?4 WHERE account = ?1 AND origin_id = ?2 AND position = ?3";
+    let is_open: i64 = transaction.query_row(OPEN, params![account.as_str(), id], |row| row.get(0))?;
+    if is_open == 0 {
+        return Ok(false);
+    }
+    let last: i64 = transaction.query_row(COUNT, params![account.as_str(), id], |row| row.get(0))?;
+    let mut next = 0_i64;
+    for position in 0..=last {
+        let is_kept = usize::try_from(position).is_ok_and(|position| files.contains(&position));
+        if is_kept {
+            transaction.prepare_cached(MOVE)?.execute(params![account.as_str(), id, position, next])?;
+            next += 1;
+        } else {
+            transaction.prepare_cached(DELETE)?.execute(params![account.as_str(), id, position])?;
+        }
+    }
+    Ok(true)
+}
+
+fn remove(transaction: &Transaction<'_>, account: &BareJid, id: &str) -> rusqlite::Result<bool> {
+    const FILES: &str = "DELETE FROM outbox_files WHERE account = ?1 AND origin_id = ?2
+        AND EXISTS (SELECT 1 FROM outbox WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sending', 'sent'))";
+    const ROW: &str = "DELETE FROM outbox WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sending', 'sent')";
+    transaction.prepare_cached(FILES)?.execute(params![account.as_str(), id])?;
+    Ok(transaction.prepare_cached(ROW)?.execute(params![account.as_str(), id])? == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use balcony_wire::Jid;
+
+    use super::*;
+    use crate::FileRef;
+
+    fn account() -> BareJid {
+        "romeo@montague.example".parse().unwrap()
+    }
+
+    fn outgoing(id: &str) -> Outgoing {
+        let files = ["/a", "/b", "/c"].map(|path| FileRef::Path(path.into())).to_vec();
+        Outgoing::preparing(account(), id.to_owned(), Jid::parse("juliet@capulet.example").unwrap(), files, SystemTime::now())
+    }
+
+    fn state(store: &Store, id: &str) -> Option<OutboxState> {
+        store.outgoing(&account(), id).unwrap().map(|outgoing| outgoing.state)
+    }
+
+    #[test]
+    fn each_change_says_whether_it_was_made() {
+        let (store, one) = (Store::in_memory().unwrap(), outgoing("m1"));
+        let changes = [
+            Change::Add(&one),
+            Change::Add(&one),
+            Change::Claim("m1"),
+            Change::Ready { id: "m1", stanza: "<message/>" },
+            Change::Claim("m1"),
+            Change::Claim("m1"),
+            Change::Remove("m1"),
+            Change::Sent("m1"),
+            Change::Failed { id: "m1", why: "too late" },
+        ];
+        let made = store.change_outbox(&account(), &changes).unwrap();
+        assert_eq!(made, [true, false, false, true, true, false, false, true, false]);
+        assert_eq!(state(&store, "m1"), Some(OutboxState::Sent));
+    }
+
+    #[test]
+    fn together_means_all_or_nothing() {
+        let (store, one, two) = (Store::in_memory().unwrap(), outgoing("m1"), outgoing("m2"));
+        store.change_outbox(&account(), &[Change::Add(&one), Change::Add(&two)]).unwrap();
+        let ready = Change::Ready { id: "m1", stanza: "<message/>" };
+        assert!(!store.change_outbox_together(&account(), &[ready.clone(), Change::Claim("m2")]).unwrap());
+        assert_eq!(state(&store, "m1"), Some(OutboxState::Preparing));
+        assert!(store.change_outbox_together(&account(), &[ready, Change::Remove("m2")]).unwrap());
+        assert_eq!((state(&store, "m1"), state(&store, "m2")), (Some(OutboxState::Ready), None));
+    }
+
+    #[test]
+    fn a_message_can_be_left_with_some_of_its_files() {
+        let (store, one) = (Store::in_memory().unwrap(), outgoing("m1"));
+        let changes = [Change::Add(&one), Change::Keep { id: "m1", files: &[0, 2] }, Change::Keep { id: "m2", files: &[0] }];
+        assert_eq!(store.change_outbox(&account(), &changes).unwrap(), [true, true, false]);
+        let files = store.outgoing(&account(), "m1").unwrap().unwrap().files;
+        assert_eq!(files, [FileRef::Path("/a".into()), FileRef::Path("/c".into())]);
+    }
+}
