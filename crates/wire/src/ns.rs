@@ -32,6 +32,8 @@ pub const DATA_FORM: &str = "jabber:x:data";
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0030
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0045 §7.5, marks what is said in private through a room
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// XEP-0059
 pub const RESULT_SET: &str = "http://jabber.org/protocol/rsm";
 /// XEP-0066
