@@ -29,7 +29,7 @@ pub use media_type::{MediaType, Presentation};
 pub use net_rules::NetRules;
 pub use offer::{Disposition, NamedBy, Offer, OfferId, Place, Proof, Via};
 pub use plan::{Decision, Plan};
-pub use provenance::{Provenance, ProvenanceError, Received, Way};
+pub use provenance::{Provenance, ProvenanceError, Received, RoomFacts, Way};
 pub use source::{Source, SourceKey, UnknownSource, UrlSource};
 pub use thumbnail::{Thumbnail, ThumbnailAt};
 pub use verify::{Claim, Hashed, Hasher, Unproven, Verdict, Verified};

@@ -47,7 +47,7 @@ pub enum NamedBy {
 /// Names an offer within its conversation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OfferId {
-    /// The message: its origin-id, else its id.
+    /// The message: its origin-id, else its id; in rooms the one that the room gave.
     pub message: Option<String>,
     /// The id of the share within it.
     pub share: Option<String>,

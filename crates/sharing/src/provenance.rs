@@ -4,8 +4,13 @@
 //! from its sender, through a room, as a carbon or from an archive, or was sent by ourselves.
 
 pub(crate) mod copies;
+mod record;
+mod room;
+
+pub use room::RoomFacts;
 
 use balcony_wire::stanza::MessageKind;
+use balcony_wire::stanza_ids::OriginId;
 use balcony_wire::{BareJid, Jid, Message};
 
 /// Something together with who it came from.
@@ -22,6 +27,9 @@ pub struct Provenance {
     sender: Jid,
     addressee: Option<Jid>,
     way: Way,
+    talk: Talk,
+    speaker: Speaker,
+    targets: Vec<String>,
 }
 
 /// How something came to us.
@@ -37,10 +45,36 @@ pub enum Way {
     CarbonSent,
     /// Reflected by a room; the sender is an occupant, whose nick proves nothing.
     Room,
+    /// Said to us alone by an occupant of a room (XEP-0045 §7.5), whose nick proves nothing.
+    RoomPrivate,
     /// Handed out by the archive of our own account (XEP-0313).
     Archive,
     /// Said in a room once and handed out by an archive; the sender is an occupant, whose nick proves nothing.
     RoomArchive,
+    /// An error: somebody on the way gives back what we said ourselves. Nothing in it is the sender's word (decision 50).
+    Bounce,
+}
+
+/// Within which people something was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Talk {
+    /// With one person.
+    Person(BareJid),
+    /// In a room, for all to hear.
+    Room(BareJid),
+    /// With one occupant of a room.
+    Private(Jid),
+}
+
+/// What tells one speaker from another (decision 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Speaker {
+    /// The bare JID.
+    Person,
+    /// In rooms the occupant-id, else the real address; each only where the room vouches for it.
+    Occupant { id: Option<String>, real: Option<BareJid> },
+    /// Nobody: it only repeats what somebody else said.
+    Echo,
 }
 
 /// Why a stanza has no provenance to go by.
@@ -49,12 +83,15 @@ pub enum ProvenanceError {
     /// A room reflects it: who speaks is decided by the room's rules, not by the address.
     #[error("the message comes from a room and not from a person")]
     Room,
-    /// No room reflects it.
+    /// No room reflects it, or another one than is spoken of.
     #[error("the message does not come from a room")]
     NoRoom,
     /// A copy that does not come from the own account.
     #[error("{0} hands us a copy of a message, which only our own account may do")]
     Forged(Jid),
+    /// A copy of what we are said to have sent, in somebody else's name.
+    #[error("the copy of what another of our devices sent names {0} as its sender")]
+    NotOurs(Jid),
     /// An archived message from somebody whose archive it cannot be.
     #[error("{0} hands us an archived message, which only our own archive or that of the room may do")]
     ForeignArchive(Jid),
@@ -87,7 +124,8 @@ impl<T> Received<T> {
 }
 
 impl Received<Message> {
-    /// A message that came to `account` straight from its sender. One without `from` is from the account itself (RFC 6120 §8.1.2.1).
+    /// A message that came to `account` straight from its sender, or in private through a room that says so. One without `from` is
+    /// from the account itself (RFC 6120 §8.1.2.1). An error is nobody's word.
     ///
     /// # Errors
     /// [`ProvenanceError::Room`] for a message of type groupchat.
@@ -96,19 +134,13 @@ impl Received<Message> {
             return Err(ProvenanceError::Room);
         }
         let sender = message.from.clone().unwrap_or_else(|| account.clone().into());
-        let way = if sender.bare() == *account { Way::Own } else { Way::Direct };
+        let way = match message.kind {
+            MessageKind::Error => Way::Bounce,
+            _ if sender.bare() == *account => Way::Own,
+            _ if room::is_private(&message) => Way::RoomPrivate,
+            _ => Way::Direct,
+        };
         Ok(Self::of(message, account, sender, way))
-    }
-
-    /// A message that a room reflects.
-    ///
-    /// # Errors
-    /// [`ProvenanceError::NoRoom`] for any type but groupchat, and without a sender.
-    pub fn room(message: Message, account: &BareJid) -> Result<Self, ProvenanceError> {
-        match message.from.clone() {
-            Some(sender) if message.kind == MessageKind::Groupchat => Ok(Self::of(message, account, sender, Way::Room)),
-            _ => Err(ProvenanceError::NoRoom),
-        }
     }
 
     /// A message that we send from `account`.
@@ -123,20 +155,44 @@ impl Received<Message> {
     /// # Errors
     /// [`ProvenanceError::Record`] when the note is none of ours.
     pub fn from_record(message: Message, record: &str) -> Result<Self, ProvenanceError> {
-        Ok(Self { inner: message, provenance: Provenance::from_record(record)? })
+        let provenance = Provenance::from_record(&message, record)?;
+        Ok(Self { inner: message, provenance })
     }
 
     fn of(message: Message, account: &BareJid, sender: Jid, way: Way) -> Self {
-        let provenance = Provenance { account: account.clone(), sender, addressee: message.to.clone(), way };
+        let provenance = Provenance::of_message(&message, account.clone(), sender, way);
         Self { inner: message, provenance }
     }
 }
 
 impl Provenance {
+    /// What a message says of itself that its way of coming makes believable; what only a room can vouch for is still missing.
+    fn of_message(message: &Message, account: BareJid, sender: Jid, way: Way) -> Self {
+        let addressee = message.to.clone();
+        let is_own = sender.bare() == account;
+        let peer = if is_own { addressee.clone().unwrap_or_else(|| account.clone().into()) } else { sender.clone() };
+        let talk = match () {
+            () if way.is_reflected() || message.kind == MessageKind::Groupchat => Talk::Room(peer.bare()),
+            () if peer.resource().is_some() && (way == Way::RoomPrivate || room::is_private(message)) => Talk::Private(peer),
+            () => Talk::Person(peer.bare()),
+        };
+        let speaker = match &talk {
+            _ if way == Way::Bounce => Speaker::Echo,
+            Talk::Room(_) if is_own => Speaker::Occupant { id: None, real: Some(account.clone()) },
+            Talk::Room(_) => Speaker::Occupant { id: None, real: None },
+            Talk::Private(_) if !is_own => Speaker::Occupant { id: None, real: None },
+            Talk::Private(_) | Talk::Person(_) => Speaker::Person,
+        };
+        let targets = if matches!(talk, Talk::Room(_)) || way == Way::Bounce { Vec::new() } else { own_ids(message) };
+        Self { account, sender, addressee, way, talk, speaker, targets }
+    }
+
     /// Of what stands in a stanza that is no message.
     pub(crate) fn of_stanza(sender: Jid, addressee: Option<Jid>, account: BareJid) -> Self {
         let way = if sender.bare() == account { Way::Own } else { Way::Direct };
-        Self { account, sender, addressee, way }
+        let peer = addressee.as_ref().filter(|_| way == Way::Own).unwrap_or(&sender);
+        let talk = Talk::Person(peer.bare());
+        Self { account, sender, addressee, way, talk, speaker: Speaker::Person, targets: Vec::new() }
     }
 
     /// Our account that it came to, or from.
@@ -149,6 +205,15 @@ impl Provenance {
         &self.sender
     }
 
+    /// The person who said it: the bare JID, in rooms the real one where the room shows it. A nick is no person.
+    pub fn person(&self) -> Option<BareJid> {
+        match &self.speaker {
+            Speaker::Person => Some(self.sender.bare()),
+            Speaker::Occupant { real, .. } => real.clone(),
+            Speaker::Echo => None,
+        }
+    }
+
     /// How it came.
     pub fn way(&self) -> Way {
         self.way
@@ -156,43 +221,69 @@ impl Provenance {
 
     /// Whether one of our own devices said it.
     pub fn is_own(&self) -> bool {
-        self.sender.bare() == self.account
+        self.person().is_some_and(|person| person == self.account)
     }
 
-    /// The other side of the conversation: the sender, or whom we sent it to.
+    /// Whether it was said in a room, to all or in private.
+    pub fn is_in_room(&self) -> bool {
+        !matches!(self.talk, Talk::Person(_))
+    }
+
+    /// The other side of the conversation: the sender, whom we sent it to, or the room.
     pub fn conversation(&self) -> BareJid {
-        match &self.addressee {
-            Some(addressee) if self.is_own() => addressee.bare(),
-            _ => self.sender.bare(),
+        match &self.talk {
+            Talk::Person(person) => person.clone(),
+            Talk::Room(room) => room.clone(),
+            Talk::Private(occupant) => occupant.bare(),
         }
     }
 
-    /// Whether both were said by the same person: by bare JID outside rooms; in rooms nobody can be told yet (decision 5).
+    /// Whether both belong to one conversation. What is said in private in a room belongs to the occupant's nick, not to the room.
+    pub fn is_same_conversation(&self, other: &Self) -> bool {
+        self.account == other.account && self.talk == other.talk
+    }
+
+    /// Whether both were said by the same person: by bare JID outside rooms; in the same room by occupant-id, else by the real
+    /// address, never by nick (decision 5).
     pub fn is_same_sender(&self, other: &Self) -> bool {
-        !self.way.is_room() && !other.way.is_room() && self.sender.bare() == other.sender.bare()
+        match (&self.speaker, &other.speaker) {
+            (Speaker::Person, Speaker::Person) => self.sender.bare() == other.sender.bare(),
+            (Speaker::Occupant { id: Some(id), .. }, Speaker::Occupant { id: Some(other_id), .. }) => {
+                self.conversation() == other.conversation() && id == other_id
+            }
+            (Speaker::Occupant { real: Some(real), .. }, Speaker::Occupant { real: Some(other_real), .. }) => {
+                self.conversation() == other.conversation() && real == other_real
+            }
+            _ => false,
+        }
     }
 
-    /// A note for the catalogue; [`Received::from_record`] reads it.
-    pub fn to_record(&self) -> String {
-        let addressee = self.addressee.as_ref().map_or("", Jid::as_str);
-        [self.way.as_str(), self.account.as_str(), self.sender.as_str(), addressee].join("\n")
+    /// By which ids other messages may belong to this one, the surest first (XEP-0367 §4.1): in rooms the one that the room gave,
+    /// elsewhere the origin-id, then the id of the message. None where nothing can name it.
+    pub fn target_ids(&self) -> &[String] {
+        &self.targets
     }
 
-    fn from_record(record: &str) -> Result<Self, ProvenanceError> {
-        let fields: Vec<_> = record.split('\n').collect();
-        let [way, account, sender, addressee] = fields[..] else { return Err(ProvenanceError::Record) };
-        let jid = |text: &str| Jid::from_server(text).map_err(|_| ProvenanceError::Record);
-        Ok(Self {
-            way: Way::from_name(way).ok_or(ProvenanceError::Record)?,
-            account: jid(account)?.into_bare().map_err(|_| ProvenanceError::Record)?,
-            sender: jid(sender)?,
-            addressee: if addressee.is_empty() { None } else { Some(jid(addressee)?) },
-        })
+    /// By which name the message is known in the catalogue, so that a repetition is told: the surest of its ids. Where a room gives
+    /// none, its own id counts together with the nick, as everybody may choose any.
+    pub(crate) fn name_of(&self, message: &Message) -> Option<String> {
+        let in_room = || own_ids(message).into_iter().next().map(|id| format!("{}\n{id}", self.sender.resource().unwrap_or_default()));
+        self.targets.first().cloned().or_else(|| if self.way.is_reflected() { in_room() } else { None })
     }
 }
 
 impl Way {
-    const ALL: [Self; 7] = [Self::Direct, Self::Own, Self::CarbonReceived, Self::CarbonSent, Self::Room, Self::Archive, Self::RoomArchive];
+    const ALL: [Self; 9] = [
+        Self::Direct,
+        Self::Own,
+        Self::CarbonReceived,
+        Self::CarbonSent,
+        Self::Room,
+        Self::RoomPrivate,
+        Self::Archive,
+        Self::RoomArchive,
+        Self::Bounce,
+    ];
 
     /// The word that notes and `explain` use.
     pub fn as_str(self) -> &'static str {
@@ -202,13 +293,20 @@ impl Way {
             Self::CarbonReceived => "carbon-received",
             Self::CarbonSent => "carbon-sent",
             Self::Room => "room",
+            Self::RoomPrivate => "room-private",
             Self::Archive => "archive",
             Self::RoomArchive => "room-archive",
+            Self::Bounce => "bounce",
         }
     }
 
-    /// Whether the sender is known by a nick only.
+    /// Whether the sender is known by a nick.
     pub fn is_room(self) -> bool {
+        self.is_reflected() || self == Self::RoomPrivate
+    }
+
+    /// Whether a room said it to all.
+    fn is_reflected(self) -> bool {
         matches!(self, Self::Room | Self::RoomArchive)
     }
 
@@ -225,10 +323,28 @@ impl std::fmt::Display for Provenance {
             Way::CarbonReceived => write!(f, "sent by {}, copied by our account", self.sender),
             Way::CarbonSent => write!(f, "sent by our other device {}", self.sender),
             Way::Room => write!(f, "sent by somebody in a room as {}", self.sender),
+            Way::RoomPrivate => write!(f, "sent to us alone by somebody in a room as {}", self.sender),
             Way::Archive => write!(f, "sent by {}, kept in our archive", self.sender),
             Way::RoomArchive => write!(f, "sent by somebody in a room as {}, kept in an archive", self.sender),
+            Way::Bounce => write!(f, "given back by {}", self.sender),
         }
     }
+}
+
+/// Longest id that is used, in bytes.
+const MAX_ID: usize = 1023;
+
+/// Whether an id of somebody else is fit to be compared and kept.
+pub(crate) fn is_usable_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= MAX_ID && !id.chars().any(char::is_control)
+}
+
+/// The ids that a message bears by its sender's choice: origin-id, then its own.
+fn own_ids(message: &Message) -> Vec<String> {
+    let origin = message.payload::<OriginId>().and_then(Result::ok).map(|origin| origin.id);
+    let mut ids: Vec<String> = origin.into_iter().chain(message.id.clone()).filter(|id| is_usable_id(id)).collect();
+    ids.dedup();
+    ids
 }
 
 #[cfg(test)]
@@ -253,20 +369,51 @@ mod tests {
     #[test]
     fn a_room_is_no_person() {
         let reflected = message("<message xmlns='jabber:client' type='groupchat' from='room@muc.lit/romeo'><body>hi</body></message>");
-        assert_eq!(Received::direct(reflected.clone(), &juliet()), Err(ProvenanceError::Room));
-        let said = Received::room(reflected, &juliet()).unwrap();
-        assert!(!said.provenance().is_same_sender(said.provenance()), "a nick alone is no proof");
+        assert_eq!(Received::direct(reflected, &juliet()), Err(ProvenanceError::Room));
     }
 
     #[test]
-    fn a_note_for_the_catalogue_comes_back_as_it_was() {
-        let sent = message("<message xmlns='jabber:client' to='romeo@montague.lit'><body>hi</body></message>");
-        let own = Received::own(sent.clone(), &juliet());
-        assert!(own.provenance().is_own());
-        assert_eq!(own.provenance().conversation().as_str(), "romeo@montague.lit");
-        assert_eq!(Received::from_record(sent.clone(), &own.provenance().to_record()).unwrap(), own);
-        for forged in ["", "direct", "direct\na@b\n\n", "x\na@b\nc@d\n", "direct\na@b/r\nc@d\n", "direct\na@b\nc@d\n\n"] {
-            assert_eq!(Received::from_record(sent.clone(), forged), Err(ProvenanceError::Record), "{forged:?}");
+    fn an_error_is_nobodys_word() {
+        let bounce =
+            message("<message xmlns='jabber:client' type='error' id='1' from='romeo@montague.lit/orchard' to='juliet@capulet.lit'/>");
+        let said = Received::direct(bounce, &juliet()).unwrap();
+        let provenance = said.provenance();
+        assert_eq!((provenance.way(), provenance.person(), provenance.target_ids()), (Way::Bounce, None, &[][..]));
+        assert!(!provenance.is_same_sender(provenance) && !provenance.is_own());
+        assert_eq!(provenance.to_string(), "given back by romeo@montague.lit/orchard");
+        let own = message("<message xmlns='jabber:client' type='error' from='juliet@capulet.lit' to='juliet@capulet.lit/1'/>");
+        assert!(!Received::direct(own, &juliet()).unwrap().provenance().is_own());
+    }
+
+    /// Proves: SFS-6-D1.
+    #[test]
+    fn a_person_is_the_same_on_all_devices_and_nobody_else_is() {
+        let by = |from: &str| {
+            let xml = format!("<message xmlns='jabber:client' from='{from}' to='juliet@capulet.lit/1'/>");
+            Received::direct(message(&xml), &juliet()).unwrap().provenance
+        };
+        assert!(by("romeo@montague.lit/orchard").is_same_sender(&by("romeo@montague.lit/phone")));
+        assert!(by("romeo@montague.lit/orchard").is_same_sender(&by("romeo@montague.lit")));
+        for other in ["mallory@montague.lit", "romeo@evil.example", "montague.lit", "montague.lit/romeo", "juliet@capulet.lit"] {
+            assert!(!by("romeo@montague.lit/orchard").is_same_sender(&by(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn a_message_is_named_by_its_origin_id_then_by_its_own() {
+        let ids = |attributes: &str, inside: &str| {
+            let xml = format!("<message xmlns='jabber:client' from='romeo@montague.lit/1' {attributes}>{inside}</message>");
+            Received::direct(message(&xml), &juliet()).unwrap().provenance.targets
+        };
+        let origin = "<origin-id xmlns='urn:xmpp:sid:0' id='o'/>";
+        assert_eq!(ids("id='m'", origin), ["o", "m"]);
+        assert_eq!(ids("id='o'", origin), ["o"]);
+        assert_eq!(ids("id='m'", ""), ["m"]);
+        assert_eq!(ids("", ""), [""; 0]);
+        assert_eq!(ids("id=''", ""), [""; 0]);
+        assert_eq!(ids("id='a&#10;b'", ""), [""; 0], "it would be two lines of a note");
+        assert_eq!(ids(&format!("id='{}'", "a".repeat(MAX_ID + 1)), ""), [""; 0]);
+        let foreign = "<stanza-id xmlns='urn:xmpp:sid:0' id='s' by='romeo@montague.lit'/>";
+        assert_eq!(ids("id='m'", foreign), ["m"], "outside rooms nobody else names messages");
     }
 }

@@ -4,7 +4,6 @@
 
 use balcony_wire::out_of_band::OobQuery;
 use balcony_wire::stanza::MessageKind;
-use balcony_wire::stanza_ids::OriginId;
 use balcony_wire::{BareJid, Element, Jid, Message, Payload as _, ns};
 
 use super::collect::collect;
@@ -21,7 +20,7 @@ pub fn read(received: &Received<Message>) -> Reading {
     }
     let mut reading = collect(gather::in_message(&message.payloads), &message.payloads, provenance.sender());
     reading.body = message.body();
-    let id = message.payload::<OriginId>().and_then(Result::ok).map(|origin| origin.id).or_else(|| message.id.clone());
+    let id = provenance.name_of(message);
     let links = links(&mut reading);
     fold::fold(&mut reading, links, id.as_deref(), provenance);
     reading.shown_body = shown_body::shown(&reading);

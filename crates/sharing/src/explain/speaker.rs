@@ -7,7 +7,7 @@ use balcony_wire::{BareJid, Element, Jid, Message, ns};
 use super::View;
 use crate::dialect::read::nobody;
 use crate::provenance::copies::{inside_archive, inside_carbon};
-use crate::{ProvenanceError, Received, Way};
+use crate::{ProvenanceError, Received, RoomFacts, Way};
 
 /// The message that speaks.
 pub(super) struct Speaker {
@@ -72,8 +72,8 @@ fn unjudged(inner: Option<Message>, account: &BareJid, wrapper: &'static str, wh
 
 /// The message as it says itself who sent it. One to a room that names no sender is about to be sent by us.
 fn straight(message: Message, account: &BareJid) -> Received<Message> {
-    let read = match message.kind {
-        MessageKind::Groupchat => Received::room(message.clone(), account),
+    let read = match (message.kind, &message.from) {
+        (MessageKind::Groupchat, Some(from)) => Received::room(message.clone(), account, &RoomFacts::unknown(from.bare())),
         _ => Received::direct(message.clone(), account),
     };
     read.unwrap_or_else(|_| Received::own(message, account))

@@ -8,16 +8,17 @@
 
 use balcony_wire::archive::ArchiveResult;
 use balcony_wire::stanza::MessageKind;
-use balcony_wire::{BareJid, Message, carbons};
+use balcony_wire::{BareJid, Jid, Message, carbons};
 
-use super::{ProvenanceError, Received, Way};
+use super::{ProvenanceError, Received, RoomFacts, Way};
 
 impl Received<Message> {
     /// The message inside a carbon copy (XEP-0280). Only the own account may hand us one.
     ///
     /// # Errors
     /// [`ProvenanceError::NoCopy`] when there is none inside, [`ProvenanceError::Forged`] when it is not from the own account,
-    /// [`ProvenanceError::Room`] when what it copies was said in a room.
+    /// [`ProvenanceError::NotOurs`] when it copies as ours what somebody else said, [`ProvenanceError::Room`] when what it copies was
+    /// said in a room.
     pub fn carbon(message: &Message, account: &BareJid) -> Result<Self, ProvenanceError> {
         let (way, inner) = inside_carbon(message).ok_or(ProvenanceError::NoCopy)?;
         if let Some(forger) = message.from.as_ref().filter(|from| from.as_str() != account.as_str()) {
@@ -28,33 +29,64 @@ impl Received<Message> {
             return Err(ProvenanceError::Room);
         }
         let sender = inner.from.clone().unwrap_or_else(|| account.clone().into());
+        if way == Way::CarbonSent && sender.bare() != *account {
+            return Err(ProvenanceError::NotOurs(sender));
+        }
+        let way = if inner.kind == MessageKind::Error { Way::Bounce } else { way };
         Ok(Self::of(inner, account, sender, way))
     }
 
     /// The message inside the result of an archive query (XEP-0313 §8.2). The own archive speaks without `from` or with our bare
     /// JID and holds anything; every other one is a room's and speaks of what was said in that room. `query` is the id of the
     /// query that is open to that archive, `None` if it was asked without one: any other result was not asked for, so nobody
-    /// knows who made it up.
+    /// knows who made it up. What rooms vouch for is not known here: [`Received::room_archive`] knows.
     ///
     /// # Errors
     /// [`ProvenanceError::NoCopy`] when there is no result inside, [`ProvenanceError::NotAsked`] for a result of no open query,
     /// [`ProvenanceError::ForeignArchive`] when it comes from anybody else.
     pub fn archive(message: &Message, account: &BareJid, query: Option<&str>) -> Result<Self, ProvenanceError> {
-        let result = inside_archive(message).ok_or(ProvenanceError::NoCopy)?;
-        if result.query_id.as_deref() != query {
-            return Err(ProvenanceError::NotAsked);
-        }
+        let result = asked_for(message, query)?;
         let inner = result.forwarded.message().ok_or(ProvenanceError::NoCopy)?;
         let in_room = inner.kind == MessageKind::Groupchat;
-        if let Some(archive) = message.from.as_ref().filter(|from| from.as_str() != account.as_str()) {
+        if let Some(archive) = foreign_archive(message, account) {
             let is_that_rooms = in_room && inner.from.as_ref().is_some_and(|from| from.bare().as_str() == archive.as_str());
             if !is_that_rooms {
                 return Err(ProvenanceError::ForeignArchive(archive.clone()));
             }
         }
         let sender = inner.from.clone().unwrap_or_else(|| account.clone().into());
-        Ok(Self::of(inner, account, sender, if in_room { Way::RoomArchive } else { Way::Archive }))
+        let way = match inner.kind {
+            MessageKind::Groupchat => Way::RoomArchive,
+            MessageKind::Error => Way::Bounce,
+            _ => Way::Archive,
+        };
+        Ok(Self::of(inner, account, sender, way))
     }
+
+    /// As [`Received::archive`], of what was said in the room of `facts`, whether its own archive hands it out or ours. The room's
+    /// archive names the message by the id of the result.
+    ///
+    /// # Errors
+    /// As [`Received::archive`], and [`ProvenanceError::NoRoom`] for what was not said in that room.
+    pub fn room_archive(message: &Message, account: &BareJid, query: Option<&str>, facts: &RoomFacts) -> Result<Self, ProvenanceError> {
+        let received = Self::archive(message, account, query)?;
+        if received.provenance.way != Way::RoomArchive || received.provenance.conversation() != facts.room {
+            return Err(ProvenanceError::NoRoom);
+        }
+        let id = foreign_archive(message, account).and_then(|_| asked_for(message, query).ok()?.id);
+        Ok(received.vouched(facts).named_by_archive(id.as_deref(), facts))
+    }
+}
+
+/// The result of the query that is open.
+fn asked_for(message: &Message, query: Option<&str>) -> Result<ArchiveResult, ProvenanceError> {
+    let result = inside_archive(message).ok_or(ProvenanceError::NoCopy)?;
+    if result.query_id.as_deref() == query { Ok(result) } else { Err(ProvenanceError::NotAsked) }
+}
+
+/// Whoever hands out a result, unless it is our own account.
+fn foreign_archive<'a>(message: &'a Message, account: &BareJid) -> Option<&'a Jid> {
+    message.from.as_ref().filter(|from| from.as_str() != account.as_str())
 }
 
 /// The message inside a carbon, whoever sent the carbon, and which kind it is; the message is `None` if it cannot be read.
@@ -122,6 +154,39 @@ mod tests {
         for other in ["other@chat.lit", "coven@chat.lit/witch", "chat.lit"] {
             assert!(Received::archive(&result(&format!("from='{other}'"), in_room), &juliet(), Some("f27")).is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn our_other_devices_speak_in_no_name_but_ours() {
+        let sent = |from: &str| {
+            message(&format!(
+                "<message xmlns='jabber:client' from='juliet@capulet.lit' to='juliet@capulet.lit/balcony'><sent xmlns='urn:xmpp:carbons:2'>\
+                 <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='{from}' to='romeo@montague.lit' type='chat' id='m'/>\
+                 </forwarded></sent></message>"
+            ))
+        };
+        let own = Received::carbon(&sent("juliet@capulet.lit/phone"), &juliet()).unwrap();
+        assert!(own.provenance().is_own());
+        assert_eq!(own.provenance().conversation().as_str(), "romeo@montague.lit");
+        let other = Received::carbon(&sent("mallory@evil.example/1"), &juliet());
+        assert!(matches!(other, Err(ProvenanceError::NotOurs(_))));
+    }
+
+    /// Proves: ATT-4.1-1.
+    #[test]
+    fn the_archive_of_a_room_names_its_messages_by_its_own_ids() {
+        let facts = super::super::room::tests::announcing();
+        let in_room = "from='coven@chat.lit/witch' type='groupchat' id='m'";
+        let ids = |outer: &str, facts: &RoomFacts| {
+            let read = Received::room_archive(&result(outer, in_room), &juliet(), Some("f27"), facts);
+            read.map(|read| read.provenance().target_ids().to_vec())
+        };
+        assert_eq!(ids("from='coven@chat.lit'", &facts), Ok(vec!["1".to_owned()]));
+        assert_eq!(ids("from='juliet@capulet.lit'", &facts), Ok(Vec::new()), "the id in our own archive is not the room's");
+        assert_eq!(ids("from='coven@chat.lit'", &RoomFacts { announces_stanza_ids: false, ..facts.clone() }), Ok(Vec::new()));
+        let elsewhere = RoomFacts { room: "other@chat.lit".parse().unwrap(), ..facts };
+        assert_eq!(ids("from='coven@chat.lit'", &elsewhere), Err(ProvenanceError::NoRoom));
+        assert!(ids("from='other@chat.lit'", &elsewhere).is_err());
     }
 
     /// Proves: C0313-8-1.

@@ -2,7 +2,7 @@
 
 use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, Reading, Written, read, write};
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
-use balcony_sharing::{Disposition, FileName, MediaType, Offer, Received, Source, Via};
+use balcony_sharing::{Disposition, FileName, MediaType, Offer, Received, RoomFacts, Source, Via};
 use balcony_wire::stanza::{MessageKind, Stanza};
 use balcony_wire::{BareJid, Element, Jid, Message, ns};
 
@@ -367,7 +367,7 @@ fn in_a_room_links_stand_behind_the_words_with_their_range_marked() {
     assert_eq!((written.message.kind, written.attaching.len()), (MessageKind::Groupchat, 0));
     let mut reflected = arrived(written.message);
     reflected.from = Some(Jid::parse("room@muc.montague.lit/romeo").unwrap());
-    let read = read(&Received::room(reflected, &juliet()).unwrap());
+    let read = read(&Received::room(reflected, &juliet(), &RoomFacts::unknown("room@muc.montague.lit".parse().unwrap())).unwrap());
     assert_eq!((read.shown_body.as_deref(), read.offers.len()), (Some("Look 😀"), 2));
 }
 
