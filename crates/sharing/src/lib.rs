@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod byte_len;
+pub mod cipher;
 pub mod dialect;
 pub mod digest_set;
 pub mod explain;

@@ -9,6 +9,8 @@ use balcony_wire::xmpp_uri::XmppUri;
 use balcony_wire::{Jid, ns};
 use url::Url;
 
+use crate::cipher::mark_of;
+
 /// One place a file can be had from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -155,9 +157,10 @@ impl Source {
     pub fn key(&self) -> SourceKey {
         SourceKey(match self {
             Self::Url(source) => format!("url {}", source.target),
+            // Not by place alone: who names the same place with another key must not stand in for it.
             Self::Encrypted(source) => match source.sources.as_deref() {
-                Some([SourceElement::Url(first), ..]) => format!("encrypted {}", first.target),
-                _ => "encrypted".to_owned(),
+                Some([SourceElement::Url(first), ..]) => format!("encrypted:{} {}", mark_of(source), first.target),
+                _ => format!("encrypted:{}", mark_of(source)),
             },
             Self::Published { from, id, .. } => format!("published {from} {id}"),
             Self::ByHash { jid, .. } => format!("by-hash {jid}"),

@@ -2,16 +2,19 @@
 //!
 //! Pure: the same offer, rules, history and circumstances give the same plan, word for word. Speaks XEP-0447 §3.2 and §6.
 
+mod encrypted;
 mod history;
 mod policy;
 mod question;
 mod rank;
 mod reason;
+mod vicinity;
 
 pub use history::{History, Outcome, Record};
 pub use policy::{Policy, Rule, Unasked};
 pub use question::{Answer, Concern, Question};
 pub use reason::Reason;
+pub use vicinity::Redirects;
 
 use std::time::SystemTime;
 
@@ -19,6 +22,7 @@ use balcony_wire::Jid;
 use balcony_wire::bits_of_binary::ContentId;
 use url::Url;
 
+use crate::cipher::Secret;
 use crate::net_rules::AddressRule;
 use crate::{Agreement, DigestSet, Exposure, NetRules, Offer, Proof, SourceKey, Via};
 
@@ -78,13 +82,15 @@ pub struct Attempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum How {
     /// By HTTP.
-    Http {
-        /// Where.
-        url: Url,
-        /// Request headers that the sender asks for (XEP-0104), safe to send to this origin and to no other.
-        headers: Vec<(String, String)>,
-        /// Which addresses the host may have.
-        addresses: AddressRule,
+    Http(HttpRequest),
+    /// By HTTP, and what comes is encrypted (XEP-0448).
+    Encrypted {
+        /// What opens it.
+        cipher: Secret,
+        /// Where the encrypted bytes are.
+        http: HttpRequest,
+        /// What is said about the encrypted bytes.
+        ciphertext: DigestSet,
     },
     /// The bytes stand in the message itself (XEP-0231).
     Carried {
@@ -98,6 +104,19 @@ pub enum How {
         /// Which device.
         from: Jid,
     },
+}
+
+/// What is asked for by HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Where.
+    pub url: Url,
+    /// Request headers that the sender asks for (XEP-0104), safe to send to this origin and to no other.
+    pub headers: Vec<(String, String)>,
+    /// Which addresses the host may have.
+    pub addresses: AddressRule,
+    /// Where the answer may send us on to.
+    pub redirects: Redirects,
 }
 
 /// A source that is not tried.
@@ -248,7 +267,8 @@ impl Decision {
 impl std::fmt::Display for How {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Http { url, .. } => f.write_str(url.as_str()),
+            Self::Http(request) => f.write_str(request.url.as_str()),
+            Self::Encrypted { cipher, http, .. } => write!(f, "{}, encrypted with {}", http.url, cipher.cipher()),
             Self::Carried { .. } => f.write_str("the bytes in the message itself"),
             Self::Bits { from, .. } => write!(f, "{from}, asked for the bytes"),
         }

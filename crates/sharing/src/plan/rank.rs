@@ -6,17 +6,18 @@
 //! XEP-0104 HTTP scheme for URL data, v0.3.1 <https://xmpp.org/extensions/xep-0104.html>
 //! Status: partial: headers, cookies and credentials of others are sent with the request; none is written.
 //! XEP-0448 Encryption for stateless file sharing, v0.2.0 <https://xmpp.org/extensions/xep-0448.html>
-//! Status: partial: encrypted sources are read and named as a reason for leaving them out; nothing is encrypted or decrypted.
+//! Status: partial: encrypted files of others are fetched and opened; none is written.
 
 use std::time::SystemTime;
 
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use url::{Host, Url};
+use url::Url;
 
 use super::history::back_off;
-use super::{Attempt, Circumstances, History, How, LeftOut, Plan, Policy, Reason, Rule};
+use super::vicinity::{Redirects, Vicinity, is_onion};
+use super::{Attempt, Circumstances, History, How, HttpRequest, LeftOut, Plan, Policy, Reason, Rule, encrypted};
 use crate::exposure::is_within;
 use crate::net_rules::check_url;
 use crate::offer::{NamedBy, Place};
@@ -26,10 +27,15 @@ use crate::{Exposure, Offer, Proof, Source, UrlSource};
 pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Plan {
     let mut plan = Plan::default();
     let mut ranked = Vec::new();
+    let redirects = Redirects::new(Vicinity::new(offer, circumstances), policy, circumstances);
     for place in offer.places() {
-        match judge(place, offer, policy, history, circumstances) {
-            Ok((failures, attempt)) => ranked.push(((failures > 0, attempt.exposure.kind(), place.named_by != NamedBy::Sender), attempt)),
-            Err(reason) => plan.left_out.push(LeftOut { source: place.source.key(), what: place.source.to_string(), reason }),
+        for way in ways(place, offer, &redirects, circumstances) {
+            match way.and_then(|attempt| judge(attempt, policy, history, circumstances)) {
+                Ok((failures, attempt)) => {
+                    ranked.push(((failures > 0, attempt.exposure.kind(), place.named_by != NamedBy::Sender), attempt));
+                }
+                Err(left_out) => plan.left_out.push(left_out),
+            }
         }
     }
     ranked.sort_by_key(|(rank, _)| *rank); // stable: the sender's order decides what is equal
@@ -37,33 +43,50 @@ pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circums
     plan
 }
 
-/// An attempt and how often it failed in a row before, or why there is none.
-fn judge(place: &Place, offer: &Offer, policy: &Policy, history: &History, around: &Circumstances) -> Result<(u32, Attempt), Reason> {
+/// What a source comes to: one attempt, several where encrypted bytes lie at several places, or why there is none.
+fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstances) -> Vec<Result<Attempt, LeftOut>> {
+    let left_out = |reason| LeftOut { source: place.source.key(), what: place.source.to_string(), reason };
     let proven = offer.proof() == Proof::Digest;
     if !proven && place.named_by != NamedBy::Sender {
-        return Err(Reason::NotTheSenders);
+        return vec![Err(left_out(Reason::NotTheSenders))];
     }
-    let attempt = match &place.source {
-        Source::Url(source) => http_attempt(place, source, offer, proven, around)?,
-        Source::Carried { cid } => bits_attempt(place, How::Carried { cid: cid.clone() }, Exposure::Nothing),
-        Source::Bits { from, .. } if from.resource().is_none() => return Err(Reason::NoDevice),
+    let one = match &place.source {
+        Source::Url(source) => http_request(source, proven, redirects, around)
+            .map(|(request, exposure)| Attempt { source: place.source.key(), how: How::Http(request), exposure }),
+        Source::Encrypted(source) => {
+            let inner = encrypted::inner(source, offer).into_iter();
+            return inner.map(|inner| inner.and_then(|inner| encrypted_attempt(inner, proven, redirects, around))).collect();
+        }
+        Source::Carried { cid } => Ok(bits_attempt(place, How::Carried { cid: cid.clone() }, Exposure::Nothing)),
+        Source::Bits { from, .. } if from.resource().is_none() => Err(Reason::NoDevice),
         Source::Bits { cid, from } => {
             let how = How::Bits { cid: cid.clone(), from: from.clone() };
-            bits_attempt(place, how, Exposure::Presence(from.clone()))
+            Ok(bits_attempt(place, how, Exposure::Presence(from.clone())))
         }
-        Source::Encrypted(_) => return Err(Reason::Unsupported("encrypted sources")),
-        Source::Published { .. } => return Err(Reason::Unsupported("published sessions")),
-        Source::ByHash { .. } => return Err(Reason::Unsupported("devices asked by hash")),
-        Source::Unknown(_) => return Err(Reason::UnknownKind),
+        Source::Published { .. } => Err(Reason::Unsupported("published sessions")),
+        Source::ByHash { .. } => Err(Reason::Unsupported("devices asked by hash")),
+        Source::Unknown(_) => Err(Reason::UnknownKind),
     };
-    if policy.rule_for(attempt.exposure.kind()) == Rule::Never {
-        return Err(Reason::Forbidden(attempt.exposure));
-    }
-    let failures = failures(&attempt, history, around)?;
-    Ok((failures, attempt))
+    vec![one.map_err(left_out)]
 }
 
-fn http_attempt(place: &Place, source: &UrlSource, offer: &Offer, proven: bool, around: &Circumstances) -> Result<Attempt, Reason> {
+/// An attempt and how often it failed in a row before, or why it is not made.
+fn judge(attempt: Attempt, policy: &Policy, history: &History, around: &Circumstances) -> Result<(u32, Attempt), LeftOut> {
+    if policy.rule_for(attempt.exposure.kind()) == Rule::Never {
+        return Err(attempt.left_out(|attempt| Reason::Forbidden(attempt.exposure.clone())));
+    }
+    match failures(&attempt, history, around) {
+        Ok(failures) => Ok((failures, attempt)),
+        Err(reason) => Err(attempt.left_out(|_| reason)),
+    }
+}
+
+fn http_request(
+    source: &UrlSource,
+    proven: bool,
+    redirects: &Redirects,
+    around: &Circumstances,
+) -> Result<(HttpRequest, Exposure), Reason> {
     let mut url = source.url().ok_or(crate::net_rules::Refused::NoUrl)?;
     url.set_fragment(None);
     if !proven && url.scheme() == "http" && !is_onion(&url) {
@@ -71,8 +94,17 @@ fn http_attempt(place: &Place, source: &UrlSource, offer: &Offer, proven: bool, 
     }
     let addresses = check_url(&url, &around.rules)?;
     let headers = request_headers(source, &url, proven)?;
-    let exposure = exposure(&url, offer, around);
-    Ok(Attempt { source: place.source.key(), how: How::Http { url, headers, addresses }, exposure })
+    let exposure = redirects.vicinity().exposure(&url);
+    Ok((HttpRequest { url, headers, addresses, redirects: redirects.clone() }, exposure))
+}
+
+fn encrypted_attempt(inner: encrypted::Inner, proven: bool, redirects: &Redirects, around: &Circumstances) -> Result<Attempt, LeftOut> {
+    match http_request(&inner.source, proven, redirects, around) {
+        Ok((http, exposure)) => {
+            Ok(Attempt { source: inner.key, how: How::Encrypted { cipher: inner.secret, http, ciphertext: inner.ciphertext }, exposure })
+        }
+        Err(reason) => Err(LeftOut { source: inner.key, what: format!("{}, encrypted", inner.source.target), reason }),
+    }
 }
 
 /// Bits of binary reveal nothing where they came along, else to the sender's device that we are there (XEP-0231 §2.3).
@@ -93,33 +125,6 @@ fn failures(attempt: &Attempt, history: &History, around: &Circumstances) -> Res
         return Err(Reason::Later { outcome: last.outcome.clone(), until });
     }
     Ok(failures)
-}
-
-/// What a request to this URL reveals, and to whom.
-fn exposure(url: &Url, offer: &Offer, around: &Circumstances) -> Exposure {
-    let host = url.host_str().unwrap_or_default();
-    let provenance = offer.provenance();
-    let (account, sender) = (provenance.account().domain(), provenance.sender().domain());
-    let named = |hosts: &[String]| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
-    let is_own = named(&around.rules.own_hosts) || is_within(host, account);
-    let is_loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        _ => host.eq_ignore_ascii_case("localhost"),
-    };
-    if url.scheme() == "http" && !is_loopback && !is_onion(url) {
-        Exposure::Everybody(host.to_owned())
-    } else if is_own || is_loopback {
-        Exposure::OwnServer(host.to_owned())
-    } else if named(&around.senders_hosts) || is_within(host, sender) {
-        Exposure::SendersServer(host.to_owned())
-    } else {
-        Exposure::ThirdHost(host.to_owned())
-    }
-}
-
-fn is_onion(url: &Url) -> bool {
-    is_within(url.host_str().unwrap_or_default(), "onion")
 }
 
 /// The headers a sender asks for (XEP-0104), encoded here as its §4.1 wants; one that is refused makes the source useless.

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::Exposure;
+use crate::cipher::SecretError;
 use crate::net_rules::Refused;
 use crate::plan::Outcome;
 
@@ -33,6 +34,15 @@ pub enum Reason {
     /// The sender asks for request data that is never sent.
     #[error("it needs request data that is never sent: {0}")]
     RequestData(String),
+    /// Key, IV or cipher cannot be used.
+    #[error("it is encrypted, and {0}")]
+    Secret(SecretError),
+    /// What is in an encrypted file is only known once it is there: size and digest must be known before (decision 11).
+    #[error("it is encrypted, and its size or a usable hash is missing")]
+    EncryptedUnproven,
+    /// An encrypted source that names no place.
+    #[error("it does not say where its bytes are")]
+    NoPlace,
     /// The rules forbid what it reveals.
     #[error("your rules forbid it: {0}")]
     Forbidden(Exposure),
@@ -75,6 +85,9 @@ impl Reason {
             Self::InsecureUnproven => "insecure-unproven",
             Self::RequestDataUnproven => "request-data-unproven",
             Self::RequestData(_) => "request-data-refused",
+            Self::Secret(_) => "secret-unusable",
+            Self::EncryptedUnproven => "encrypted-unproven",
+            Self::NoPlace => "no-place",
             Self::Forbidden(_) => "forbidden",
             Self::NeedsAnswer(_) => "needs-answer",
             Self::Unproven => "unproven",

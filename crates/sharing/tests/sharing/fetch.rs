@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use balcony_sharing::plan::{Attempt, How, Outcome};
+use balcony_sharing::plan::{Attempt, How, HttpRequest, Outcome, Redirects};
 use balcony_sharing::transfer::fetch::{Action, FetchFailed, FetchJob, FetchSettings, Fetched, Progress, ResumePoint};
 use balcony_sharing::transfer::{NetFailure, OpenUrl, ResponseHead};
 use balcony_sharing::verify::{Claim, Hasher};
@@ -109,7 +109,11 @@ fn attempt(host: &str) -> Attempt {
     let url = Url::parse(&format!("https://{host}/summit.jpg")).unwrap();
     let addresses = net_rules::check_url(&url, &NetRules::default()).unwrap();
     let headers = vec![("Authorization".to_owned(), "Basic c2VjcmV0".to_owned())];
-    Attempt { source: key(host), how: How::Http { url, headers, addresses }, exposure: Exposure::ThirdHost(host.into()) }
+    Attempt {
+        source: key(host),
+        how: How::Http(HttpRequest { url, headers, addresses, redirects: Redirects::within_the_plan() }),
+        exposure: Exposure::ThirdHost(host.into()),
+    }
 }
 
 fn task(claim: Claim, servers: &[(&str, Server)]) -> Task {

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, read, write};
 use balcony_sharing::plan::{
-    Answer, Circumstances, Concern, Decision, History, How, Outcome, Policy, Reason, Record, Rule, Unasked, Wait, decide, lay_out,
+    Answer, Circumstances, Concern, Decision, History, How, HttpRequest, Outcome, Policy, Reason, Record, Rule, Unasked, Wait, decide,
+    lay_out,
 };
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_sharing::{Disposition, ExposureKind, NetRules, Offer, Proof, Received, Source, UnknownSource, UrlSource};
@@ -233,7 +234,7 @@ fn request_data_of_the_sender_is_used_where_a_hash_proves_the_answer() {
     let good =
         offer_with(&[HashAlgo::Sha256], None, vec![with(vec![header("X-Key"), cookie(None), cookie(Some("evil.example")), auth.clone()])]);
     let plan = decision(&good);
-    let How::Http { headers, .. } = &plan.plan().unwrap().attempts[0].how else { panic!("not by HTTP") };
+    let How::Http(HttpRequest { headers, .. }) = &plan.plan().unwrap().attempts[0].how else { panic!("not by HTTP") };
     let expected = [("X-Key", "1"), ("Authorization", "Basic cm9tZW86eA=="), ("Cookie", "a=bc=d")];
     assert_eq!(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>(), expected);
     let refused = offer_with(&[HashAlgo::Sha256], None, vec![with(vec![header("Host")])]);
@@ -375,7 +376,7 @@ proptest! {
         let decision = decide(&offer, &policy, &history, &around);
         prop_assert_eq!(&decision, &decide(&offer, &policy, &history, &around));
         for attempt in decision.plan().into_iter().flat_map(|plan| &plan.attempts) {
-            let How::Http { url, addresses, .. } = &attempt.how else { panic!("not by HTTP") };
+            let How::Http(HttpRequest { url, addresses, .. }) = &attempt.how else { panic!("not by HTTP") };
             prop_assert!(policy.rule_for(attempt.exposure.kind()) != Rule::Never);
             prop_assert!(url.scheme() == "https" || around.rules.loopback_http);
             prop_assert!(addresses.check("10.0.0.1".parse().unwrap()).is_err());

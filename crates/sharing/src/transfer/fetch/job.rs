@@ -9,7 +9,7 @@ use super::response::{Body, Meaning, meaning};
 use super::stage::Stage;
 use super::{Action, FetchFailed, FetchSettings, Fetched, Portion, Progress, ResumePoint};
 use crate::net_rules::{AddressRule, follow, is_same_origin};
-use crate::plan::{Attempt, How, Outcome};
+use crate::plan::{Attempt, How, HttpRequest, Outcome};
 use crate::transfer::{NetFailure, OpenUrl, ResponseHead};
 use crate::{Claim, Hashed, NetRules, Plan, SourceKey, Verdict};
 
@@ -459,7 +459,7 @@ impl FetchJob {
 impl Candidate {
     /// `None` for what no URL is opened for: bits of binary are small and come whole, see [`crate::transfer::bits`].
     fn new(attempt: &Attempt) -> Option<Self> {
-        let How::Http { url, headers, addresses } = &attempt.how else { return None };
+        let How::Http(HttpRequest { url, headers, addresses, .. }) = &attempt.how else { return None };
         Some(Self {
             source: attempt.source.clone(),
             url: url.clone(),
