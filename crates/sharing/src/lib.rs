@@ -5,6 +5,7 @@
 //! [`transfer::upload::UploadJob`] and [`verify::Hasher`] → [`dialect::write`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod attach;
 pub mod byte_len;
 pub mod cipher;
 pub mod dialect;

@@ -9,6 +9,7 @@ pub use balcony_wire::file_sharing::Disposition;
 use balcony_wire::file_sharing::MAX_SOURCES;
 use balcony_wire::reading::LangText;
 
+use crate::attach;
 use crate::verify::Claim;
 use crate::{DigestSet, FileName, MediaType, Provenance, Source, Thumbnail};
 
@@ -202,10 +203,28 @@ impl Offer {
     }
 
     /// Adds a source that somebody in the conversation names later (XEP-0447 §3.3). Whether that is the sender is decided by
-    /// provenance (decision 5). One that is known already, and what is over the bound, changes nothing.
+    /// provenance (decision 5): the sender's stand before those of others, and what the sender names is theirs, whoever named it
+    /// before. One that is known already, and what is over the bounds of [`crate::attach`], changes nothing.
     pub fn add_source(&mut self, source: Source, by: &Provenance) {
-        let named_by = if by.is_same_sender(&self.provenance) { NamedBy::Sender } else { NamedBy::Other(by.sender().clone()) };
-        self.push_place(Place { source, named_by });
+        let (known, others) = (self.places.iter().position(|place| place.source.key() == source.key()), self.senders_places());
+        if by.is_same_sender(&self.provenance) {
+            if known.is_none_or(|at| at >= others) && others < MAX_SOURCES + attach::MAX_ATTACHED {
+                known.map(|at| self.places.remove(at));
+                self.places.insert(others, Place { source, named_by: NamedBy::Sender });
+            }
+            return;
+        }
+        let named_by = NamedBy::Other(by.sender().clone());
+        let is_theirs = |other: &Jid| if by.is_in_room() { other == by.sender() } else { other.bare() == by.sender().bare() };
+        let theirs = self.places.iter().filter(|place| matches!(&place.named_by, NamedBy::Other(other) if is_theirs(other))).count();
+        if known.is_none() && self.places.len() - others < attach::MAX_FROM_OTHERS && theirs < attach::MAX_FROM_ONE {
+            self.places.push(Place { source, named_by });
+        }
+    }
+
+    /// How many places the sender named: they stand first.
+    fn senders_places(&self) -> usize {
+        self.places.iter().take_while(|place| place.named_by == NamedBy::Sender).count()
     }
 
     /// Adds a place unless it is known, or there are too many (decision 56).

@@ -214,6 +214,14 @@ impl Provenance {
         }
     }
 
+    /// In rooms: who of those in it, by what the room says and nobody can take from them. None where the room vouches for nobody.
+    pub fn occupant(&self) -> Option<&str> {
+        match &self.speaker {
+            Speaker::Occupant { id, real } => id.as_deref().or(real.as_ref().map(|real| real.as_str())),
+            Speaker::Person | Speaker::Echo => None,
+        }
+    }
+
     /// How it came.
     pub fn way(&self) -> Way {
         self.way
