@@ -1,38 +1,70 @@
-//! Bits of binary (XEP-0231) as shares: small pictures that stand in the stanza itself.
+//! Bits of binary (XEP-0231) as shares: small pictures that stand in the stanza itself, and places of the form `cid:` that name
+//! them.
 //!
 //! XEP-0231 Bits of binary, v1.1 <https://xmpp.org/extensions/xep-0231.html>
-//! Status: partial: bits that stand in a message are read and explained; none is asked for, kept or saved.
 
 use balcony_wire::bits_of_binary::{BitsOfBinary, ContentId};
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::hashes::Hash;
-use balcony_wire::{Element, Payload as _, ns};
+use balcony_wire::{Element, Jid, Payload as _, ns};
 
+use super::gather::{Found, in_message};
 use super::{Dropped, Share};
+use crate::transfer::bits::{Bits, BitsError};
 use crate::{Source, UnknownSource, Via};
 
+/// The data of that name that came in the same message: the first that has bytes, whatever they are.
+#[must_use]
+pub fn carried(payloads: &[Element], cid: &ContentId) -> Option<BitsOfBinary> {
+    let found = in_message(payloads);
+    let data = found.iter().filter(|found| BitsOfBinary::matches(found.element)).filter_map(|found| BitsOfBinary::read(found.element).ok());
+    data.into_iter().find(|bits| bits.cid == *cid && bits.data.is_some())
+}
+
 /// Reads `data` that has bytes. Without bytes it is a request; bytes that something else in the stanza shows, such as the
-/// thumbnail of a share, are a part of that and no file of their own.
+/// thumbnail of a share, are a part of that and no file of their own; bytes that do not fit their name are nothing.
 pub(super) fn read(element: &Element, roots: &[Element], ignored: &mut Vec<Dropped>) -> Option<Share> {
-    let bits = match BitsOfBinary::read(element) {
+    let came = BitsOfBinary::read(element).map_err(|error| ignored.push(Dropped::new("data", error.why()))).ok()?;
+    if came.data.is_none() || roots.iter().any(|root| shows(root, &came.cid)) {
+        return None;
+    }
+    let (cid, media_type) = (came.cid.clone(), came.media_type.clone());
+    let bits = match Bits::judge(&cid, came) {
         Ok(bits) => bits,
         Err(error) => {
-            ignored.push(Dropped::new("data", error.why()));
+            ignored.push(Dropped::new("data", why(&error)));
             return None;
         }
     };
-    let data = bits.data?;
-    if roots.iter().any(|root| shows(root, &bits.cid)) {
-        return None;
-    }
     let file = FileMetadata {
-        media_type: bits.media_type,
-        size: u64::try_from(data.len()).ok(),
-        hashes: bits.cid.digest().map(Hash::from).into_iter().collect(),
+        media_type,
+        size: u64::try_from(bits.bytes().len()).ok(),
+        hashes: cid.digest().map(Hash::from).into_iter().collect(),
         ..FileMetadata::default()
     };
-    let source = Source::Unknown(UnknownSource::Uri(bits.cid.to_uri()));
-    Some(Share { file: Some(file), sources: vec![source], ..Share::blank(Via::Bits) })
+    Some(Share { file: Some(file), sources: vec![Source::Carried { cid }], ..Share::blank(Via::Bits) })
+}
+
+fn why(error: &BitsError) -> String {
+    match error {
+        BitsError::WrongBytes => "its bytes do not have the hash that its cid says".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Says what a place of the form `cid:` is: bytes that came along, else something to ask the sender for.
+pub(super) fn resolve<'a>(sources: impl Iterator<Item = &'a mut Source>, found: &[Found<'_>], sender: &Jid) {
+    let has_come = |cid: &ContentId| {
+        let data =
+            found.iter().filter(|found| BitsOfBinary::matches(found.element)).filter_map(|found| BitsOfBinary::read(found.element).ok());
+        data.into_iter().any(|bits| bits.cid == *cid && bits.data.is_some())
+    };
+    for source in sources {
+        let Source::Unknown(UnknownSource::Uri(uri)) = &*source else { continue };
+        if let Some(cid) = ContentId::from_uri(uri) {
+            *source = if has_come(&cid) { Source::Carried { cid } } else { Source::Bits { cid, from: sender.clone() } };
+        }
+    }
 }
 
 /// Whether a thumbnail or a medium of a form anywhere below is these bits.

@@ -23,7 +23,11 @@ pub(super) fn collect(found: Vec<Found<'_>>, roots: &[Element], sender: &Jid) ->
     for found in &found {
         collector.take(*found, sender);
     }
-    collector.finish(roots, sender)
+    let mut reading = collector.finish(roots, sender);
+    let shared = reading.shares.iter_mut().flat_map(|share| &mut share.sources);
+    let attached = reading.attach.iter_mut().flat_map(|attach| &mut attach.sources);
+    bits::resolve(shared.chain(attached), &found, sender);
+    reading
 }
 
 #[derive(Default)]

@@ -17,6 +17,7 @@ pub(crate) mod session;
 mod shown_body;
 mod write;
 
+pub use bits::carried;
 pub use read::read;
 pub use write::{Lives, OutgoingFile, OutgoingShare, OutgoingSources, Written, write, write_sources};
 

@@ -4,6 +4,7 @@
 //! Driven alike: `handle_*(now, …)`, then `poll_action()` until it is empty, then sleep until `deadline()`.
 
 pub mod announce;
+pub mod bits;
 pub mod fetch;
 mod http;
 pub mod upload;

@@ -126,7 +126,7 @@ fn bits_are_a_file_of_their_own_where_nothing_else_shows_them() {
     let found = chat(&format!("<body>a spot</body>{data}"));
     says(
         &found,
-        &json!({"shares": [share], "offers": [{"share": [0], "proof": "none", "decision": "refuse", "left_out": [{"reason": "this version does not fetch from bits of binary"}]}], "shown_body": "a spot"}),
+        &json!({"shares": [share], "offers": [{"share": [0], "proof": "none", "decision": "ask", "plan": [{"exposure": "nothing"}], "left_out": []}], "shown_body": "a spot"}),
     );
     let answer = seen(&format!("<iq type='result' from='romeo@montague.lit/o' to='juliet@capulet.lit/b' id='1'>{data}</iq>"));
     says(&answer, &json!({"shares": [share]}));
