@@ -21,8 +21,6 @@ use crate::fetch::SharedFile;
 
 /// Offers that may wait for one listener; one that lags more reads the rest from the catalogue.
 pub(crate) const WAITING: usize = 32;
-/// Bytes that one message may take in the catalogue: each row holds all of it.
-const LARGEST: usize = 16 << 20;
 /// Offers read from the catalogue at once.
 const PAGE: usize = 500;
 
@@ -228,22 +226,17 @@ fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<Catalo
             return Ok(Vec::new());
         }
     };
-    let mut offers = dialect::read(&received).offers;
+    let offers = dialect::read(&received).offers;
     if offers.is_empty() {
         return Ok(Vec::new());
     }
     let stanza = received.inner().clone().into_element().to_xml();
-    let most = (LARGEST / stanza.len()).max(1);
-    if offers.len() > most {
-        tracing::warn!(left_out = offers.len() - most, "a message is too large to keep all of its offers");
-        offers.truncate(most);
-    }
     let state = if is_ours(store, account, &received)? { OfferState::Own } else { OfferState::New };
     let (received_at, message) = (SystemTime::now(), Arc::new(received.into_inner()));
+    let row = |offer| NewOffer { state, ..NewOffer::new(offer, stanza.clone(), received_at) };
+    let added = store.add_offers(&offers.iter().map(row).collect::<Vec<_>>())?;
     let mut new = Vec::new();
-    for offer in offers {
-        let row = NewOffer { state, ..NewOffer::new(&offer, stanza.clone(), received_at) };
-        let (key, is_new) = store.add_offer(&row)?;
+    for (offer, (key, is_new)) in offers.into_iter().zip(added) {
         if is_new && state != OfferState::Own {
             new.push(CataloguedOffer { key, offer: Arc::new(offer), message: message.clone(), received_at, state });
         }

@@ -25,7 +25,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use blob::{BlobReader, BlobRef};
+pub use catalogue::attachments::{Attached, AttachmentRow, NewAttachment};
+pub use catalogue::bits::{Bits, MAX_BITS};
+pub use catalogue::bounds::Standing;
 pub use catalogue::digest_memory::FileStamp;
+pub use catalogue::links::Link;
 pub use catalogue::offers::{Listing, NewOffer, OfferKey, OfferRow, OfferState};
 pub use catalogue::outbox::{Change, FileRef, OutboxState, Outgoing};
 pub use catalogue::uploads::Upload;
@@ -40,6 +44,11 @@ use catalogue::Catalogue;
 use commit::Fault;
 use folder::Folder;
 use place::{Disk, Memory, Place};
+
+/// How much of what others say is kept.
+pub mod bounds {
+    pub use crate::catalogue::bounds::{Bound, OF_SENDER, OF_STRANGERS};
+}
 
 /// The most rows that any list gives at once.
 pub const MAX_ROWS: usize = 1_000;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, Written, write};
 use balcony_sharing::transfer::upload::{UploadError, UploadJob};
 use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
-use balcony_sharing::{DigestSet, Hashed, Received, dialect};
+use balcony_sharing::{DigestSet, Hashed, Offer, Received, dialect};
 use balcony_store::{FileRef, JobId, NewOffer, OutboxState, Outgoing, Store, StoreError, Upload};
 use balcony_wire::file_sharing::FileSharing;
 use balcony_wire::{BareJid, Element, Jid, Message, Stanza};
@@ -204,16 +204,11 @@ impl Work {
         began_at: SystemTime,
     ) -> Result<(), ShareError> {
         let upload = Upload {
-            job: JobId::random(),
             account: self.account.jid().clone(),
             origin_id: origin_id.to_owned(),
             position,
             size: looked.stamp.size(),
-            put_url: String::new(),
-            headers: Vec::new(),
             get_url: get_url.to_owned(),
-            expires_at: None,
-            is_done: true,
             began_at,
         };
         let store = self.store.clone();
@@ -263,16 +258,15 @@ impl Work {
 /// Whether an earlier upload holds the file as it is now.
 fn is_of(upload: &Upload, looked: &LookedAt) -> bool {
     let untouched = looked.modified_at.is_some_and(|modified| modified <= upload.began_at);
-    upload.is_done && upload.size == looked.stamp.size() && untouched
+    upload.size == looked.stamp.size() && untouched
 }
 
 pub(super) fn remember(store: &Store, account: &BareJid, message: Message) -> Result<(), StoreError> {
     let stanza = message.clone().into_element().to_xml();
     let received = Received::own(message, account);
-    for offer in dialect::read(&received).offers {
-        store.add_offer(&NewOffer::new(&offer, stanza.clone(), SystemTime::now()))?;
-    }
-    Ok(())
+    let own = |offer: &Offer| NewOffer::new(offer, stanza.clone(), SystemTime::now()).own();
+    let offers: Vec<NewOffer> = dialect::read(&received).offers.iter().map(own).collect();
+    store.add_offers(&offers).map(drop)
 }
 
 pub(super) async fn hash(looked: &LookedAt) -> Result<Hashed, ShareError> {

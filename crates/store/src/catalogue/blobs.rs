@@ -112,9 +112,11 @@ impl Store {
 fn add_blob(transaction: &Transaction<'_>, blob: &BlobRef) -> rusqlite::Result<()> {
     const BLOB: &str = "INSERT INTO blobs (sha256, size, is_proven, added_at) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (sha256) DO UPDATE SET size = excluded.size, is_proven = max(is_proven, excluded.is_proven)";
+    const USED: &str = "INSERT OR REPLACE INTO blob_uses (sha256, size, used_at) VALUES (?1, ?2, ?3)";
     const DIGEST: &str = "INSERT OR IGNORE INTO blob_digests (algo, digest, sha256) VALUES (?1, ?2, ?3)";
     let sha256 = blob.sha256.as_bytes();
     transaction.execute(BLOB, params![sha256, to_int(blob.size), blob.is_proven, to_millis(SystemTime::now())])?;
+    transaction.execute(USED, params![sha256, to_int(blob.size), to_millis(SystemTime::now())])?;
     for digest in &blob.digests {
         transaction.execute(DIGEST, params![digest.algo().name(), digest.as_bytes(), sha256])?;
     }

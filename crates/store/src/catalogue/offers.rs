@@ -6,10 +6,14 @@ use balcony_sharing::{DigestSet, Offer};
 use balcony_wire::BareJid;
 use balcony_wire::hashes::{Digest, HashAlgo};
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::bounds::{self, Standing};
 use super::{bounded, known, to_int, to_millis, to_size, to_time};
 use crate::{BlobRef, Store, StoreError};
+
+/// Ids by which one message may be attached to.
+const MAX_TARGETS: usize = 8;
 
 /// Names the row of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +28,14 @@ pub struct NewOffer {
     pub conversation: BareJid,
     /// Who said it.
     pub sender: BareJid,
+    /// In a room: which occupant, by what the room says that nobody can take from them.
+    pub occupant: Option<String>,
+    /// Whether the person knows them.
+    pub standing: Standing,
     /// The message: its origin-id, else its id. Without one it cannot be told from a repetition and is a new offer each time.
     pub message: Option<String>,
+    /// Ids of the message by which others may attach to it (XEP-0367 §4.1), at most 8.
+    pub targets: Vec<String>,
     /// Which offer of the message, counted from 0.
     pub position: usize,
     /// `Provenance::to_record`
@@ -109,26 +119,32 @@ pub enum Listing<'a> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT offers.id, account, conversation, sender, message, position, provenance, stanza, name, size, received_at, state, blob FROM offers ",
+            "SELECT offers.id, account, conversation, sender, message, position, provenance, stanzas.stanza, name, size, received_at, state, blob
+                FROM offers JOIN stanzas ON stanzas.id = offers.stanza ",
             $rest
         )
     };
 }
 
-const ALL: &str = select!("WHERE (received_at, id) < (?1, ?2) ORDER BY received_at DESC, id DESC LIMIT ?3");
-const OF_ACCOUNT: &str = select!("WHERE account = ?4 AND (received_at, id) < (?1, ?2) ORDER BY received_at DESC, id DESC LIMIT ?3");
-const OF_CONVERSATION: &str =
-    select!("WHERE account = ?4 AND conversation = ?5 AND (received_at, id) < (?1, ?2) ORDER BY received_at DESC, id DESC LIMIT ?3");
+const ALL: &str = select!("WHERE (received_at, offers.id) < (?1, ?2) ORDER BY received_at DESC, offers.id DESC LIMIT ?3");
+const OF_ACCOUNT: &str =
+    select!("WHERE account = ?4 AND (received_at, offers.id) < (?1, ?2) ORDER BY received_at DESC, offers.id DESC LIMIT ?3");
+const OF_CONVERSATION: &str = select!(
+    "WHERE account = ?4 AND conversation = ?5 AND (received_at, offers.id) < (?1, ?2) ORDER BY received_at DESC, offers.id DESC LIMIT ?3"
+);
 const BY_KEY: &str = select!("WHERE offers.id = ?1");
 const BY_DIGEST: &str = select!(
     "JOIN offer_digests ON offer_digests.offer = offers.id WHERE algo = ?1 AND digest = ?2 ORDER BY offer_digests.offer DESC LIMIT ?3"
 );
-const BY_BLOB: &str = select!("WHERE blob = ?1 ORDER BY received_at DESC, id DESC LIMIT ?2");
+const BY_BLOB: &str = select!("WHERE blob = ?1 ORDER BY received_at DESC, offers.id DESC LIMIT ?2");
 const BY_MESSAGE: &str =
-    "SELECT id FROM offers WHERE account = ?1 AND conversation = ?2 AND sender = ?3 AND message = ?4 AND position = ?5";
+    "SELECT id FROM offers WHERE account = ?1 AND conversation = ?2 AND speaker = ?3 AND message = ?4 AND position = ?5";
+/// The stored text of a message, if it is the same.
+const SAME_STANZA: &str = "SELECT stanzas.id FROM offers JOIN stanzas ON stanzas.id = offers.stanza
+    WHERE account = ?1 AND conversation = ?2 AND speaker = ?3 AND message = ?4 AND stanzas.stanza = ?5 AND provenance = ?6 LIMIT 1";
 
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[ALL, OF_ACCOUNT, OF_CONVERSATION, BY_KEY, BY_DIGEST, BY_BLOB, BY_MESSAGE];
+pub(super) const QUERIES: &[&str] = &[ALL, OF_ACCOUNT, OF_CONVERSATION, BY_KEY, BY_DIGEST, BY_BLOB, BY_MESSAGE, SAME_STANZA];
 
 #[cfg(test)]
 pub(super) const PLANS: &[(&str, &str)] = &[
@@ -137,11 +153,13 @@ pub(super) const PLANS: &[(&str, &str)] = &[
     (OF_CONVERSATION, "INDEX offers_by_conversation (account=? AND conversation=? AND received_at<?)"),
     (BY_DIGEST, "PRIMARY KEY (algo=? AND digest=?)"),
     (BY_BLOB, "INDEX offers_by_blob (blob=?)"),
-    (BY_MESSAGE, "(account=? AND conversation=? AND sender=? AND message=? AND position=?)"),
+    (BY_MESSAGE, "(account=? AND conversation=? AND speaker=? AND message=? AND position=?)"),
+    (SAME_STANZA, "(account=? AND conversation=? AND speaker=? AND message=?)"),
 ];
 
 impl NewOffer {
-    /// What there is to write down of an offer; `stanza` is the message it was in.
+    /// What there is to write down of an offer; `stanza` is the message it was in. It is new, and a stranger's: [`Self::own`] and
+    /// [`Self::of_contact`] say otherwise.
     #[must_use]
     pub fn new(offer: &Offer, stanza: String, received_at: SystemTime) -> Self {
         let provenance = offer.provenance();
@@ -149,7 +167,10 @@ impl NewOffer {
             account: provenance.account().clone(),
             conversation: provenance.conversation(),
             sender: provenance.sender().bare(),
+            occupant: None,
+            standing: Standing::Stranger,
             message: offer.id().message.clone(),
+            targets: offer.id().message.iter().cloned().collect(),
             position: offer.id().index,
             provenance: provenance.to_record(),
             stanza,
@@ -157,8 +178,20 @@ impl NewOffer {
             size: offer.size(),
             digests: offer.digests().clone(),
             received_at,
-            state: if provenance.is_own() { OfferState::Own } else { OfferState::New },
+            state: OfferState::New,
         }
+    }
+
+    /// This store made it. What another device of the account offers is news here and is not own.
+    #[must_use]
+    pub fn own(self) -> Self {
+        Self { state: OfferState::Own, standing: Standing::Contact, ..self }
+    }
+
+    /// The person knows who says it.
+    #[must_use]
+    pub fn of_contact(self) -> Self {
+        Self { standing: Standing::Contact, ..self }
     }
 }
 
@@ -208,39 +241,27 @@ impl Store {
     /// # Errors
     /// When the disk is full or the catalogue fails.
     pub fn add_offer(&self, offer: &NewOffer) -> Result<(OfferKey, bool), StoreError> {
-        const SQL: &str = "INSERT INTO offers
-            (account, conversation, sender, message, position, provenance, stanza, name, size, received_at, state)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-            ON CONFLICT DO NOTHING";
-        const DIGEST: &str = "INSERT INTO offer_digests (algo, digest, offer) VALUES (?1, ?2, ?3)";
-        let NewOffer { account, conversation, sender, message, position, .. } = offer;
-        let (account, conversation, sender, position) =
-            (account.as_str(), conversation.as_str(), sender.as_str(), to_int(*position as u64));
+        let mut added = self.add_offers(std::slice::from_ref(offer))?;
+        known(added.pop(), "offer")
+    }
+
+    /// Writes offers down, all of them or none: those of one message, or of several. Says of each its key, and whether it is new. It
+    /// keeps the bounds of [`crate::bounds`]; what goes for them is older than all of these.
+    ///
+    /// # Errors
+    /// When the disk is full or the catalogue fails.
+    pub fn add_offers(&self, offers: &[NewOffer]) -> Result<Vec<(OfferKey, bool)>, StoreError> {
         self.catalogue().change(|transaction| {
-            let (size, at) = (offer.size.map(to_int), to_millis(offer.received_at));
-            let values = params![
-                account,
-                conversation,
-                sender,
-                message,
-                position,
-                offer.provenance,
-                offer.stanza,
-                offer.name,
-                size,
-                at,
-                offer.state.as_str()
-            ];
-            if transaction.prepare_cached(SQL)?.execute(values)? == 0 {
-                let known = params![account, conversation, sender, message, position];
-                let id = transaction.prepare_cached(BY_MESSAGE)?.query_row(known, |row| row.get(0))?;
-                return Ok((OfferKey(id), false));
+            let mut last = None;
+            let mut added = Vec::with_capacity(offers.len());
+            for offer in offers {
+                let speaker = speaker(&offer.sender, offer.occupant.as_deref());
+                added.push(add(transaction, offer, &speaker, &mut last)?);
+                if offer.state != OfferState::Own {
+                    bounds::keep(transaction, offer.account.as_str(), &speaker, offer.standing)?;
+                }
             }
-            let id = transaction.last_insert_rowid();
-            for digest in &offer.digests {
-                transaction.prepare_cached(DIGEST)?.execute(params![digest.algo().name(), digest.as_bytes(), id])?;
-            }
-            Ok((OfferKey(id), true))
+            Ok(added)
         })
     }
 
@@ -372,6 +393,100 @@ impl RawOffer {
     }
 }
 
+/// The text of a message that was just written down, for the other offers in it.
+struct Written<'a> {
+    id: i64,
+    offer: &'a NewOffer,
+}
+
+fn add<'a>(
+    transaction: &Transaction<'_>,
+    offer: &'a NewOffer,
+    speaker: &str,
+    last: &mut Option<Written<'a>>,
+) -> rusqlite::Result<(OfferKey, bool)> {
+    const SQL: &str = "INSERT INTO offers
+        (account, conversation, sender, speaker, is_contact, message, position, stanza, name, size, bytes, received_at, state)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    const DIGEST: &str = "INSERT INTO offer_digests (algo, digest, offer) VALUES (?1, ?2, ?3)";
+    let NewOffer { account, conversation, sender, message, position, .. } = offer;
+    let (account, conversation, position) = (account.as_str(), conversation.as_str(), to_int(*position as u64));
+    let known = params![account, conversation, speaker, message, position];
+    if let Some(id) = transaction.prepare_cached(BY_MESSAGE)?.query_row(known, |row| row.get(0)).optional()? {
+        return Ok((OfferKey(id), false));
+    }
+    let (stanza, bytes) = stanza_of(transaction, offer, speaker, last)?;
+    let is_contact = offer.standing == Standing::Contact;
+    let (size, at) = (offer.size.map(to_int), to_millis(offer.received_at));
+    transaction.prepare_cached(SQL)?.execute(params![
+        account,
+        conversation,
+        sender.as_str(),
+        speaker,
+        is_contact,
+        message,
+        position,
+        stanza,
+        offer.name,
+        size,
+        to_int(bytes),
+        at,
+        offer.state.as_str()
+    ])?;
+    let id = transaction.last_insert_rowid();
+    for digest in &offer.digests {
+        transaction.prepare_cached(DIGEST)?.execute(params![digest.algo().name(), digest.as_bytes(), id])?;
+    }
+    Ok((OfferKey(id), true))
+}
+
+/// The row of the message's text, written if it is not there yet, and what the offer costs.
+fn stanza_of<'a>(
+    transaction: &Transaction<'_>,
+    offer: &'a NewOffer,
+    speaker: &str,
+    last: &mut Option<Written<'a>>,
+) -> rusqlite::Result<(i64, u64)> {
+    const SQL: &str = "INSERT INTO stanzas (provenance, stanza) VALUES (?1, ?2)";
+    let NewOffer { account, conversation, message, stanza, provenance, .. } = offer;
+    if let Some(Written { id, offer: written }) = last
+        && (&written.account, &written.conversation, &written.sender) == (account, conversation, &offer.sender)
+        && (&written.message, &written.provenance, &written.stanza) == (message, provenance, stanza)
+    {
+        return Ok((*id, bounds::ROW));
+    }
+    let same = params![account.as_str(), conversation.as_str(), speaker, message, stanza, provenance];
+    if let Some(id) = transaction.prepare_cached(SAME_STANZA)?.query_row(same, |row| row.get(0)).optional()? {
+        *last = Some(Written { id, offer });
+        return Ok((id, bounds::ROW));
+    }
+    transaction.prepare_cached(SQL)?.execute([provenance, stanza])?;
+    let id = transaction.last_insert_rowid();
+    for target in offer.targets.iter().take(MAX_TARGETS) {
+        add_target(transaction, account, conversation, target, id)?;
+    }
+    *last = Some(Written { id, offer });
+    Ok((id, bounds::ROW + stanza.len() as u64))
+}
+
+/// Others may attach to it by that id; what came before it waits no longer.
+fn add_target(transaction: &Transaction<'_>, account: &BareJid, conversation: &BareJid, target: &str, stanza: i64) -> rusqlite::Result<()> {
+    const TARGET: &str = "INSERT OR IGNORE INTO targets (account, conversation, target, stanza) VALUES (?1, ?2, ?3, ?4)";
+    const FOUND: &str = "UPDATE attachments SET is_waiting = 0 WHERE account = ?1 AND conversation = ?2 AND target = ?3 AND is_waiting = 1";
+    let (account, conversation) = (account.as_str(), conversation.as_str());
+    transaction.prepare_cached(TARGET)?.execute(params![account, conversation, target, stanza])?;
+    transaction.prepare_cached(FOUND)?.execute([account, conversation, target])?;
+    Ok(())
+}
+
+/// Whose it is, for what may collide and for bounds: an address has no slash before its resource.
+pub(super) fn speaker(sender: &BareJid, occupant: Option<&str>) -> String {
+    match occupant {
+        Some(occupant) => format!("{sender}/{occupant}"),
+        None => sender.as_str().to_owned(),
+    }
+}
+
 /// An address of ours or as a server handed it to us (decision 64).
 pub(super) fn jid(text: &str) -> Option<BareJid> {
     balcony_wire::Jid::from_server(text).ok()?.into_bare().ok()
@@ -384,7 +499,7 @@ impl Store {
     /// When the catalogue fails.
     pub fn knows_message(&self, account: &BareJid, conversation: &BareJid, sender: &BareJid, message: &str) -> Result<bool, StoreError> {
         let id: Option<i64> = self.catalogue().with(|connection| {
-            let values = params![account.as_str(), conversation.as_str(), sender.as_str(), message, 0];
+            let values = params![account.as_str(), conversation.as_str(), speaker(sender, None), message, 0];
             connection.prepare_cached(BY_MESSAGE)?.query_row(values, |row| row.get(0)).optional()
         })?;
         Ok(id.is_some())

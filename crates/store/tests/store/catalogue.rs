@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::{DigestSet, Received, Source};
-use balcony_store::{FileRef, FileStamp, JobId, Listing, NewOffer, OfferKey, OfferState, OutboxState, Outgoing, Store, StoreError, Upload};
+use balcony_store::{FileRef, FileStamp, Listing, NewOffer, OfferKey, OfferState, OutboxState, Outgoing, Standing, Store, StoreError, Upload};
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::{BareJid, Jid, Message};
 
@@ -19,7 +19,7 @@ on_both![
     an_offer_read_from_a_message_is_found_by_what_it_says,
     the_history_of_an_offer_comes_back_in_order,
     a_message_is_sent_once,
-    uploads_in_flight_come_back_with_their_slots,
+    uploads_that_are_done_come_back_until_their_message_is_out,
     settings_are_kept_and_taken_away,
     digests_of_unchanged_files_are_remembered,
 ];
@@ -37,7 +37,10 @@ fn offer(from: &str, message: Option<&str>, seconds: u64) -> NewOffer {
         account: bare("juliet@capulet.lit"),
         conversation: bare(from),
         sender: bare(from),
+        occupant: None,
+        standing: Standing::Stranger,
         message: message.map(str::to_owned),
+        targets: message.map(str::to_owned).into_iter().collect(),
         position: 0,
         provenance: "note".to_owned(),
         stanza: "<message/>".to_owned(),
@@ -236,31 +239,26 @@ fn a_message_is_sent_once(store: &Store) {
     assert_eq!(store.outbox(&bare("nurse@capulet.lit"), OutboxState::Preparing, 10).unwrap(), []);
 }
 
-fn uploads_in_flight_come_back_with_their_slots(store: &Store) {
-    let upload = |job: &str, position| Upload {
-        job: JobId::from_record(job).unwrap(),
+fn uploads_that_are_done_come_back_until_their_message_is_out(store: &Store) {
+    let upload = |origin_id: &str, position| Upload {
         account: bare("juliet@capulet.lit"),
-        origin_id: "a".to_owned(),
+        origin_id: origin_id.to_owned(),
         position,
         size: 7,
-        put_url: "https://upload.capulet.lit/secret".to_owned(),
-        headers: vec![("Authorization".to_owned(), "Basic \"x\"".to_owned())],
         get_url: "https://upload.capulet.lit/1".to_owned(),
-        expires_at: (position == 0).then(|| at(300)),
-        is_done: false,
         began_at: at(1),
     };
-    store.save_upload(&upload("second", 1)).unwrap();
-    store.save_upload(&upload("first", 0)).unwrap();
+    for upload in [upload("a", 1), upload("a", 0), upload("b", 0)] {
+        store.save_upload(&upload).unwrap();
+    }
     let juliet = bare("juliet@capulet.lit");
-    assert_eq!(store.uploads(&juliet, "a").unwrap(), [upload("first", 0), upload("second", 1)]);
-    let done = Upload { is_done: true, ..upload("first", 0) };
-    store.save_upload(&done).unwrap();
-    store.drop_upload(&upload("second", 1).job).unwrap();
-    assert_eq!(store.uploads(&juliet, "a").unwrap(), [done]);
-    assert_eq!(store.uploads(&juliet, "b").unwrap(), []);
-    let shown = format!("{:?}", upload("first", 0));
-    assert!(!shown.contains("secret") && !shown.contains("Basic"), "{shown}");
+    assert_eq!(store.uploads(&juliet, "a").unwrap(), [upload("a", 0), upload("a", 1)]);
+    let again = Upload { size: 8, began_at: at(9), ..upload("a", 0) };
+    store.save_upload(&again).unwrap();
+    assert_eq!(store.uploads(&juliet, "a").unwrap(), [again, upload("a", 1)]);
+    store.drop_uploads(&juliet, "a").unwrap();
+    assert_eq!((store.uploads(&juliet, "a").unwrap(), store.uploads(&juliet, "b").unwrap()), (vec![], vec![upload("b", 0)]));
+    assert_eq!(store.uploads(&bare("nurse@capulet.lit"), "b").unwrap(), []);
 }
 
 fn settings_are_kept_and_taken_away(store: &Store) {
