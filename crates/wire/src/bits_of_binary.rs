@@ -82,9 +82,16 @@ impl ContentId {
         &self.0
     }
 
-    /// As a URI, the way XEP-0231 prints it.
+    /// As a URI, the way XEP-0231 prints it; what would be read as an escape, or ends a word, is escaped.
     pub fn to_uri(&self) -> String {
-        format!("cid:{}", self.0)
+        let mut uri = String::from("cid:");
+        for c in self.0.chars() {
+            match c {
+                '%' | '\0'..=' ' | '\u{7f}' => uri.push_str(&format!("%{:02X}", u32::from(c))),
+                other => uri.push(other),
+            }
+        }
+        uri
     }
 
     /// The digest its bytes must have; `None` for opaque names and for hashes of a wrong length.
@@ -138,6 +145,8 @@ mod tests {
         }
         let digest = Digest::from_hex(HashAlgo::Sha1, "4a5eb7171b58e08a6881721e3b43d5a44419a2be").unwrap();
         assert_eq!(ContentId::of(&digest).to_uri(), "cid:sha1+4a5eb7171b58e08a6881721e3b43d5a44419a2be@bob.xmpp.org");
+        let odd = ContentId::new("100%41 of\nit");
+        assert_eq!((odd.to_uri().as_str(), ContentId::from_uri(&odd.to_uri())), ("cid:100%2541%20of%0Ait", Some(odd)));
     }
 
     /// Proves: BOB-2.5-1.

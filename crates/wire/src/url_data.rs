@@ -251,8 +251,27 @@ impl HttpDataKind {
 /// More pieces than any request has.
 const MAX_HTTP_DATA: usize = 32;
 
-/// Headers that steer the connection (RFC 9110 §7.6.1, RFC 9112) and are never a sender's business (decision 17).
-const REFUSED_HEADERS: [&str; 8] = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"];
+/// Headers that steer the connection (RFC 9110 §7.6.1, RFC 9112), or which part of the file comes and in which form (§13, §14, §12.5.3):
+/// never a sender's business (decision 17).
+const REFUSED_HEADERS: [&str; 17] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "keep-alive",
+    "expect",
+    "range",
+    "if-range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "accept-encoding",
+    "content-encoding",
+];
 
 fn may_be_set(name: &str) -> bool {
     let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
@@ -307,7 +326,20 @@ mod tests {
     /// Proves: HURL-D-2.
     #[test]
     fn headers_that_steer_the_connection_are_refused() {
-        for name in ["Host", "content-length", "Transfer-Encoding", "Connection", "Upgrade", "Proxy-Authorization", "TE", "Trailer"] {
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "Connection",
+            "Upgrade",
+            "Proxy-Authorization",
+            "TE",
+            "Trailer",
+            "Range",
+            "If-Range",
+            "Accept-Encoding",
+            "Expect",
+        ] {
             assert_eq!(refused(&format!("<http:header name='{name}' value='x'/>")), Some(Refusal::Header), "{name}");
         }
         assert_eq!(refused("<http:header name='X:y' value='x'/>"), Some(Refusal::Header));

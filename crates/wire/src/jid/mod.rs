@@ -253,9 +253,14 @@ fn prepare_resource(text: &str, rule: Resource) -> Result<Cow<'_, str>, JidError
     }
     match precis::enforce_opaque(text) {
         Ok(prepared) => bounded(PART, Cow::Owned(prepared)),
-        Err(_) if rule == Resource::AsServerSays => bounded(PART, precis::nfc(text)), // why does not matter, it is kept
+        // Why does not matter, it is kept; but what ends a line, or cannot stand in XML at all, is no name of anything.
+        Err(_) if rule == Resource::AsServerSays && !text.contains(is_unspeakable) => bounded(PART, precis::nfc(text)),
         Err(why) => Err(JidError::Refused { part: PART, why }),
     }
+}
+
+fn is_unspeakable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 impl std::fmt::Display for Jid {
@@ -386,6 +391,14 @@ mod tests {
         assert_eq!(Jid::from_server("a@b/"), Err(JidError::Empty("resource")));
         assert_eq!(Jid::from_server("♚@b"), Jid::parse("♚@b"));
         assert_eq!(Jid::from_server(&format!("a@b/{}", "\u{FE0F}".repeat(400))), Err(JidError::TooLong("resource")));
+    }
+
+    /// Found by fuzzing: a line break in a resource would break the notes that hold addresses, a NUL the XML.
+    #[test]
+    fn a_resource_with_controls_in_it_is_refused_whoever_says_so() {
+        for text in ["a@b/c\nd", "a@b/\u{0}", "a@b/\u{85}", "a@b/\u{7f}❤\u{FE0F}", "a@b/\u{ffff}"] {
+            assert!(matches!(Jid::from_server(text), Err(JidError::Refused { part: "resource", .. })), "{text:?}");
+        }
     }
 
     #[test]
