@@ -209,6 +209,7 @@ mod tests {
             stamps::QUERIES,
             outcomes::QUERIES,
             outbox::QUERIES,
+            outbox::batches::QUERIES,
             uploads::QUERIES,
             digest_memory::QUERIES,
             bounds::QUERIES,

@@ -5,6 +5,7 @@
 //! whoever resumes the session says which: [`Store::mark_sent`], or [`Store::unclaim`] for a session that is lost. A second copy has
 //! the same origin-id, so that who gets both can tell.
 
+pub(super) mod batches;
 mod changes;
 
 use std::ffi::OsString;

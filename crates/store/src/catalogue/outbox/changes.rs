@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use balcony_wire::BareJid;
 use rusqlite::{Transaction, params};
 
-use super::{OutboxState, Outgoing, add_files};
+use super::{OutboxState, Outgoing, add_files, batches};
 use crate::catalogue::to_millis;
 use crate::{Store, StoreError};
 
@@ -13,13 +13,27 @@ use crate::{Store, StoreError};
 #[derive(Clone, Debug)]
 pub enum Change<'a> {
     /// A new message. Not if there is one of that origin-id.
-    Add(&'a Outgoing),
-    /// It is whole: as [`Store::make_ready`].
+    Add {
+        /// the message
+        outgoing: &'a Outgoing,
+        /// which sending it belongs to
+        batch: Option<&'a str>,
+    },
+    /// A new message in the same sending as another one.
+    AddBeside {
+        /// the message
+        outgoing: &'a Outgoing,
+        /// origin-id of the other one
+        of: &'a str,
+    },
+    /// It is whole: as [`Store::make_ready`]. Those that follow it come with it, into the same batch, unless they are there already.
     Ready {
         /// its origin-id
         id: &'a str,
         /// the message
         stanza: &'a str,
+        /// messages that go after it
+        followers: &'a [Outgoing],
     },
     /// As [`Store::claim`].
     Claim(&'a str),
@@ -78,12 +92,21 @@ impl Store {
 fn make(transaction: &Transaction<'_>, account: &BareJid, change: &Change<'_>, now: i64) -> rusqlite::Result<bool> {
     use OutboxState::{Ready, Sending, Sent};
     match change {
-        Change::Add(outgoing) => add(transaction, outgoing, now),
-        Change::Ready { id, stanza } => {
-            const SQL: &str = "UPDATE outbox SET stanza = ?3, state = 'ready', why = NULL, changed_at = ?4
-                WHERE account = ?1 AND origin_id = ?2 AND state IN ('preparing', 'ready')";
-            Ok(transaction.prepare_cached(SQL)?.execute(params![account.as_str(), id, stanza, now])? == 1)
+        Change::Add { outgoing, batch } => {
+            let is_new = add(transaction, outgoing, now)?;
+            if let (true, Some(batch)) = (is_new, batch) {
+                batches::put(transaction, account, &outgoing.origin_id, batch)?;
+            }
+            Ok(is_new)
         }
+        Change::AddBeside { outgoing, of } => {
+            let is_new = add(transaction, outgoing, now)?;
+            if is_new {
+                batches::follow(transaction, account, &outgoing.origin_id, of)?;
+            }
+            Ok(is_new)
+        }
+        Change::Ready { id, stanza, followers } => ready(transaction, account, (id, stanza), followers, now),
         Change::Claim(id) => shift(transaction, account, id, (Ready, Sending), now),
         Change::Unclaim(id) => shift(transaction, account, id, (Sending, Ready), now),
         Change::Sent(id) => shift(transaction, account, id, (Sending, Sent), now),
@@ -95,6 +118,26 @@ fn make(transaction: &Transaction<'_>, account: &BareJid, change: &Change<'_>, n
         Change::Keep { id, files } => keep(transaction, account, id, files),
         Change::Remove(id) => remove(transaction, account, id),
     }
+}
+
+fn ready(
+    transaction: &Transaction<'_>,
+    account: &BareJid,
+    (id, stanza): (&str, &str),
+    followers: &[Outgoing],
+    now: i64,
+) -> rusqlite::Result<bool> {
+    const SQL: &str = "UPDATE outbox SET stanza = ?3, state = 'ready', why = NULL, changed_at = ?4
+        WHERE account = ?1 AND origin_id = ?2 AND state IN ('preparing', 'ready')";
+    if transaction.prepare_cached(SQL)?.execute(params![account.as_str(), id, stanza, now])? == 0 {
+        return Ok(false);
+    }
+    for follower in followers {
+        if add(transaction, follower, now)? {
+            batches::follow(transaction, account, &follower.origin_id, id)?;
+        }
+    }
+    Ok(true)
 }
 
 fn add(transaction: &Transaction<'_>, outgoing: &Outgoing, now: i64) -> rusqlite::Result<bool> {
@@ -150,7 +193,11 @@ fn remove(transaction: &Transaction<'_>, account: &BareJid, id: &str) -> rusqlit
         AND EXISTS (SELECT 1 FROM outbox WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sending', 'sent'))";
     const ROW: &str = "DELETE FROM outbox WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sending', 'sent')";
     transaction.prepare_cached(FILES)?.execute(params![account.as_str(), id])?;
-    Ok(transaction.prepare_cached(ROW)?.execute(params![account.as_str(), id])? == 1)
+    let is_gone = transaction.prepare_cached(ROW)?.execute(params![account.as_str(), id])? == 1;
+    if is_gone {
+        batches::leave(transaction, account, id)?;
+    }
+    Ok(is_gone)
 }
 
 #[cfg(test)]
@@ -169,6 +216,10 @@ mod tests {
         Outgoing::preparing(account(), id.to_owned(), Jid::parse("juliet@capulet.example").unwrap(), files, SystemTime::now())
     }
 
+    fn new(outgoing: &Outgoing) -> Change<'_> {
+        Change::Add { outgoing, batch: Some("b1") }
+    }
+
     fn state(store: &Store, id: &str) -> Option<OutboxState> {
         store.outgoing(&account(), id).unwrap().map(|outgoing| outgoing.state)
     }
@@ -177,10 +228,10 @@ mod tests {
     fn each_change_says_whether_it_was_made() {
         let (store, one) = (Store::in_memory().unwrap(), outgoing("m1"));
         let changes = [
-            Change::Add(&one),
-            Change::Add(&one),
+            new(&one),
+            new(&one),
             Change::Claim("m1"),
-            Change::Ready { id: "m1", stanza: "<message/>" },
+            Change::Ready { id: "m1", stanza: "<message/>", followers: &[] },
             Change::Claim("m1"),
             Change::Claim("m1"),
             Change::Remove("m1"),
@@ -195,8 +246,8 @@ mod tests {
     #[test]
     fn together_means_all_or_nothing() {
         let (store, one, two) = (Store::in_memory().unwrap(), outgoing("m1"), outgoing("m2"));
-        store.change_outbox(&account(), &[Change::Add(&one), Change::Add(&two)]).unwrap();
-        let ready = Change::Ready { id: "m1", stanza: "<message/>" };
+        store.change_outbox(&account(), &[new(&one), new(&two)]).unwrap();
+        let ready = Change::Ready { id: "m1", stanza: "<message/>", followers: &[] };
         assert!(!store.change_outbox_together(&account(), &[ready.clone(), Change::Claim("m2")]).unwrap());
         assert_eq!(state(&store, "m1"), Some(OutboxState::Preparing));
         assert!(store.change_outbox_together(&account(), &[ready, Change::Remove("m2")]).unwrap());
@@ -206,9 +257,29 @@ mod tests {
     #[test]
     fn a_message_can_be_left_with_some_of_its_files() {
         let (store, one) = (Store::in_memory().unwrap(), outgoing("m1"));
-        let changes = [Change::Add(&one), Change::Keep { id: "m1", files: &[0, 2] }, Change::Keep { id: "m2", files: &[0] }];
+        let changes = [new(&one), Change::Keep { id: "m1", files: &[0, 2] }, Change::Keep { id: "m2", files: &[0] }];
         assert_eq!(store.change_outbox(&account(), &changes).unwrap(), [true, true, false]);
         let files = store.outgoing(&account(), "m1").unwrap().unwrap().files;
         assert_eq!(files, [FileRef::Path("/a".into()), FileRef::Path("/c".into())]);
+    }
+
+    #[test]
+    fn a_batch_is_unfinished_until_all_of_it_is_sent_with_those_that_follow() {
+        let (store, one, two) = (Store::in_memory().unwrap(), outgoing("m1"), outgoing("m1.1"));
+        let account = account();
+        let unfinished = || store.unfinished_batch(&account, "b").unwrap();
+        assert_eq!(unfinished(), None);
+        store.change_outbox(&account, &[new(&one)]).unwrap();
+        assert_eq!(unfinished().as_deref(), Some("b1"));
+        let followers = [Outgoing { stanza: Some("<message/>".to_owned()), state: OutboxState::Ready, ..two }];
+        let ready = Change::Ready { id: "m1", stanza: "<message/>", followers: &followers };
+        store.change_outbox(&account, &[ready.clone(), ready, Change::Claim("m1"), Change::Sent("m1")]).unwrap();
+        assert_eq!(unfinished().as_deref(), Some("b1"), "what follows is not out");
+        assert_eq!(store.unfinished_batch(&account, "c").unwrap(), None);
+        let ids: Vec<_> = store.of_batch(&account, "b1", "", 10).unwrap().into_iter().map(|outgoing| outgoing.origin_id).collect();
+        assert_eq!(ids, ["m1", "m1.1"]);
+        assert_eq!(store.of_batch(&account, "b1", "m1", 10).unwrap().len(), 1);
+        store.change_outbox(&account, &[Change::Claim("m1.1"), Change::Sent("m1.1")]).unwrap();
+        assert_eq!(unfinished(), None);
     }
 }
