@@ -88,6 +88,8 @@ impl Printed<'_> {
             ("url_data", Value::list(reading.url_data.iter().map(tree::url_data))),
             ("metadata", reading.metadata.as_ref().map(tree::file).into()),
             ("file_input", self.form.into()),
+            ("pictures", Value::list(reading.pictures.iter().map(tree::picture))),
+            ("media", Value::list(reading.form_media.iter().map(tree::medium))),
             ("ignored", Value::list(self.notes.iter().chain(&reading.ignored).map(print_dropped))),
         ])
     }

@@ -10,6 +10,7 @@ use balcony_wire::{Jid, ns};
 use url::Url;
 
 use crate::cipher::mark_of;
+use crate::dialect::aes_gcm;
 
 /// One place a file can be had from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +113,10 @@ impl Source {
     /// Reads an element of XEP-0447 `sources`; `sender` stands in where a published session names nobody.
     pub(crate) fn from_element(element: &SourceElement, sender: &Jid) -> Self {
         match element {
-            SourceElement::Url(data) => Self::Url(UrlSource { target: data.target.clone(), http: data.http.clone() }),
+            SourceElement::Url(data) => match aes_gcm_link(&data.target) {
+                Some(encrypted) => Self::Encrypted(encrypted),
+                None => Self::Url(UrlSource { target: data.target.clone(), http: data.http.clone() }),
+            },
             SourceElement::Encrypted(encrypted) => Self::Encrypted(encrypted.clone()),
             SourceElement::JinglePub(published) => Self::Published {
                 from: published.from.clone().unwrap_or_else(|| sender.clone()),
@@ -135,6 +139,7 @@ impl Source {
                 None => Self::Unknown(UnknownSource::Uri(uri.to_owned())),
             },
             Some("http" | "https" | "ftp" | "ftps" | "sftp") => Self::url(uri),
+            Some("aesgcm") => aes_gcm_link(uri).map_or_else(|| Self::Unknown(UnknownSource::Uri(uri.to_owned())), Self::Encrypted),
             _ => Self::Unknown(UnknownSource::Uri(uri.to_owned())),
         }
     }
@@ -187,6 +192,12 @@ impl Source {
             _ => None,
         }
     }
+}
+
+/// An `aesgcm:` link where a source should be: it carries a key, so it is no address to be asked or told.
+fn aes_gcm_link(uri: &str) -> Option<EncryptedSource> {
+    let is_scheme = uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("aesgcm:"));
+    is_scheme.then(|| aes_gcm(uri)).flatten()
 }
 
 fn addresses_of_element(element: &SourceElement) -> Vec<&str> {

@@ -6,6 +6,7 @@
 use crate::element::Element;
 use crate::encrypted_source::EncryptedSource;
 use crate::file_metadata::FileMetadata;
+use crate::jingle_file::JingleFile;
 use crate::jingle_pub::JinglePub;
 use crate::ns;
 use crate::payload::{Payload, ReadError};
@@ -155,11 +156,14 @@ impl Payload for FileSharing {
             }
         }
         for child in element.children() {
-            if FileMetadata::matches(child) {
+            // the element of XEP-0234, which says the same, is taken for it: nothing else can be meant
+            let is_jingle = JingleFile::matches(child);
+            if is_jingle || FileMetadata::matches(child) {
                 if share.file.is_some() {
                     return Err(ReadError::new(element, "two files in one share"));
                 }
-                share.file = Some(FileMetadata::read(child).map_err(|error| ReadError::new(element, error.why()))?);
+                let file = if is_jingle { JingleFile::read(child).map(|file| file.metadata) } else { FileMetadata::read(child) };
+                share.file = Some(file.map_err(|error| ReadError::new(element, error.why()))?);
             } else if Sources::matches(child) {
                 if share.sources.is_some() {
                     return Err(ReadError::new(element, "two lists of sources"));

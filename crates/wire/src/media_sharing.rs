@@ -4,6 +4,7 @@
 //! (decision 31). Written with `file-transfer:5` and `hashes:2`; `:4`, `:3` and `hashes:1` are read.
 
 use crate::element::Element;
+use crate::file_metadata::FileMetadata;
 use crate::file_sharing::MAX_SOURCES;
 use crate::jingle_file::JingleFile;
 use crate::ns;
@@ -72,11 +73,14 @@ impl Payload for MediaSharing {
         Self::expect(element)?;
         let mut share = Self::default();
         for child in element.children() {
-            if JingleFile::matches_any(child) {
+            // the element of XEP-0446 stands where that of XEP-0234 belongs in what was written by hand: it says the same
+            let is_metadata = FileMetadata::matches(child);
+            if is_metadata || JingleFile::matches_any(child) {
                 if share.file.is_some() {
                     return Err(ReadError::new(element, "two files in one share"));
                 }
-                share.file = Some(JingleFile::read_any(child).map_err(|error| ReadError::new(element, error.why()))?);
+                let file = if is_metadata { FileMetadata::read(child).map(JingleFile::from) } else { JingleFile::read_any(child) };
+                share.file = Some(file.map_err(|error| ReadError::new(element, error.why()))?);
             } else if child.is("sources", ns::SIMS) {
                 if share.sources.is_some() {
                     return Err(ReadError::new(element, "two lists of sources"));

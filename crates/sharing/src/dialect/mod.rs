@@ -12,17 +12,21 @@ mod fold;
 mod gather;
 mod media_sharing;
 mod out_of_band;
+mod pictures;
 pub(crate) mod read;
 pub(crate) mod session;
 mod shown_body;
 mod write;
 
 pub use bits::carried;
+pub(crate) use out_of_band::aes_gcm;
+pub use pictures::{Picture, PictureAt};
 pub use read::read;
 pub use write::{Lives, OutgoingFile, OutgoingShare, OutgoingSources, Written, write, write_sources};
 
 use balcony_wire::fallback::Fallback;
 use balcony_wire::file_metadata::FileMetadata;
+use balcony_wire::media_element::MediaElement;
 pub use balcony_wire::reading::Dropped;
 use balcony_wire::url_data::UrlData;
 
@@ -53,6 +57,10 @@ pub struct Reading {
     pub url_data: Vec<UrlData>,
     /// Metadata that stands outside a share.
     pub metadata: Option<FileMetadata>,
+    /// Pictures in formatted text, those that are files of this message by their index in `offers`.
+    pub pictures: Vec<Picture>,
+    /// Media of forms.
+    pub form_media: Vec<MediaElement>,
 }
 
 /// What one sharing element says, before folding.

@@ -3,7 +3,7 @@
 //! XEP-0066 Out of band data, v1.5 <https://xmpp.org/extensions/xep-0066.html>
 //! Status: partial: `jabber:x:oob` is read and written; requests by `jabber:iq:oob` are explained and answered as not understood.
 //! XEP-0454 OMEMO media sharing, v0.1.0 <https://xmpp.org/extensions/xep-0454.html>
-//! Status: partial: links are read and named in plans; nothing is decrypted.
+//! Status: partial: links are read and fetched; none is written, as OMEMO is not spoken.
 
 use balcony_wire::encrypted_source::EncryptedSource;
 use balcony_wire::file_metadata::FileMetadata;
@@ -12,6 +12,7 @@ use balcony_wire::thumbnails::Thumbnail;
 use balcony_wire::url_data::UrlData;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use url::Url;
 
 use super::Share;
 use crate::{Source, Via};
@@ -25,39 +26,40 @@ pub(super) fn share(url: &str, file: Option<FileMetadata>) -> Share {
     Share { file, sources: vec![Source::url(url)], ..Share::blank(via) }
 }
 
-/// The `aesgcm:` URL that a body is, and the small pictures that may follow it, one a line (XEP-0454 §3).
-pub(super) fn aes_gcm_body(body: &str) -> Option<(&str, Vec<&str>)> {
+/// Whether an out-of-band address can be that of a file: places, people and telephones are none (XEP-0066 §5 allows any scheme).
+pub(super) fn can_be_a_file(url: &str) -> bool {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    !NO_FILES.iter().any(|other| scheme.eq_ignore_ascii_case(other))
+}
+
+const NO_FILES: [&str; 11] = ["geo", "xmpp", "mailto", "tel", "sip", "sips", "sms", "im", "pres", "matrix", "javascript"];
+
+/// The `aesgcm:` URL that a body is, and the small picture that may follow it after one line break; anything else in the body
+/// makes it a text (XEP-0454 §5).
+pub(super) fn aes_gcm_body(body: &str) -> Option<(&str, Option<&str>)> {
     let mut lines = body.trim().lines();
     let url = lines.next().filter(|url| aes_gcm(url).is_some())?;
-    let pictures: Vec<&str> = lines.collect();
-    let is_picture = |line: &&str| line.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-    pictures.iter().all(is_picture).then_some((url, pictures))
-}
-
-/// Metadata that holds nothing but small pictures.
-pub(super) fn pictures(uris: &[&str]) -> Option<FileMetadata> {
-    let thumbnail = |uri: &&str| {
-        let media_type = uri.get(5..)?.split([';', ',']).next().filter(|media_type| !media_type.is_empty());
-        Some(Thumbnail { uri: (*uri).to_owned(), media_type: media_type.map(str::to_owned), width: None, height: None })
+    let picture = lines.next();
+    let is_data = |line: &str| {
+        let is_scheme = line.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
+        is_scheme && line.contains(',') && !line.contains(char::is_whitespace)
     };
-    let thumbnails: Vec<_> = uris.iter().filter_map(thumbnail).take(MAX_PICTURES).collect();
-    (!thumbnails.is_empty()).then(|| FileMetadata { thumbnails, ..FileMetadata::default() })
+    (lines.next().is_none() && picture.is_none_or(is_data)).then_some((url, picture))
 }
 
-/// More than anybody appends to a link.
-const MAX_PICTURES: usize = 16;
-
-/// Whether a text is one `aesgcm:` URL and nothing else: it carries a key, and is never shown as a link.
-fn is_aes_gcm(text: &str) -> bool {
-    text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("aesgcm:")) && !text.contains(char::is_whitespace)
+/// Metadata that holds nothing but a small picture.
+pub(super) fn picture(uri: &str) -> FileMetadata {
+    let media_type = uri.get(5..).and_then(|rest| rest.split([';', ',']).next()).filter(|media_type| !media_type.is_empty());
+    let thumbnail = Thumbnail { uri: uri.to_owned(), media_type: media_type.map(str::to_owned), width: None, height: None };
+    FileMetadata { thumbnails: vec![thumbnail], ..FileMetadata::default() }
 }
 
 /// Reads `aesgcm://HOST/PATH#IVKEY`: 12 or 16 bytes of IV, then 32 of key, hex in either case (decision 16).
-fn aes_gcm(url: &str) -> Option<EncryptedSource> {
-    if !is_aes_gcm(url) {
-        return None;
-    }
-    let (place, fragment) = url.get(7..)?.split_once('#')?;
+/// COMPAT(Conversations 1.x, ChatSecure 4): `https:` with such a fragment is the same; nothing else has one of that length in hex.
+pub(crate) fn aes_gcm(url: &str) -> Option<EncryptedSource> {
+    let (scheme, rest) = url.split_once(':')?;
+    let is_known = scheme.eq_ignore_ascii_case("aesgcm") || scheme.eq_ignore_ascii_case("https");
+    let (place, fragment) = rest.split_once('#').filter(|(place, _)| is_known && !place.contains(char::is_whitespace))?;
     let digits = fragment.as_bytes();
     let iv_digits = match digits.len() {
         88 => 24,
@@ -69,12 +71,14 @@ fn aes_gcm(url: &str) -> Option<EncryptedSource> {
         digits.as_chunks::<2>().0.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
     };
     let (iv, key) = digits.split_at(iv_digits);
+    let target = format!("https:{place}");
+    Url::parse(&target).ok().filter(|url| place.starts_with("//") && url.host().is_some())?;
     Some(EncryptedSource {
         cipher: "urn:xmpp:ciphers:aes-256-gcm-nopadding:0".to_owned(),
         key: STANDARD.encode(bytes(key)?),
         iv: STANDARD.encode(bytes(iv)?),
         hashes: Vec::new(),
-        sources: Some(vec![SourceElement::Url(UrlData::new(format!("https:{place}")))]),
+        sources: Some(vec![SourceElement::Url(UrlData::new(target))]),
         dropped: Vec::new(),
     })
 }

@@ -7,8 +7,8 @@ use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Element, Jid, Message, Payload as _, ns};
 
 use super::collect::collect;
-use super::{Dropped, Reading, Share, fold, gather, out_of_band, session, shown_body};
-use crate::{Provenance, Received, Via};
+use super::{Dropped, Reading, Share, fold, gather, out_of_band, pictures, session, shown_body};
+use crate::{Provenance, Received};
 
 /// Reads what a message says about files. Payloads of error messages are echoes and say nothing (decision 50).
 #[must_use]
@@ -23,6 +23,8 @@ pub fn read(received: &Received<Message>) -> Reading {
     let id = provenance.name_of(message);
     let links = links(&mut reading);
     fold::fold(&mut reading, links, id.as_deref(), provenance);
+    reading.pictures = pictures::in_text(&message.payloads, &reading.offers);
+    reading.form_media = pictures::in_forms(&message.payloads);
     reading.shown_body = shown_body::shown(&reading);
     reading
 }
@@ -64,16 +66,17 @@ fn links(reading: &mut Reading) -> Vec<Share> {
     let secret = body.as_deref().and_then(out_of_band::aes_gcm_body);
     let mut seen: Vec<&str> = Vec::new();
     for url in secret.iter().map(|(url, _)| *url).chain(reading.oob.iter().map(String::as_str)) {
-        if !seen.contains(&url) {
+        if !out_of_band::can_be_a_file(url) {
+            reading.ignored.push(Dropped::new(format!("oob {url}"), "such an address is not that of a file"));
+        } else if !seen.contains(&url) {
             seen.push(url);
         }
     }
     let describes = seen.len() == 1;
     let metadata = reading.metadata.take_if(|_| describes);
-    let pictures = secret.as_ref().and_then(|(_, pictures)| out_of_band::pictures(pictures));
     let mut links: Vec<Share> = seen.into_iter().map(|url| out_of_band::share(url, metadata.clone())).collect();
-    if let (Some(pictures), Some(link)) = (pictures, links.first_mut().filter(|link| link.via == Via::AesGcm)) {
-        link.file.get_or_insert_default().thumbnails.extend(pictures.thumbnails);
+    if let (Some((_, Some(picture))), Some(link)) = (secret, links.first_mut()) {
+        link.file.get_or_insert_default().thumbnails.extend(out_of_band::picture(picture).thumbnails);
     }
     if reading.metadata.is_some() {
         reading.ignored.push(Dropped::new("file", "it stands beside no link, or beside several"));

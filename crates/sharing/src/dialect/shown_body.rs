@@ -11,7 +11,7 @@ use balcony_wire::fallback::RegionOf;
 use balcony_wire::ns;
 use balcony_wire::text::{self, CodePoints};
 
-use super::{Reading, Share, fold};
+use super::{Reading, Share, fold, out_of_band};
 use crate::{Source, Via};
 
 /// The text to show; `None` when nothing is left.
@@ -34,6 +34,7 @@ fn is_used(namespace: &str, reading: &Reading) -> bool {
         ns::SFS => has(Via::FileSharing) || reading.attach.is_some(),
         ns::SIMS | ns::REFERENCE => has(Via::MediaSharing),
         ns::OOB => !reading.oob.is_empty(),
+        ns::FILE_METADATA => has(Via::BareFile) || has(Via::FileSharing),
         ns::ATTACHING => reading.attach.is_some(),
         _ => false,
     }
@@ -45,7 +46,9 @@ fn is_only_a_stand_in(body: &str, reading: &Reading) -> bool {
     if body.is_empty() {
         return false;
     }
-    if urls(reading).any(|url| url == body || fold::is_one_url(url, body)) || has_aes_gcm(body, reading) {
+    // an `aesgcm:` URL carries a key: it is an offer, never a text
+    let spelling = fold::spelling(body);
+    if urls(reading).any(|url| url == body || fold::spelling(url) == spelling) || out_of_band::aes_gcm_body(body).is_some() {
         return true;
     }
     let Some(url) = urls(reading).find(|url| body.ends_with(url)) else { return false };
@@ -58,12 +61,8 @@ fn is_only_a_stand_in(body: &str, reading: &Reading) -> bool {
 fn urls(reading: &Reading) -> impl Iterator<Item = &str> {
     let shared = reading.shares.iter().flat_map(|share| &share.sources);
     let attached = reading.attach.iter().flat_map(|attach| &attach.sources);
-    shared.chain(attached).flat_map(Source::addresses).chain(reading.oob.iter().map(String::as_str))
-}
-
-/// An `aesgcm:` URL carries a key: it is an offer, never a text.
-fn has_aes_gcm(body: &str, reading: &Reading) -> bool {
-    super::out_of_band::aes_gcm_body(body).is_some() && reading.offers.iter().any(|offer| offer.said_in().contains(&Via::AesGcm))
+    let oob = reading.oob.iter().map(String::as_str).filter(|url| out_of_band::can_be_a_file(url));
+    shared.chain(attached).flat_map(Source::addresses).chain(oob)
 }
 
 /// The range of a SIMS reference, if it covers exactly such an address, with the end read as exclusive or inclusive.

@@ -12,13 +12,14 @@ use balcony_wire::file_metadata::{FileDate, FileMetadata};
 use balcony_wire::file_sharing::SourceElement;
 use balcony_wire::hashes::{Digest, Hash, HashAlgo};
 use balcony_wire::jingle_pub::JinglePub;
+use balcony_wire::media_element::{MediaElement, MediaUri};
 use balcony_wire::reading::LangText;
 use balcony_wire::thumbnails::Thumbnail;
 use balcony_wire::url_data::{HttpData, HttpDataKind, UrlData};
 
 use super::value::{Value, object};
 use crate::dialect::read::nobody;
-use crate::dialect::{Attach, Share};
+use crate::dialect::{Attach, Picture, PictureAt, Share};
 use crate::{Disposition, Source, UnknownSource};
 
 pub(super) fn share(share: &Share) -> Value {
@@ -159,6 +160,22 @@ fn http(data: &HttpData) -> Value {
             refused,
         ]),
     }
+}
+
+pub(super) fn picture(picture: &Picture) -> Value {
+    let (at, offer) = match &picture.at {
+        PictureAt::Offer(index) => ("offer".to_owned(), Some(*index)),
+        PictureAt::Bits(cid) => (cid.to_uri(), None),
+        PictureAt::Data(data) => (format!("{} bytes in the text", data.len()), None),
+        PictureAt::Url(url) => (url.to_string(), None),
+        PictureAt::Nowhere => ("nowhere".to_owned(), None),
+    };
+    object([("at", at.into()), ("offer", offer.into()), ("alt", picture.alt.as_deref().into())])
+}
+
+pub(super) fn medium(medium: &MediaElement) -> Value {
+    let uri = |uri: &MediaUri| object([("uri", uri.uri.as_str().into()), ("media_type", uri.media_type.as_deref().into())]);
+    object([("width", medium.width.into()), ("height", medium.height.into()), ("uris", Value::list(medium.uris.iter().map(uri)))])
 }
 
 pub(super) fn url_data(data: &UrlData) -> Value {
