@@ -27,6 +27,7 @@ const PLAN: &[(&str, &[&str])] = &[
     ("balcony-server", &["balcony-wire", "balcony-session", "balcony-sharing"]),
     ("balcony", &["balcony-wire", "balcony-session", "balcony-sharing", "balcony-store", "balcony-client", "balcony-server"]),
     ("testing-corpus", &[]),
+    ("testing-fuzz", &["balcony-wire", "balcony-session", "balcony-sharing", "testing-corpus"]),
     ("testing-peers", &[]),
     ("testing-bench", &["balcony-wire", "balcony-session", "balcony-sharing", "testing-peers"]),
     ("xtask", &["testing-peers"]),
