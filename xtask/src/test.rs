@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::run::{Options, answers, cargo, root};
 use crate::{Result, layers, requirements, xeps};
 use peers::Peers;
-use tally::{Tally, read_counts};
+use tally::{Tally, count};
 
 const HELP: &str = "\
 cargo xtask test [--no-peers]
@@ -134,8 +134,7 @@ impl Run {
         let started = Instant::now();
         println!("== {name}");
         let (lines, success) = shown(command);
-        let mut tally = Tally::default();
-        lines.iter().filter_map(|line| read_counts(line)).for_each(|counts| tally.add(&counts));
+        let mut tally = count(&lines);
         // It may end badly without a failed test: something did not build, or the runner broke.
         if !success && tally.failed == 0 {
             tally.failed += 1;

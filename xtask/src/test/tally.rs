@@ -29,14 +29,29 @@ impl std::fmt::Display for Tally {
     }
 }
 
+/// All that a runner counted. Of cargo-nextest only its own summary counts: it shows what a failed test printed, and that ends with
+/// a `test result:` of its own.
+pub(crate) fn count(lines: &[String]) -> Tally {
+    let mut tally = Tally::default();
+    let summed_up = lines.iter().rev().find(|line| line.trim_start().starts_with(SUMMARY));
+    match summed_up {
+        Some(summary) => read_counts(summary).iter().for_each(|counts| tally.add(counts)),
+        None => lines.iter().filter_map(|line| read_counts(line)).for_each(|counts| tally.add(&counts)),
+    }
+    tally
+}
+
+/// How the last line of cargo-nextest begins.
+const SUMMARY: &str = "Summary [";
+
 /// The counts in a runner's summary line:
 /// `     Summary [   8.813s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped` or
 /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s`.
-pub(crate) fn read_counts(line: &str) -> Option<Tally> {
+fn read_counts(line: &str) -> Option<Tally> {
     let line = line.trim();
     let counts = match line.strip_prefix("test result: ") {
         Some(rest) => rest.split_once(". ")?.1,
-        None => line.strip_prefix("Summary [")?.split_once("run: ")?.1,
+        None => line.strip_prefix(SUMMARY)?.split_once("run: ")?.1,
     };
     let mut tally = Tally::default();
     for part in counts.split([',', ';']) {
@@ -66,6 +81,20 @@ mod tests {
             read_counts("test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.02s").unwrap();
         assert_eq!(cargo, Tally { passed: 3, failed: 1, skipped: 2 });
         assert_eq!(read_counts("        PASS [   0.006s] a test passed"), None);
+    }
+
+    #[test]
+    fn a_failed_test_is_counted_once_though_nextest_shows_what_it_printed() {
+        let inner = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 80 filtered out; finished in 0.02s";
+        let summary = "     Summary [   8.813s] 15 tests run: 14 passed, 1 failed, 3 skipped";
+        let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            count(&lines(&["running 1 test", inner, summary, "        FAIL [   0.020s] a"])),
+            Tally { passed: 14, failed: 1, skipped: 3 }
+        );
+        let doc = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s";
+        assert_eq!(count(&lines(&[doc, "", doc])), Tally { passed: 6, failed: 0, skipped: 2 });
+        assert_eq!(count(&[]), Tally::default());
     }
 
     #[test]
