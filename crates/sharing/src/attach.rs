@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use crate::dialect::Reading;
 use crate::provenance::is_usable_id;
-use crate::{Offer, Provenance, Source, SourceKey, Via};
+use crate::{NamedBy, Offer, Provenance, Source, SourceKey, Via};
 
 /// Sources that the sender of an offer may attach beside those in it; of more the newest count.
 pub const MAX_ATTACHED: usize = 32;
@@ -139,7 +139,8 @@ pub fn join(offers: &mut [Offer], attachments: &[Attachment]) -> Vec<(usize, Not
 /// Those of the sender for which there is room, in the order they came: where there are too many the old ones go, which are the first
 /// to expire.
 fn newest<'a>(sources: &[(&'a Source, &'a Provenance)], offer: &Offer) -> Vec<(&'a Source, &'a Provenance)> {
-    let mut known: BTreeSet<SourceKey> = offer.sources().map(Source::key).collect();
+    let senders = offer.places().iter().filter(|place| place.named_by == NamedBy::Sender);
+    let mut known: BTreeSet<SourceKey> = senders.map(|place| place.source.key()).collect();
     let fresh = sources.iter().rev().filter(|(source, _)| known.insert(source.key()));
     let mut kept: Vec<_> = fresh.take(MAX_ATTACHED).copied().collect();
     kept.reverse();

@@ -1,6 +1,7 @@
 //! Scenes over the public face of the crate, with fixtures from XEPs, vectors and other programs.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod attach;
 mod bits;
 mod copies;
 mod dialects;
