@@ -117,6 +117,13 @@ impl<'a> IntoIterator for &'a DigestSet {
     }
 }
 
+impl DigestSet {
+    /// Whether every digest of this set was computed of some bytes and is the same there.
+    pub(crate) fn fit(&self, hashed: Option<&crate::Hashed>) -> bool {
+        self.iter().all(|digest| hashed.and_then(|hashed| hashed.digests().get(digest.algo())) == Some(digest))
+    }
+}
+
 impl FromIterator<Digest> for DigestSet {
     fn from_iter<I: IntoIterator<Item = Digest>>(digests: I) -> Self {
         let mut set = Self::new();

@@ -77,6 +77,7 @@ impl Work {
                 match action {
                     Action::Open(open) => link = self.open(open).await,
                     Action::Close => link = Link::None,
+                    Action::Through(_) => return Err(FetchError::Broken),
                     Action::Restart => place = Place::Sink(emptied(place, &algos).await?),
                     Action::Note(point) => place = self.note(place, &point).await?,
                     Action::Record(source, outcome) => self.record(source, outcome).await?,
@@ -275,7 +276,7 @@ async fn why(sink: Sink) -> FetchError {
 fn point(staging: &Staging) -> ResumePoint {
     let sidecar = staging.sidecar();
     let source = sidecar.source.clone().filter(|_| sidecar.is_pure).map(SourceKey::from_record);
-    ResumePoint { len: staging.len(), validator: sidecar.validator.clone().filter(|_| source.is_some()), source }
+    ResumePoint { len: staging.len(), validator: sidecar.validator.clone().filter(|_| source.is_some()), source, envelope: None }
 }
 
 /// One transfer for each row of the catalogue.

@@ -30,6 +30,12 @@ pub enum Outcome {
     /// It alone gave all bytes, and they are not those of the offer.
     #[error("it gave other bytes than those offered")]
     WrongBytes,
+    /// Its encrypted bytes do not bear the tag of their key: somebody changed them.
+    #[error("it gave encrypted bytes without the right tag")]
+    WrongTag,
+    /// Its encrypted bytes do not end as the cipher wants.
+    #[error("it gave encrypted bytes that do not end in a proper padding")]
+    WrongPadding,
     /// The file is not there any more (404, 410).
     #[error("the file is no longer there (status {0})")]
     Gone(u16),
@@ -73,6 +79,8 @@ impl Outcome {
         match self {
             Self::Fetched => "fetched",
             Self::WrongBytes => "wrong-bytes",
+            Self::WrongTag => "wrong-tag",
+            Self::WrongPadding => "wrong-padding",
             Self::Gone(_) => "gone",
             Self::Refused(_) => "refused",
             Self::ServerFailed(_) => "server-failed",
@@ -89,7 +97,7 @@ impl Outcome {
     /// What else is known, as text; empty for nothing.
     pub fn detail(&self) -> String {
         match self {
-            Self::Fetched | Self::WrongBytes | Self::WrongRange => String::new(),
+            Self::Fetched | Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::WrongRange => String::new(),
             Self::Gone(status) | Self::Refused(status) | Self::ServerFailed(status) | Self::Unusable(status) => status.to_string(),
             Self::TooLong(number) | Self::Stalled(number) => number.to_string(),
             Self::TooShort { got, expected } => format!("{got}/{expected}"),
@@ -104,6 +112,8 @@ impl Outcome {
         Some(match code {
             "fetched" => Self::Fetched,
             "wrong-bytes" => Self::WrongBytes,
+            "wrong-tag" => Self::WrongTag,
+            "wrong-padding" => Self::WrongPadding,
             "gone" => Self::Gone(status()?),
             "refused" => Self::Refused(status()?),
             "server-failed" => Self::ServerFailed(status()?),
@@ -128,7 +138,7 @@ impl Outcome {
 
     /// Whether the same source would do the same again: it is not asked any more for this offer.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::WrongBytes | Self::TooLong(_) | Self::Gone(_))
+        matches!(self, Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::TooLong(_) | Self::Gone(_))
     }
 }
 

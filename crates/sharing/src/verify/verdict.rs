@@ -4,6 +4,7 @@ use balcony_wire::hashes::HashAlgo;
 
 use super::witness::{Hashed, Unproven, Verified};
 use crate::DigestSet;
+use crate::cipher::Opened;
 
 /// What an offer says about the bytes of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +72,15 @@ impl Claim {
             _ => Verdict::Unproven(Unproven::mint(hashed)),
         }
     }
+
+    /// Compares what came out of an envelope: where no digest proves, the tag of the cipher does. Whoever made the key made the bytes.
+    #[must_use]
+    pub fn judge_opened(&self, hashed: Hashed, opened: &Opened) -> Verdict {
+        match self.judge(hashed) {
+            Verdict::Unproven(unproven) if opened.is_authentic() => Verdict::Verified(Verified::mint(unproven.into_hashed())),
+            verdict => verdict,
+        }
+    }
 }
 
 impl Verified {
@@ -111,7 +121,7 @@ mod tests {
     fn bytes_that_match_every_digest_are_verified() {
         let verified = Verified::check(hashed(b"summit", &STRONG), &claim(b"summit", &STRONG, Some(6))).unwrap();
         assert_eq!(verified.hashed().size(), 6);
-        assert_eq!(verified.strongest().algo(), HashAlgo::Blake2b256);
+        assert_eq!(verified.strongest().unwrap().algo(), HashAlgo::Blake2b256);
     }
 
     /// Proves: HREC-3-1, HREC-D-2, SIMS-4.2-5.

@@ -37,7 +37,8 @@ impl Hashed {
     }
 }
 
-/// [`Hashed`] bytes that are what the offer says: every digest of it that we can compute fits, and one of them proves.
+/// [`Hashed`] bytes that are what the offer says: every digest of it that we can compute fits, and one of them proves, or, where the
+/// offer has none, the tag of the cipher whose key it holds (XEP-0454 §3).
 ///
 /// ```compile_fail
 /// use balcony_sharing::verify::{Hashed, Verified};
@@ -58,9 +59,9 @@ impl Verified {
         &self.hashed
     }
 
-    /// The most trusted digest.
-    pub fn strongest(&self) -> &Digest {
-        self.hashed.digests.strongest().expect("what is verified has a digest that proves it")
+    /// The most trusted digest of those computed.
+    pub fn strongest(&self) -> Option<&Digest> {
+        self.hashed.digests.strongest()
     }
 }
 
@@ -71,6 +72,11 @@ pub struct Unproven {
 }
 
 impl Unproven {
+    /// Only a better proof makes something else of it.
+    pub(super) fn into_hashed(self) -> Hashed {
+        self.hashed
+    }
+
     pub(super) fn mint(hashed: Hashed) -> Self {
         Self { hashed }
     }

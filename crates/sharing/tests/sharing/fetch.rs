@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use balcony_sharing::cipher::Decipher;
 use balcony_sharing::plan::{Attempt, How, HttpRequest, Outcome, Redirects};
-use balcony_sharing::transfer::fetch::{Action, FetchFailed, FetchJob, FetchSettings, Fetched, Progress, ResumePoint};
+use balcony_sharing::transfer::fetch::{Action, FetchFailed, FetchJob, FetchSettings, Fetched, Progress, ResumePoint, Unwrapped};
 use balcony_sharing::transfer::{NetFailure, OpenUrl, ResponseHead};
 use balcony_sharing::verify::{Claim, Hasher};
 use balcony_sharing::{Exposure, NetRules, Plan, Source, SourceKey, net_rules};
@@ -14,37 +15,37 @@ use url::Url;
 const FILE: &[u8] = b"Photo from the summit, all of it, byte by byte.";
 
 #[allow(clippy::disallowed_methods, reason = "a first instant, from which the virtual clock runs")]
-fn dawn() -> Instant {
+pub(crate) fn dawn() -> Instant {
     Instant::now()
 }
 
 /// How one server behaves.
 #[derive(Clone, Debug)]
-struct Server {
-    bytes: Vec<u8>,
-    ranges: bool,
-    etag: Option<&'static str>,
-    status: u16,
-    location: Option<&'static str>,
+pub(crate) struct Server {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ranges: bool,
+    pub(crate) etag: Option<&'static str>,
+    pub(crate) status: u16,
+    pub(crate) location: Option<&'static str>,
     /// Breaks the connection after so many bytes of a body, so many times.
-    cut: Option<(usize, u32)>,
-    lies_about_length: Option<u64>,
+    pub(crate) cut: Option<(usize, u32)>,
+    pub(crate) lies_about_length: Option<u64>,
 }
 
 impl Server {
-    fn good() -> Self {
+    pub(crate) fn good() -> Self {
         Self { bytes: FILE.to_vec(), ranges: true, etag: Some("\"1\""), status: 200, location: None, cut: None, lies_about_length: None }
     }
 
-    fn with(bytes: &[u8]) -> Self {
+    pub(crate) fn with(bytes: &[u8]) -> Self {
         Self { bytes: bytes.to_vec(), ..Self::good() }
     }
 
-    fn cut(self, after: usize, times: u32) -> Self {
+    pub(crate) fn cut(self, after: usize, times: u32) -> Self {
         Self { cut: Some((after, times)), ..self }
     }
 
-    fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self { status, ..Self::good() }
     }
 
@@ -78,30 +79,30 @@ impl Server {
 }
 
 /// What came of a run.
-struct Scene {
-    result: Result<Fetched, FetchFailed>,
-    staged: Vec<u8>,
-    asked: Vec<(String, u64)>,
-    headers: Vec<Vec<(String, String)>>,
-    outcomes: Vec<(SourceKey, Outcome)>,
-    noted: Vec<ResumePoint>,
-    took: Duration,
+pub(crate) struct Scene {
+    pub(crate) result: Result<Fetched, FetchFailed>,
+    pub(crate) staged: Vec<u8>,
+    pub(crate) asked: Vec<(String, u64)>,
+    pub(crate) headers: Vec<Vec<(String, String)>>,
+    pub(crate) outcomes: Vec<(SourceKey, Outcome)>,
+    pub(crate) noted: Vec<ResumePoint>,
+    pub(crate) took: Duration,
 }
 
 /// What is fetched, from where, and what an earlier run left.
-struct Task {
-    claim: Claim,
-    plan: Plan,
-    resume: Option<ResumePoint>,
+pub(crate) struct Task {
+    pub(crate) claim: Claim,
+    pub(crate) plan: Plan,
+    pub(crate) resume: Option<ResumePoint>,
 }
 
-fn claim(bytes: &[u8]) -> Claim {
+pub(crate) fn claim(bytes: &[u8]) -> Claim {
     let mut hasher = Hasher::new([HashAlgo::Sha256]);
     hasher.update(bytes);
     Claim { size: Some(bytes.len() as u64), digests: hasher.finish().digests().clone() }
 }
 
-fn key(host: &str) -> SourceKey {
+pub(crate) fn key(host: &str) -> SourceKey {
     Source::url(format!("https://{host}/summit.jpg")).key()
 }
 
@@ -135,6 +136,8 @@ struct Driver<'a> {
     piece: usize,
     body: Option<Body>,
     algos: Vec<HashAlgo>,
+    /// What opens encrypted bytes, and the digests of these.
+    through: Option<(Decipher, Hasher)>,
     scene: Scene,
 }
 
@@ -143,14 +146,27 @@ impl Driver<'_> {
         match action {
             Action::Open(request) => self.open(&request),
             Action::Close => self.body = None,
-            Action::Restart => self.scene.staged.clear(),
+            Action::Restart => {
+                self.scene.staged.clear();
+                self.through = None;
+            }
+            Action::Through(envelope) => {
+                assert!(self.scene.staged.is_empty(), "plain and encrypted bytes never mix");
+                self.through = Some((Decipher::new(&envelope), Hasher::new(envelope.ciphertext.algos())));
+            }
             Action::Note(point) => self.scene.noted.push(point),
             Action::Record(source, outcome) => self.scene.outcomes.push((source, outcome)),
             Action::Finish => {
                 self.body = None;
                 let mut hasher = Hasher::new(self.algos.iter().copied());
                 hasher.update(&self.scene.staged);
-                self.job.handle_hashed(self.now, hasher.finish());
+                match self.through.take() {
+                    None => self.job.handle_hashed(self.now, hasher.finish()),
+                    Some((decipher, wire)) => {
+                        let unwrapped = Unwrapped { end: decipher.finish(), ciphertext: Some(wire.finish()) };
+                        self.job.handle_unwrapped(self.now, hasher.finish(), &unwrapped);
+                    }
+                }
             }
             Action::Done(fetched) => self.scene.result = Ok(fetched),
             Action::Failed(failed) => self.scene.result = Err(failed),
@@ -185,7 +201,15 @@ impl Driver<'_> {
             Some(body) => match body.chunks.next() {
                 Some(chunk) => {
                     let portion = self.job.handle_bytes(self.now, chunk.len());
-                    self.scene.staged.extend_from_slice(portion.of(&chunk));
+                    match &mut self.through {
+                        None => self.scene.staged.extend_from_slice(portion.of(&chunk)),
+                        Some((decipher, wire)) => {
+                            wire.update(portion.of(&chunk));
+                            let mut plain = vec![0; chunk.len() + 16];
+                            let given = decipher.update(portion.of(&chunk), &mut plain);
+                            self.scene.staged.extend_from_slice(&plain[..given]);
+                        }
+                    }
                 }
                 None => {
                     let Body { host, breaks, .. } = self.body.take().unwrap();
@@ -203,7 +227,7 @@ impl Driver<'_> {
     }
 }
 
-fn run(task: Task, servers: Vec<(&str, Server)>, staged: &[u8], piece: usize) -> Scene {
+pub(crate) fn run(task: Task, servers: Vec<(&str, Server)>, staged: &[u8], piece: usize) -> Scene {
     let start = dawn();
     let algos: Vec<_> = task.claim.algos().collect();
     let settings = FetchSettings { unannounced_limit: 1000, ..FetchSettings::default() };
@@ -211,13 +235,23 @@ fn run(task: Task, servers: Vec<(&str, Server)>, staged: &[u8], piece: usize) ->
     let result = Err(FetchFailed { outcomes: vec![], kept: 0 });
     let scene =
         Scene { result, staged: staged.to_vec(), asked: vec![], headers: vec![], outcomes: vec![], noted: vec![], took: Duration::ZERO };
-    let mut driver = Driver { job, now: start, servers, piece, body: None, algos, scene };
+    let mut driver = Driver { job, now: start, servers, piece, body: None, algos, through: None, scene };
+    if let Some(envelope) = driver.job.envelope() {
+        let kept = usize::try_from(envelope.keeps(staged.len() as u64)).unwrap();
+        let (mut decipher, mut wire) = (Decipher::new(envelope), Hasher::new(envelope.ciphertext.algos()));
+        driver.scene.staged.truncate(kept);
+        let mut known = driver.scene.staged.clone();
+        decipher.relearn(&mut known);
+        wire.update(&known);
+        driver.through = Some((decipher, wire));
+    }
     for _ in 0..200_000 {
         match driver.job.poll_action() {
             Some(action) => driver.perform(action),
             None if driver.job.is_over() => break,
             None => {
-                assert_eq!(driver.job.progress().have, driver.scene.staged.len() as u64, "the machine knows what is staged");
+                let is_known = driver.job.progress().have == driver.scene.staged.len() as u64;
+                assert!(is_known || driver.through.is_some(), "the machine knows what is staged");
                 driver.feed();
             }
         }
@@ -241,12 +275,12 @@ fn forged() -> Vec<u8> {
     FILE.iter().map(|byte| byte ^ 1).collect()
 }
 
-fn asked(list: &[(&str, u64)]) -> Vec<(String, u64)> {
+pub(crate) fn asked(list: &[(&str, u64)]) -> Vec<(String, u64)> {
     list.iter().map(|(host, from)| ((*host).to_owned(), *from)).collect()
 }
 
 /// Failures, without the records of success.
-fn failures(scene: &Scene) -> Vec<Outcome> {
+pub(crate) fn failures(scene: &Scene) -> Vec<Outcome> {
     scene.outcomes.iter().map(|(_, outcome)| outcome.clone()).filter(|outcome| !outcome.is_success()).collect()
 }
 
@@ -300,7 +334,7 @@ fn a_server_without_ranges_sends_it_again_and_nothing_is_written_twice() {
 #[test]
 fn a_file_that_changed_at_the_server_is_begun_anew() {
     let mut changed = task(claim(FILE), &[("here.lit", Server::good())]);
-    changed.resume = Some(ResumePoint { len: 5, source: Some(key("here.lit")), validator: Some("\"0\"".into()) });
+    changed.resume = Some(ResumePoint { len: 5, source: Some(key("here.lit")), validator: Some("\"0\"".into()), ..ResumePoint::default() });
     let scene = run(changed, vec![("here.lit", Server::good())], b"Other", 7);
     assert!(is_verified(&scene));
     assert!(failures(&scene).is_empty());
@@ -310,7 +344,7 @@ fn a_file_that_changed_at_the_server_is_begun_anew() {
 fn an_earlier_run_is_taken_up_at_the_byte_where_it_ended() {
     let servers = vec![("a.lit", Server::good())];
     let mut resumed = task(claim(FILE), &servers);
-    resumed.resume = Some(ResumePoint { len: 12, source: Some(key("a.lit")), validator: Some("\"1\"".into()) });
+    resumed.resume = Some(ResumePoint { len: 12, source: Some(key("a.lit")), validator: Some("\"1\"".into()), ..ResumePoint::default() });
     let scene = run(resumed, servers, &FILE[..12], 7);
     assert!(is_verified(&scene));
     assert_eq!(scene.asked, asked(&[("a.lit", 12)]));
@@ -321,7 +355,7 @@ fn an_earlier_run_is_taken_up_at_the_byte_where_it_ended() {
 fn a_file_that_is_there_already_is_only_checked() {
     let servers = vec![("a.lit", Server::good())];
     let mut resumed = task(claim(FILE), &servers);
-    resumed.resume = Some(ResumePoint { len: FILE.len() as u64, source: None, validator: None });
+    resumed.resume = Some(ResumePoint { len: FILE.len() as u64, ..ResumePoint::default() });
     let scene = run(resumed, servers, FILE, 7);
     assert!(is_verified(&scene) && scene.asked.is_empty());
 }
@@ -336,7 +370,7 @@ fn an_empty_file_needs_no_request() {
 fn bytes_of_an_earlier_run_that_rotted_are_nobodys_fault() {
     let servers = vec![("a.lit", Server::good())];
     let mut resumed = task(claim(FILE), &servers);
-    resumed.resume = Some(ResumePoint { len: 12, source: Some(key("a.lit")), validator: Some("\"1\"".into()) });
+    resumed.resume = Some(ResumePoint { len: 12, source: Some(key("a.lit")), validator: Some("\"1\"".into()), ..ResumePoint::default() });
     let scene = run(resumed, servers, &forged()[..12], 7);
     assert!(is_verified(&scene));
     assert!(failures(&scene).is_empty());
@@ -534,7 +568,7 @@ fn a_pause_keeps_what_is_there_and_a_cancel_ends_it() {
     job.handle_opened(start, &head);
     assert_eq!(job.handle_bytes(start, 10).of(FILE), &FILE[..10]);
     job.pause();
-    let point = ResumePoint { len: 10, source: Some(key("here.lit")), validator: Some("\"1\"".into()) };
+    let point = ResumePoint { len: 10, source: Some(key("here.lit")), validator: Some("\"1\"".into()), ..ResumePoint::default() };
     let actions: Vec<_> = std::iter::from_fn(|| job.poll_action()).collect();
     assert!(
         matches!(&actions[..], [Action::Open(_), Action::Note(_), Action::Close, Action::Note(noted)] if *noted == point),
@@ -570,7 +604,7 @@ fn any_resume() -> impl Strategy<Value = (Vec<u8>, Option<ResumePoint>)> {
     let staged = prop_oneof![(0..=FILE.len()).prop_map(|len| FILE[..len].to_vec()), prop::collection::vec(any::<u8>(), 0..80)];
     let source = prop::option::of(prop::sample::select(vec!["a.lit", "good.lit", "elsewhere.lit"]).prop_map(key));
     (staged, source, prop::option::of(Just("\"1\"".to_owned()))).prop_map(|(staged, source, validator)| {
-        let point = ResumePoint { len: staged.len() as u64, source, validator };
+        let point = ResumePoint { len: staged.len() as u64, source, validator, ..ResumePoint::default() };
         (staged, Some(point))
     })
 }

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
+use super::candidate::Candidate;
 use super::response::{Body, Meaning, meaning};
 use super::stage::Stage;
-use super::{Action, FetchFailed, FetchSettings, Fetched, Portion, Progress, ResumePoint};
+use super::{Action, FetchFailed, FetchSettings, Fetched, Portion, Progress, ResumePoint, Unwrapped};
+use crate::cipher::{Envelope, Fault};
 use crate::net_rules::{AddressRule, follow, is_same_origin};
-use crate::plan::{Attempt, How, HttpRequest, Outcome};
+use crate::plan::{How, Outcome};
 use crate::transfer::{NetFailure, OpenUrl, ResponseHead};
-use crate::{Claim, Hashed, NetRules, Plan, SourceKey, Verdict};
+use crate::{Claim, ExposureKind, Hashed, NetRules, Plan, SourceKey, Verdict};
 
 /// Fetches one file by a plan. See the [module](super) for how it is driven.
 #[derive(Debug)]
@@ -20,27 +22,14 @@ pub struct FetchJob {
     rules: NetRules,
     settings: FetchSettings,
     candidates: Vec<Candidate>,
+    /// What asking the sources of the plan reveals: the person's rules allowed it.
+    planned: Vec<ExposureKind>,
     stage: Stage,
     purity: Purity,
     state: State,
     told_total: Option<u64>,
     outcomes: Vec<(SourceKey, Outcome)>,
     actions: VecDeque<Action>,
-}
-
-/// A source of the plan and how it fares.
-#[derive(Debug)]
-struct Candidate {
-    source: SourceKey,
-    url: Url,
-    headers: Vec<(String, String)>,
-    addresses: AddressRule,
-    /// In a row, without getting further than ever before.
-    failures: u32,
-    /// Bytes in staging when it failed, at most.
-    furthest: u64,
-    not_before: Option<Instant>,
-    is_out: bool,
 }
 
 /// Whether bytes of several sources may stand in one file.
@@ -102,8 +91,10 @@ impl FetchJob {
     #[must_use]
     pub fn new(plan: &Plan, claim: Claim, rules: NetRules, settings: FetchSettings, resume: Option<ResumePoint>, now: Instant) -> Self {
         let purity = if claim.can_prove() { Purity::Mixed } else { Purity::Alone };
+        let by_http = plan.attempts.iter().filter(|attempt| matches!(attempt.how, How::Http(_) | How::Encrypted { .. }));
         let mut job = Self {
-            candidates: plan.attempts.iter().filter_map(Candidate::new).collect(),
+            candidates: plan.attempts.iter().filter_map(|attempt| Candidate::new(attempt, claim.size)).collect(),
+            planned: by_http.map(|attempt| attempt.exposure.kind()).collect(),
             stage: resume.map(Stage::resumed).unwrap_or_default(),
             claim,
             rules,
@@ -114,11 +105,26 @@ impl FetchJob {
             outcomes: Vec::new(),
             actions: VecDeque::new(),
         };
-        if job.stage.len() > job.limit() {
-            job.restart();
+        match job.envelope().map(|envelope| envelope.keeps(job.stage.len())) {
+            Some(kept) => job.stage.cut(kept),
+            // its key is not in the plan any more
+            None if job.stage.mark().is_some() => job.restart(),
+            None if job.stage.len() > job.limit(None) => job.restart(),
+            None => {}
         }
         job.choose(now);
         job
+    }
+
+    /// What the bytes in staging came through. A driver that resumes asks before the first action, and sends what
+    /// [`Envelope::keeps`] of the staging file through [`crate::cipher::Decipher::relearn`]; the rest of it is cut off.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        let mark = self.stage.mark()?;
+        self.candidates
+            .iter()
+            .find(|candidate| candidate.mark() == Some(mark))
+            .and_then(|candidate| candidate.envelope.as_ref())
+            .map(|(envelope, _)| envelope)
     }
 
     /// The next thing to do.
@@ -137,7 +143,9 @@ impl FetchJob {
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
-        Progress { have: self.stage.len(), total: self.claim.size.or(self.told_total) }
+        // Behind the end of an encrypted file comes what is no part of it.
+        let have = self.claim.size.map_or(self.stage.len(), |size| self.stage.len().min(size));
+        Progress { have, total: self.claim.size.or(self.told_total) }
     }
 
     /// Whether it has come to an end.
@@ -170,7 +178,6 @@ impl FetchJob {
 
     /// A chunk of the body came; tells which part of it to write and to hash.
     pub fn handle_bytes(&mut self, now: Instant, len: usize) -> Portion {
-        let limit = self.limit();
         let patience = self.settings.stall_timeout;
         let State::Receiving { request, body, deadline } = &mut self.state else { return Portion::NONE };
         body.fresh += len as u64;
@@ -183,7 +190,7 @@ impl FetchJob {
         body.skip -= skipped as u64;
         let taken = (len - skipped) as u64;
         let candidate = request.candidate;
-        if self.stage.len().saturating_add(taken) > limit {
+        if self.stage.len().saturating_add(taken) > self.limit(Some(candidate)) {
             self.too_long(now, candidate);
             return Portion::NONE;
         }
@@ -224,19 +231,43 @@ impl FetchJob {
         }
     }
 
-    /// The hasher is finished.
+    /// The hasher is finished, and the bytes came as they are.
     pub fn handle_hashed(&mut self, now: Instant, hashed: Hashed) {
         let State::Hashing { by } = self.state else { return };
-        if hashed.size() != self.stage.len() {
-            // the staging file is not what this machine was told: nothing in it can be trusted
-            self.restart();
-            return self.choose(now);
+        if hashed.size() != self.stage.len() || self.stage.mark().is_some() {
+            return self.mistrust(now);
         }
         match self.claim.judge(hashed) {
             Verdict::Verified(verified) => self.done(Fetched::Verified(verified)),
             Verdict::Unproven(unproven) => self.done(Fetched::Unproven(unproven)),
-            Verdict::Mismatch(_) => self.wrong_bytes(now, by),
+            Verdict::Mismatch(_) => self.wrong_bytes(now, by, Outcome::WrongBytes),
         }
+    }
+
+    /// The hashers are finished, and the bytes came through an envelope.
+    pub fn handle_unwrapped(&mut self, now: Instant, hashed: Hashed, unwrapped: &Unwrapped) {
+        let State::Hashing { by } = self.state else { return };
+        let Some(ciphertext) = self.envelope().map(|envelope| envelope.ciphertext.clone()) else { return self.mistrust(now) };
+        let opened = match unwrapped.end {
+            Ok(opened) if opened.wire() == self.stage.len() => opened,
+            Ok(_) => return self.mistrust(now),
+            Err(fault) => return self.wrong_bytes(now, by, outcome(fault)),
+        };
+        if !ciphertext.fit(unwrapped.ciphertext.as_ref()) {
+            return self.wrong_bytes(now, by, Outcome::WrongBytes);
+        }
+        match self.claim.judge_opened(hashed, &opened) {
+            Verdict::Verified(verified) => self.done(Fetched::Verified(verified)),
+            Verdict::Unproven(_) => self.wrong_bytes(now, by, Outcome::WrongTag), // there was none, and nothing else could tell
+            Verdict::Mismatch(_) => self.wrong_bytes(now, by, Outcome::WrongBytes),
+        }
+    }
+
+    /// The staging file is not what this machine was told: nothing in it can be trusted.
+    fn mistrust(&mut self, now: Instant) {
+        self.restart();
+        self.state = State::Choosing;
+        self.choose(now);
     }
 
     /// The deadline has passed.
@@ -279,19 +310,35 @@ impl FetchJob {
         self.state = State::Over;
     }
 
-    /// The most bytes the file may have.
-    fn limit(&self) -> u64 {
-        self.claim.size.unwrap_or(self.settings.unannounced_limit)
+    /// The most bytes that are taken: those of the file, and of a source what its envelope adds.
+    fn limit(&self, of: Option<usize>) -> u64 {
+        match of.and_then(|at| self.candidates[at].envelope.as_ref()) {
+            Some((envelope, _)) => envelope.limit(self.settings.unannounced_limit),
+            None => self.claim.size.unwrap_or(self.settings.unannounced_limit),
+        }
+    }
+
+    /// Whether something tells wrong bytes of this source from right ones.
+    fn can_prove(&self, at: usize) -> bool {
+        self.claim.can_prove() || self.candidates[at].has_tag()
+    }
+
+    /// Whether bytes of this source may stand behind those in staging.
+    fn is_akin(&self, candidate: &Candidate) -> bool {
+        self.stage.len() == 0 || candidate.mark() == self.stage.mark()
     }
 
     /// Picks the next step: the end, a source to ask now, or a wait.
     fn choose(&mut self, now: Instant) {
-        if self.claim.size == Some(self.stage.len()) && (self.stage.len() > 0 || self.claim.can_prove()) {
+        // Behind an encrypted file a tag may follow.
+        let is_whole = self.claim.size == Some(self.stage.len()) && self.stage.mark().is_none();
+        if is_whole && (self.stage.len() > 0 || self.claim.can_prove()) {
             return self.finish(None);
         }
         let best = self.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_out);
         let best = match self.purity {
-            Purity::Mixed => best.min_by_key(|(at, candidate)| (candidate.failures, *at)),
+            // What is there is thrown away only when nothing can go on behind it.
+            Purity::Mixed => best.min_by_key(|(at, candidate)| (!self.is_akin(candidate), candidate.failures, *at)),
             Purity::Alone => best.min_by_key(|(at, candidate)| (!self.stage.givers().contains(&candidate.source), *at)),
         };
         match best.map(|(at, candidate)| (at, candidate.not_before)) {
@@ -306,11 +353,12 @@ impl FetchJob {
         let source = self.candidates[at].source.clone();
         let may_follow = match self.purity {
             Purity::Mixed => true,
-            Purity::Alone => self.stage.is_only(&source) && (self.claim.can_prove() || self.stage.validator_of(&source).is_some()),
+            Purity::Alone => self.stage.is_only(&source) && (self.can_prove(at) || self.stage.validator_of(&source).is_some()),
         };
-        if self.stage.len() > 0 && !may_follow {
+        if self.stage.len() > 0 && !(may_follow && self.is_akin(&self.candidates[at])) {
             self.restart();
         }
+        self.enter(at);
         let candidate = &self.candidates[at];
         let (url, addresses) = (candidate.url.clone(), candidate.addresses.clone());
         self.open(now, Request { candidate: at, url, redirects: 0, from: self.stage.len() }, addresses);
@@ -334,16 +382,22 @@ impl FetchJob {
 
     fn redirect(&mut self, now: Instant, request: &Request, location: &str) {
         self.actions.push_back(Action::Close);
-        match follow(&request.url, location, request.redirects, &self.rules) {
+        let candidate = &self.candidates[request.candidate];
+        let followed = follow(&request.url, location, request.redirects, &self.rules).map_err(|refused| refused.to_string());
+        let allowed = followed.and_then(|(url, addresses)| match candidate.reveals_more(&url, &self.planned) {
+            Some(exposure) => Err(format!("it sends us on to another host, and your rules do not allow that unasked: {exposure}")),
+            None => Ok((url, addresses)),
+        });
+        match allowed {
             Ok((url, addresses)) => self.open(now, Request { url, redirects: request.redirects + 1, ..request.clone() }, addresses),
-            Err(refused) => self.fail(now, request.candidate, Outcome::Blocked(refused.to_string()), None),
+            Err(words) => self.fail(now, request.candidate, Outcome::Blocked(words), None),
         }
     }
 
     /// A body begins: checks what it announces before any byte is taken.
     fn begin(&mut self, now: Instant, request: Request, body: Body, head: &ResponseHead) {
         let source = self.candidates[request.candidate].source.clone();
-        if body.total.or(body.ends_at).is_some_and(|bytes| bytes > self.limit()) {
+        if body.total.or(body.ends_at).is_some_and(|bytes| bytes > self.limit(Some(request.candidate))) {
             return self.too_long(now, request.candidate);
         }
         let validator = head.strong_validator();
@@ -356,10 +410,11 @@ impl FetchJob {
                 return self.choose(now);
             }
         }
-        let may_skip = self.purity == Purity::Mixed || is_known || self.claim.can_prove();
+        let may_skip = self.purity == Purity::Mixed || is_known || self.can_prove(request.candidate);
         if self.stage.len() > 0 && body.starts_at < self.stage.len() && !may_skip {
             self.restart();
         }
+        self.enter(request.candidate);
         self.told_total = body.total.or(self.told_total);
         self.stage.set_validator(&source, validator);
         self.actions.push_back(Action::Note(self.stage.resume_point_with(&source, validator)));
@@ -375,7 +430,7 @@ impl FetchJob {
         if self.stage.givers().contains(&self.candidates[candidate].source) {
             self.restart();
         }
-        self.fail(now, candidate, Outcome::TooLong(self.limit()), None);
+        self.fail(now, candidate, Outcome::TooLong(self.limit(Some(candidate))), None);
     }
 
     fn stalled(&mut self, now: Instant, candidate: usize, patience: Duration) {
@@ -407,13 +462,13 @@ impl FetchJob {
     }
 
     /// Wrong bytes: blames who gave them all; where several did, or an earlier job, each is asked once more alone.
-    fn wrong_bytes(&mut self, now: Instant, by: Option<usize>) {
+    fn wrong_bytes(&mut self, now: Instant, by: Option<usize>, outcome: Outcome) {
         let position = |culprit: &SourceKey| self.candidates.iter().position(|candidate| candidate.source == *culprit);
         let culprit = if self.stage.is_blank() { by } else { self.stage.culprit().and_then(position) };
         match culprit {
             Some(at) => {
                 self.candidates[at].is_out = true;
-                self.record(at, Outcome::WrongBytes);
+                self.record(at, outcome);
             }
             None if self.stage.is_blank() => return self.give_up(), // nobody gave anything: asking again would change nothing
             None => {}
@@ -427,6 +482,22 @@ impl FetchJob {
     fn restart(&mut self) {
         self.stage.clear();
         self.actions.push_back(Action::Restart);
+    }
+
+    /// What comes into empty staging is of this source's kind.
+    fn enter(&mut self, at: usize) {
+        let candidate = &self.candidates[at];
+        if candidate.mark() == self.stage.mark() {
+            return;
+        }
+        if self.stage.mark().is_some() {
+            self.restart();
+        }
+        let candidate = &self.candidates[at];
+        self.stage.enter(candidate.mark());
+        if let Some((envelope, _)) = &candidate.envelope {
+            self.actions.push_back(Action::Through(envelope.clone()));
+        }
     }
 
     fn finish(&mut self, by: Option<usize>) {
@@ -456,23 +527,6 @@ impl FetchJob {
     }
 }
 
-impl Candidate {
-    /// `None` for what no URL is opened for: bits of binary are small and come whole, see [`crate::transfer::bits`].
-    fn new(attempt: &Attempt) -> Option<Self> {
-        let How::Http(HttpRequest { url, headers, addresses, .. }) = &attempt.how else { return None };
-        Some(Self {
-            source: attempt.source.clone(),
-            url: url.clone(),
-            headers: headers.clone(),
-            addresses: addresses.clone(),
-            failures: 0,
-            furthest: 0,
-            not_before: None,
-            is_out: false,
-        })
-    }
-}
-
 /// Fewer bytes than that within the time to stall are as good as none: a source that drips would hold a fetch for ever.
 const LEAST_PROGRESS: u64 = 4 * 1024;
 
@@ -485,4 +539,12 @@ const MAX_OUTCOMES: usize = 200;
 /// Whether the same source may do better a moment later.
 fn is_passing(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::ServerFailed(_) | Outcome::TooShort { .. } | Outcome::Unreachable(_) | Outcome::Stalled(_))
+}
+
+fn outcome(fault: Fault) -> Outcome {
+    match fault {
+        Fault::Tag => Outcome::WrongTag,
+        Fault::Padding => Outcome::WrongPadding,
+        Fault::Truncated { got, expected } => Outcome::TooShort { got, expected },
+    }
 }

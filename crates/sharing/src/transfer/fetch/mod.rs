@@ -6,8 +6,14 @@
 //! chunk it writes and hashes the [`Portion`] it is told to. A job that is dropped leaves the staging file as it is; the last
 //! [`Action::Note`] holds what a later job needs to know about it.
 //!
+//! Encrypted files (XEP-0448 §3.2) are opened on the way: the machine counts encrypted bytes, which lie where the plain ones do, the
+//! staging file holds plain ones. Nothing of them is done before tag or padding, the digests of the encrypted bytes and those of the
+//! offer were judged.
+//!
 //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
+//! XEP-0448 Encryption for stateless file sharing, v0.2.0 <https://xmpp.org/extensions/xep-0448.html>
 
+mod candidate;
 mod job;
 mod response;
 mod stage;
@@ -17,9 +23,10 @@ pub use job::FetchJob;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::cipher::{Envelope, Fault, Opened};
 use crate::plan::Outcome;
 use crate::transfer::OpenUrl;
-use crate::{SourceKey, Unproven, Verified};
+use crate::{Hashed, SourceKey, Unproven, Verified};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +35,17 @@ pub enum Action {
     Open(OpenUrl),
     /// Drop the request or the body that is under way; nothing about it is fed any more.
     Close,
-    /// Cut the staging file to nothing and begin a fresh hasher.
+    /// Cut the staging file to nothing and begin a fresh hasher; what comes is plain.
     Restart,
+    /// What comes into the empty staging file is encrypted: send each [`Portion`] through a fresh [`crate::cipher::Decipher`], write and
+    /// hash what it gives out, and hash the encrypted bytes for what [`Envelope::ciphertext`] names.
+    Through(Envelope),
     /// Write the resume point beside the staging file.
     Note(ResumePoint),
     /// Put this into the history.
     Record(SourceKey, Outcome),
-    /// All bytes are there: sync the staging file, finish the hasher, answer with `handle_hashed`.
+    /// All bytes are there: sync the staging file, finish the hasher, answer with `handle_hashed`, or with `handle_unwrapped` if
+    /// they came through an envelope.
     Finish,
     /// The end: commit the staging file as what it is.
     Done(Fetched),
@@ -74,6 +85,18 @@ pub struct ResumePoint {
     pub source: Option<SourceKey>,
     /// What the server called the version of the file they are part of.
     pub validator: Option<String>,
+    /// The mark of the secret that opened them ([`crate::cipher::Secret::mark`]); `None` if they came as they are. Plain and
+    /// encrypted sources, and those of different secrets, never mix in one file.
+    pub envelope: Option<String>,
+}
+
+/// What became of encrypted bytes, beside the digests of what was in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwrapped {
+    /// Whether their end was right.
+    pub end: Result<Opened, Fault>,
+    /// Digests of the encrypted bytes, where any were asked for.
+    pub ciphertext: Option<Hashed>,
 }
 
 /// No source gave the file: every one that was tried, and how it ended.

@@ -10,12 +10,35 @@ pub(super) struct Stage {
     givers: Vec<SourceKey>,
     validator: Option<String>,
     from_earlier: bool,
+    /// Which envelope they came in; `None` for plain bytes.
+    mark: Option<String>,
 }
 
 impl Stage {
     /// As an earlier job left it.
     pub(super) fn resumed(point: ResumePoint) -> Self {
-        Self { len: point.len, from_earlier: point.len > 0, givers: point.source.into_iter().collect(), validator: point.validator }
+        Self {
+            len: point.len,
+            from_earlier: point.len > 0,
+            givers: point.source.into_iter().collect(),
+            validator: point.validator,
+            mark: point.envelope,
+        }
+    }
+
+    /// Bytes that cannot be gone on behind are left out.
+    pub(super) fn cut(&mut self, len: u64) {
+        self.len = self.len.min(len);
+    }
+
+    /// Which envelope the bytes came in, or will come in.
+    pub(super) fn mark(&self) -> Option<&str> {
+        self.mark.as_deref()
+    }
+
+    /// The first byte is still to come, in this envelope.
+    pub(super) fn enter(&mut self, mark: Option<&str>) {
+        self.mark = mark.map(str::to_owned);
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -70,8 +93,13 @@ impl Stage {
     /// As [`Stage::resume_point`], once the next bytes of a source are there as well.
     pub(super) fn resume_point_with(&self, source: &SourceKey, validator: Option<&str>) -> ResumePoint {
         match self.is_only(source) {
-            true => ResumePoint { len: self.len, source: Some(source.clone()), validator: validator.map(str::to_owned) },
-            false => ResumePoint { len: self.len, source: None, validator: None },
+            true => ResumePoint {
+                len: self.len,
+                source: Some(source.clone()),
+                validator: validator.map(str::to_owned),
+                envelope: self.mark.clone(),
+            },
+            false => ResumePoint { len: self.len, source: None, validator: None, envelope: self.mark.clone() },
         }
     }
 
@@ -80,6 +108,7 @@ impl Stage {
             [only] => Some(only.clone()),
             _ => None,
         };
-        ResumePoint { len: self.len, validator: self.validator.clone().filter(|_| source.is_some()), source }
+        let validator = self.validator.clone().filter(|_| source.is_some());
+        ResumePoint { len: self.len, validator, source, envelope: self.mark.clone() }
     }
 }
