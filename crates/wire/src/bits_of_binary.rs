@@ -84,14 +84,7 @@ impl ContentId {
 
     /// As a URI, the way XEP-0231 prints it; what would be read as an escape, or ends a word, is escaped.
     pub fn to_uri(&self) -> String {
-        let mut uri = String::from("cid:");
-        for c in self.0.chars() {
-            match c {
-                '%' | '\0'..=' ' | '\u{7f}' => uri.push_str(&format!("%{:02X}", u32::from(c))),
-                other => uri.push(other),
-            }
-        }
-        uri
+        format!("cid:{}", percent_encode(&self.0, ""))
     }
 
     /// The digest its bytes must have; `None` for opaque names and for hashes of a wrong length.
@@ -103,6 +96,19 @@ impl ContentId {
         }
         Digest::from_hex(HashAlgo::from_name(algo)?, hex).ok()
     }
+}
+
+/// Percent-encodes the sign itself, what ends a word, and the characters in `also` (ASCII ones); the rest stays readable.
+pub(crate) fn percent_encode(text: &str, also: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '\0'..=' ' | '\u{7f}') || also.contains(c) {
+            encoded.push_str(&format!("%{:02X}", u32::from(c)));
+        } else {
+            encoded.push(c);
+        }
+    }
+    encoded
 }
 
 /// Undoes percent-encoding; `None` if the result is no UTF-8 or an escape is broken.

@@ -7,7 +7,7 @@
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::bits_of_binary::percent_decode;
+use crate::bits_of_binary::{percent_decode, percent_encode};
 use crate::hashes::{Digest, HashAlgo, decode_hex, encode_hex};
 
 /// A name made of a hash.
@@ -161,6 +161,7 @@ impl std::fmt::Display for NiUri {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ni://{}/{};{}", self.authority, self.algo.name(), URL_SAFE_NO_PAD.encode(&self.digest))?;
         for (index, (key, value)) in self.query.iter().enumerate() {
+            let (key, value) = (percent_encode(key, "&=#"), percent_encode(value, "&#"));
             write!(f, "{}{key}={value}", if index == 0 { '?' } else { '&' })?;
         }
         Ok(())
@@ -189,6 +190,14 @@ fn check_digit(hex: &str) -> Option<char> {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+
+    /// Found by fuzzing.
+    #[test]
+    fn parameters_with_signs_in_them_read_the_same_when_they_are_written() {
+        let odd = NiUri::parse("ni:///sha-256-32;f4OxZQ?a%25%3D%26=%2Fb%26%25zz&c").unwrap();
+        assert_eq!(odd.query, [("a%=&".to_owned(), "/b&%zz".to_owned()), ("c".to_owned(), String::new())]);
+        assert_eq!(NiUri::parse(&odd.to_string()), Some(odd));
+    }
 
     /// Proves: NI-3-1, NI-3-2, NI-3-3, NI-3-4, NI-4-1, NI-7-1, NI-D-1.
     #[test]

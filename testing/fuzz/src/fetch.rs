@@ -94,6 +94,7 @@ impl Scene {
                 self.open = Some((request, None));
             }
             Action::Close => self.open = None,
+            Action::Through(_) => panic!("nothing here is encrypted"),
             Action::Restart => self.staged.clear(),
             Action::Note(point) => assert!(point.len <= self.staged.len() as u64),
             Action::Record(source, outcome) => assert!(!source.as_str().is_empty() && !outcome.to_string().is_empty()),
@@ -340,6 +341,7 @@ fn left_over(choices: &mut Choices<'_>, file: &[u8], source: &SourceKey) -> (Opt
         len: staged.len() as u64,
         source: choices.yes().then(|| source.clone()),
         validator: choices.yes().then(|| "\"1\"".to_owned()),
+        envelope: None,
     };
     (Some(point), staged)
 }
