@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use blob::{BlobReader, BlobRef};
-pub use catalogue::attachments::{Attached, AttachmentRow, NewAttachment};
+pub use catalogue::attachments::{Attached, AttachmentKey, AttachmentRow, NewAttachment};
 pub use catalogue::bits::{Bits, MAX_BITS};
 pub use catalogue::bounds::Standing;
 pub use catalogue::digest_memory::FileStamp;

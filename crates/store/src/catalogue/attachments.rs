@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime};
 use balcony_wire::BareJid;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::offers::{jid, speaker};
-use super::{known, to_int, to_millis, to_time};
+use super::offers::{OfferKey, jid, speaker};
+use super::{bounded, known, to_int, to_millis, to_time};
 use crate::{Store, StoreError};
 
 /// Attaching messages that one offer may have from one sender, and that are read for one offer.
 const OF_TARGET: i64 = 64;
+/// Attaching messages that are read for one offer, whoever they are from.
+const READ: i64 = 96;
 /// Attaching messages of one sender whose offer did not come.
 const WAITING_OF_SENDER: i64 = 64;
 /// Attaching messages of an account whose offer did not come.
@@ -47,6 +49,10 @@ pub struct NewAttachment {
     /// When.
     pub received_at: SystemTime,
 }
+
+/// Names the row of an attaching message; what was written later has a higher one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttachmentKey(i64);
 
 /// What became of an attaching message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +92,22 @@ const COUNT_WAITING: &str = "SELECT count(*), ifnull(sum(speaker = ?2), 0) FROM 
 const STALE: &str = "DELETE FROM attachments WHERE is_waiting = 1 AND added_at < ?1";
 const IS_AWAITED: &str = "SELECT NOT EXISTS (SELECT 1 FROM targets WHERE account = ?1 AND conversation = ?2 AND target = ?3)";
 
+/// What attaches to the message of an offer, by whichever of its ids; what its own sender attaches first, and of that the newest.
+const TO_OFFER: &str = "SELECT share, attachments.sender, attachments.message, attachments.provenance, attachments.stanza, attachments.received_at
+    FROM offers JOIN targets ON targets.stanza = offers.stanza
+    JOIN attachments ON attachments.account = targets.account AND attachments.conversation = targets.conversation
+        AND attachments.target = targets.target
+    WHERE offers.id = ?1 ORDER BY attachments.speaker = offers.speaker DESC, attachments.id DESC LIMIT ?2";
+const OFFERS_OF_TARGET: &str = "SELECT offers.id FROM targets JOIN offers ON offers.stanza = targets.stanza
+    WHERE targets.account = ?1 AND targets.conversation = ?2 AND targets.target = ?3 ORDER BY offers.id LIMIT ?4";
+/// From the attachments on, in the order of their keys: any other would read all offers of the account.
+const OPEN_BEHIND: &str = "SELECT DISTINCT offers.id FROM attachments NOT INDEXED
+    CROSS JOIN targets ON targets.account = attachments.account AND targets.conversation = attachments.conversation
+        AND targets.target = attachments.target
+    CROSS JOIN offers ON offers.stanza = targets.stanza
+    WHERE attachments.id > ?2 AND attachments.account = ?1 AND offers.state IN ('new', 'asking', 'fetching', 'failed') ORDER BY offers.id LIMIT ?3";
+const NEWEST: &str = "SELECT ifnull(max(id), 0) FROM attachments";
+
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] = &[TO_TARGET, SAME, COUNT_TO_TARGET, SUM_OF_SENDER, COUNT_WAITING, STALE];
 
@@ -96,6 +118,12 @@ pub(super) const PLANS: &[(&str, &str)] = &[
     (COUNT_WAITING, "COVERING INDEX waiting_attachments (account=?)"),
     (STALE, "INDEX waiting_attachments_by_time (added_at<?)"),
     (IS_AWAITED, "(account=? AND conversation=? AND target=?)"),
+    (TO_OFFER, "INDEX attachments_by_target (account=? AND conversation=? AND target=?)"),
+    (TO_OFFER, "INDEX targets_by_stanza (stanza=?)"),
+    (OFFERS_OF_TARGET, "PRIMARY KEY (account=? AND conversation=? AND target=?)"),
+    (OFFERS_OF_TARGET, "INDEX offers_by_stanza (stanza=?)"),
+    (OPEN_BEHIND, "attachments USING INTEGER PRIMARY KEY (rowid>?)"),
+    (OPEN_BEHIND, "PRIMARY KEY (account=? AND conversation=? AND target=?)"),
 ];
 
 impl Store {
@@ -154,6 +182,58 @@ impl Store {
             statement.query_map([account.as_str(), conversation.as_str(), target], RawAttachment::read)?.collect()
         })?;
         rows.into_iter().map(|row| known(row.into_row(), "attachment")).collect()
+    }
+}
+
+impl Store {
+    /// What attaches to the message of an offer: at most 96, what its own sender attaches before what others do.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn attachments_of(&self, offer: OfferKey) -> Result<Vec<AttachmentRow>, StoreError> {
+        let rows: Vec<RawAttachment> = self.catalogue().with(|connection| {
+            let mut statement = connection.prepare_cached(TO_OFFER)?;
+            statement.query_map([offer.0, READ], RawAttachment::read)?.collect()
+        })?;
+        rows.into_iter().map(|row| known(row.into_row(), "attachment")).collect()
+    }
+
+    /// Offers of the messages that bear this id, oldest first.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn offers_of_target(
+        &self,
+        account: &BareJid,
+        conversation: &BareJid,
+        target: &str,
+        limit: usize,
+    ) -> Result<Vec<OfferKey>, StoreError> {
+        self.catalogue().with(|connection| {
+            let mut statement = connection.prepare_cached(OFFERS_OF_TARGET)?;
+            let values = params![account.as_str(), conversation.as_str(), target, bounded(limit)];
+            statement.query_map(values, |row| row.get(0).map(OfferKey))?.collect()
+        })
+    }
+
+    /// Offers that something was attached to behind `last`, of those that are neither here nor declined; oldest first.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn offers_attached_to(&self, account: &BareJid, last: AttachmentKey, limit: usize) -> Result<Vec<OfferKey>, StoreError> {
+        self.catalogue().with(|connection| {
+            let mut statement = connection.prepare_cached(OPEN_BEHIND)?;
+            let values = params![account.as_str(), last.0, bounded(limit)];
+            statement.query_map(values, |row| row.get(0).map(OfferKey))?.collect()
+        })
+    }
+
+    /// The last attaching message that was written down, of any account.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn newest_attachment(&self) -> Result<AttachmentKey, StoreError> {
+        self.catalogue().with(|connection| connection.prepare_cached(NEWEST)?.query_row([], |row| row.get(0).map(AttachmentKey)))
     }
 }
 
