@@ -264,6 +264,13 @@ impl Decision {
     }
 }
 
+impl How {
+    /// Whether the bytes bear a proof of their own: the tag of the cipher whose key the offer holds.
+    pub fn proves_itself(&self) -> bool {
+        matches!(self, Self::Encrypted { cipher, .. } if cipher.cipher().has_tag())
+    }
+}
+
 impl std::fmt::Display for How {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

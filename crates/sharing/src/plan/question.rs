@@ -96,7 +96,9 @@ pub(super) fn weigh(plan: Plan, offer: &Offer, policy: &Policy, circumstances: &
     if !circumstances.asked && !answered(Answer::Fetch) {
         concerns.extend(unasked(offer, policy, circumstances));
     }
-    if offer.proof() == Proof::None && !answered(Answer::Unproven) {
+    // The tag of an encrypted file proves it as well as a digest does.
+    let is_proven = offer.proof() == Proof::Digest || plan.attempts.iter().all(|attempt| attempt.how.proves_itself());
+    if !is_proven && !answered(Answer::Unproven) {
         match policy.unproven {
             Rule::Fetch => {}
             Rule::Ask => concerns.push(Concern::Unproven),

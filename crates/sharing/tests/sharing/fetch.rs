@@ -106,7 +106,7 @@ pub(crate) fn key(host: &str) -> SourceKey {
     Source::url(format!("https://{host}/summit.jpg")).key()
 }
 
-fn attempt(host: &str) -> Attempt {
+pub(crate) fn attempt(host: &str) -> Attempt {
     let url = Url::parse(&format!("https://{host}/summit.jpg")).unwrap();
     let addresses = net_rules::check_url(&url, &NetRules::default()).unwrap();
     let headers = vec![("Authorization".to_owned(), "Basic c2VjcmV0".to_owned())];

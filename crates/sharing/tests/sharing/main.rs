@@ -5,6 +5,7 @@ mod attach;
 mod bits;
 mod copies;
 mod dialects;
+mod encrypted;
 mod fetch;
 mod hostile;
 mod models;
