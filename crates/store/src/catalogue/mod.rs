@@ -14,6 +14,7 @@ pub(crate) mod offers;
 pub(crate) mod outbox;
 mod outcomes;
 pub(crate) mod pins;
+mod published;
 mod settings;
 mod stamps;
 pub(crate) mod uploads;
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn lists_of_offers_have_an_index_for_all_that_is_asked() {
         let catalogue = Catalogue::in_memory().unwrap();
-        for (query, expected) in [offers::PLANS, bounds::PLANS, attachments::PLANS, answers::PLANS, links::PLANS, bits::PLANS].concat() {
+        for (query, expected) in [offers::PLANS, bounds::PLANS, attachments::PLANS, answers::PLANS, links::PLANS, bits::PLANS, published::PLANS].concat() {
             let plan = plan_of(&catalogue, query);
             assert!(plan.contains(expected), "{query}\n{plan}");
         }
