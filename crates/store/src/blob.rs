@@ -86,9 +86,11 @@ impl Store {
         let seen = self.stamped(&blob.sha256)?;
         let mut found = None;
         if let Some(file) = self.place().blob(&blob.sha256)? {
+            self.place().keep_while_open(&file);
             let stamp = Stamp::of_file(&file, blob)?;
             let reader = BlobReader::new(file, blob.size);
             if self.is_sound(blob, &reader, seen, &stamp)? {
+                self.note_use(&blob.sha256);
                 return Ok((reader, stamp));
             }
             found = Some(stamp.file.size());

@@ -22,7 +22,7 @@ pub enum Witness<'a> {
     Unproven(&'a Unproven),
 }
 
-/// The steps of a commit.
+/// The steps of a commit, and of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// All bytes are written.
@@ -37,10 +37,14 @@ pub enum Step {
     FolderSynced,
     /// They can be found.
     Catalogued,
+    /// Of a sweep: the catalogue knows which files it takes.
+    RemovalNoted,
+    /// Of a sweep: the bytes of one of them are gone.
+    FileRemoved,
 }
 
 impl Step {
-    /// All of them, in order.
+    /// All steps of a commit, in order.
     pub const ALL: [Self; 6] = [Self::Written, Self::FileSynced, Self::MoveNoted, Self::Renamed, Self::FolderSynced, Self::Catalogued];
 }
 
@@ -110,7 +114,7 @@ impl Store {
         self.finish(moving)
     }
 
-    /// Only for tests: the next commit stops after that step as if the process had died, with [`StoreError::Stopped`].
+    /// Only for tests: the next commit or sweep stops after that step as if the process had died, with [`StoreError::Stopped`].
     pub fn stop_after(&self, step: Step) {
         *self.inner.fault.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
     }
@@ -153,6 +157,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        self.repair_removals()?;
         self.place().drop_stray_notes()
     }
 
@@ -171,7 +176,7 @@ impl Store {
         }
     }
 
-    fn stop_at(&self, step: Step) -> Result<(), StoreError> {
+    pub(crate) fn stop_at(&self, step: Step) -> Result<(), StoreError> {
         let mut fault = self.inner.fault.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *fault {
             Some(wanted) if wanted == step => {

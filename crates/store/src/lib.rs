@@ -8,6 +8,7 @@
 
 mod blob;
 mod catalogue;
+mod check;
 mod commit;
 mod error;
 mod export;
@@ -16,8 +17,10 @@ mod folder;
 mod job;
 mod outfit;
 mod place;
+mod retention;
 mod staging;
 mod stamp;
+mod sweep;
 
 use std::fmt;
 use std::os::unix::fs::DirBuilderExt;
@@ -33,12 +36,16 @@ pub use catalogue::links::Link;
 pub use catalogue::offers::{Listing, NewOffer, OfferKey, OfferRow, OfferState};
 pub use catalogue::outbox::{Change, FileRef, OutboxState, Outgoing};
 pub use catalogue::uploads::Upload;
+pub use catalogue::uses::FileUse;
+pub use check::Health;
 pub use commit::{Step, Witness};
 pub use error::StoreError;
 pub use export::OnClash;
 pub use flush::Flusher;
 pub use job::{JobId, Sidecar};
+pub use retention::{Retention, SizeClass};
 pub use staging::{Staged, Staging};
+pub use sweep::{KeptBack, Swept};
 
 use catalogue::Catalogue;
 use commit::Fault;

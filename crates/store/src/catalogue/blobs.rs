@@ -7,10 +7,11 @@ use balcony_wire::hashes::{Digest, HashAlgo};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::stamps::{put_stamp, stamped};
+use super::uses::put_use;
 use super::{from_text, known, to_int, to_millis, to_size, to_text};
 use crate::commit::Move;
 use crate::stamp::{Stamp, Stamped};
-use crate::{BlobRef, JobId, Store, StoreError};
+use crate::{BlobRef, JobId, OfferState, Store, StoreError};
 
 const BY_DIGEST: &str = "SELECT sha256 FROM blob_digests WHERE algo = ?1 AND digest = ?2 ORDER BY sha256 LIMIT 16";
 const BY_SHA256: &str = "SELECT size, is_proven FROM blobs WHERE sha256 = ?1";
@@ -56,9 +57,7 @@ impl Store {
             if stamped(transaction, sha256)? != seen {
                 return Ok(());
             }
-            transaction.execute("UPDATE offers SET state = 'new', blob = NULL WHERE blob = ?1", [sha256.as_bytes()])?;
-            transaction.execute("DELETE FROM blobs WHERE sha256 = ?1", [sha256.as_bytes()])?;
-            Ok(())
+            take_out(transaction, sha256, OfferState::New)
         })
     }
 
@@ -109,14 +108,20 @@ impl Store {
     }
 }
 
+/// Takes a file out of the catalogue; its offers are in that state then.
+pub(super) fn take_out(transaction: &Transaction<'_>, sha256: &Digest, offers: OfferState) -> rusqlite::Result<()> {
+    const OFFERS: &str = "UPDATE offers SET state = ?2, blob = NULL WHERE blob = ?1";
+    transaction.prepare_cached(OFFERS)?.execute(params![sha256.as_bytes(), offers.as_str()])?;
+    transaction.prepare_cached("DELETE FROM blobs WHERE sha256 = ?1")?.execute([sha256.as_bytes()]).map(drop)
+}
+
 fn add_blob(transaction: &Transaction<'_>, blob: &BlobRef) -> rusqlite::Result<()> {
     const BLOB: &str = "INSERT INTO blobs (sha256, size, is_proven, added_at) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (sha256) DO UPDATE SET size = excluded.size, is_proven = max(is_proven, excluded.is_proven)";
-    const USED: &str = "INSERT OR REPLACE INTO blob_uses (sha256, size, used_at) VALUES (?1, ?2, ?3)";
     const DIGEST: &str = "INSERT OR IGNORE INTO blob_digests (algo, digest, sha256) VALUES (?1, ?2, ?3)";
     let sha256 = blob.sha256.as_bytes();
     transaction.execute(BLOB, params![sha256, to_int(blob.size), blob.is_proven, to_millis(SystemTime::now())])?;
-    transaction.execute(USED, params![sha256, to_int(blob.size), to_millis(SystemTime::now())])?;
+    put_use(transaction, &blob.sha256, blob.size)?;
     for digest in &blob.digests {
         transaction.execute(DIGEST, params![digest.algo().name(), digest.as_bytes(), sha256])?;
     }

@@ -35,7 +35,7 @@ pub(super) const ROW: u64 = 512;
 
 macro_rules! open {
     ($select:literal, $rest:literal) => {
-        concat!("SELECT ", $select, " FROM offers WHERE account = ?1 AND state IN ('new', 'asking', 'failed', 'declined') ", $rest)
+        concat!("SELECT ", $select, " FROM offers WHERE account = ?1 AND state IN ('new', 'asking', 'failed', 'declined', 'swept') ", $rest)
     };
 }
 
@@ -45,7 +45,7 @@ const SUM_OF_STRANGERS: &str = open!("count(*), ifnull(sum(bytes), 0)", "AND is_
 const LARGEST_STRANGER: &str =
     open!("speaker, sum(bytes)", "AND is_contact = 0 GROUP BY speaker ORDER BY sum(bytes) DESC, speaker LIMIT 1");
 const BECAME_CONTACT: &str = "UPDATE offers SET is_contact = 1 WHERE account = ?1 AND speaker = ?2 AND is_contact = 0
-    AND state IN ('new', 'asking', 'failed', 'declined')";
+    AND state IN ('new', 'asking', 'failed', 'declined', 'swept')";
 const REMOVE: &str = "DELETE FROM offers WHERE id = ?1";
 
 #[cfg(test)]

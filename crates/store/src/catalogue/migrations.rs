@@ -179,9 +179,9 @@ CREATE INDEX offers_by_account ON offers (account, received_at, id);
 CREATE INDEX offers_by_conversation ON offers (account, conversation, received_at, id);
 CREATE INDEX offers_by_blob ON offers (blob, received_at, id) WHERE blob IS NOT NULL;
 CREATE INDEX offers_by_stanza ON offers (stanza);
-CREATE INDEX open_offers ON offers (account, speaker, id, bytes, state) WHERE state IN ('new', 'asking', 'failed', 'declined');
+CREATE INDEX open_offers ON offers (account, speaker, id, bytes, state) WHERE state IN ('new', 'asking', 'failed', 'declined', 'swept');
 CREATE INDEX open_offers_of_strangers ON offers (account, speaker, id, bytes, state, is_contact)
-    WHERE is_contact = 0 AND state IN ('new', 'asking', 'failed', 'declined');
+    WHERE is_contact = 0 AND state IN ('new', 'asking', 'failed', 'declined', 'swept');
 CREATE TRIGGER stanzas_go_with_their_last_offer AFTER DELETE ON offers BEGIN
     DELETE FROM stanzas WHERE id = old.stanza AND NOT EXISTS (SELECT 1 FROM offers WHERE offers.stanza = old.stanza);
 END;
@@ -271,6 +271,7 @@ CREATE TABLE blob_uses (
     used_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_uses_by_time ON blob_uses (used_at, sha256, size);
+CREATE INDEX blobs_of_outbox ON outbox_files (value) WHERE kind = 'blob';
 INSERT INTO blob_uses (sha256, size, used_at) SELECT sha256, size, added_at FROM blobs;
 
 CREATE TABLE uploads_3 (

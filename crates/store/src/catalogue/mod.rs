@@ -15,13 +15,15 @@ pub(crate) mod outbox;
 mod outcomes;
 pub(crate) mod pins;
 mod published;
+pub(crate) mod removals;
 mod settings;
 mod stamps;
 pub(crate) mod uploads;
+pub(crate) mod uses;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use balcony_sharing::DigestSet;
 use balcony_wire::hashes::{Digest, HashAlgo};
@@ -56,33 +58,49 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// Where two switch a new file to WAL at once, SQLite tells one of them at once that it is busy: waiting would never end.
     fn prepare(&self) -> Result<(), StoreError> {
+        let until = Instant::now() + BUSY;
+        loop {
+            match self.try_to_prepare() {
+                Err(StoreError::CatalogueBusy(_)) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+                done => return done,
+            }
+        }
+    }
+
+    fn try_to_prepare(&self) -> Result<(), StoreError> {
         self.with(|connection| {
             connection.busy_timeout(BUSY)?;
-            connection.set_prepared_statement_cache_capacity(64);
+            connection.set_prepared_statement_cache_capacity(128);
             connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;")
         })?;
-        self.migrate(migrations::MIGRATIONS)
+        self.migrate(migrations::MIGRATIONS)?;
+        self.with(|connection| connection.execute_batch("PRAGMA foreign_keys = ON"))
     }
 
     fn migrate(&self, migrations: &[&str]) -> Result<(), StoreError> {
         let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
-        // a table that is made anew must not take with it what refers to it
-        self.with(|connection| connection.execute_batch("PRAGMA foreign_keys = OFF"))?;
-        let found = self.change(|transaction| {
-            let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-                transaction.execute_batch(migration)?;
-            }
-            if found < known {
-                transaction.pragma_update(None, "user_version", known)?;
-            }
-            Ok(found)
-        })?;
+        let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+        let mut found: i64 = self.with(|connection| version(connection))?;
+        if found < known {
+            // a table that is made anew must not take with it what refers to it
+            self.with(|connection| connection.execute_batch("PRAGMA foreign_keys = OFF"))?;
+            found = self.change(|transaction| {
+                let found: i64 = version(transaction)?; // another process may have been quicker
+                for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+                    transaction.execute_batch(migration)?;
+                }
+                if found < known {
+                    transaction.pragma_update(None, "user_version", known)?;
+                }
+                Ok(found)
+            })?;
+        }
         if found > known {
             return Err(StoreError::TooNew { path: self.path.clone(), found, known });
         }
-        self.with(|connection| connection.execute_batch("PRAGMA foreign_keys = ON"))
+        Ok(())
     }
 
     /// Reads, or writes one row.
@@ -91,14 +109,33 @@ impl Catalogue {
         work(&mut connection).map_err(|error| of_sqlite(&self.path, error))
     }
 
+    /// As [`Self::with`], for what a loss of power may take back: nothing waits for the disk. A process that dies loses nothing.
+    fn with_lightly<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.with(|connection| {
+            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+            let value = work(connection);
+            connection.execute_batch("PRAGMA synchronous = FULL")?;
+            value
+        })
+    }
+
+    fn error(&self, error: rusqlite::Error) -> StoreError {
+        of_sqlite(&self.path, error)
+    }
+
     /// All of it or nothing. Takes the right to write at once, so that it cannot fail to get it in the middle.
     fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        self.with(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        })
+        self.change_with(|transaction| work(transaction).map_err(|error| self.error(error)))
+    }
+
+    /// As [`Self::change`], with other work in between that fails in its own way.
+    fn change_with<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner); // a transaction rolls back when dropped
+        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|error| self.error(error))?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(|error| self.error(error))?;
+        Ok(value)
     }
 }
 
@@ -195,7 +232,7 @@ mod tests {
     #[test]
     fn lists_of_offers_have_an_index_for_all_that_is_asked() {
         let catalogue = Catalogue::in_memory().unwrap();
-        for (query, expected) in [offers::PLANS, bounds::PLANS, attachments::PLANS, answers::PLANS, links::PLANS, bits::PLANS, published::PLANS].concat() {
+        for (query, expected) in [offers::PLANS, bounds::PLANS, attachments::PLANS, answers::PLANS, links::PLANS, bits::PLANS, published::PLANS, uses::PLANS, removals::PLANS].concat() {
             let plan = plan_of(&catalogue, query);
             assert!(plan.contains(expected), "{query}\n{plan}");
         }
@@ -218,6 +255,8 @@ mod tests {
             links::QUERIES,
             pins::QUERIES,
             bits::QUERIES,
+            uses::QUERIES,
+            removals::QUERIES,
         ]
         .concat();
         for query in &queries {

@@ -101,6 +101,8 @@ pub enum OfferState {
     Failed,
     /// The person or the policy said no.
     Declined,
+    /// Its bytes were in the store until a sweep took them. They are not fetched again unasked.
+    Swept,
     /// We offer it ourselves.
     Own,
 }
@@ -132,6 +134,7 @@ const OF_ACCOUNT: &str =
 const OF_CONVERSATION: &str = select!(
     "WHERE account = ?4 AND conversation = ?5 AND (received_at, offers.id) < (?1, ?2) ORDER BY received_at DESC, offers.id DESC LIMIT ?3"
 );
+const BEHIND: &str = select!("WHERE offers.id > ?1 AND +account = ?2 ORDER BY offers.id LIMIT ?3");
 const BY_KEY: &str = select!("WHERE offers.id = ?1");
 const BY_DIGEST: &str = select!(
     "JOIN offer_digests ON offer_digests.offer = offers.id WHERE algo = ?1 AND digest = ?2 ORDER BY offer_digests.offer DESC LIMIT ?3"
@@ -153,6 +156,7 @@ pub(super) const PLANS: &[(&str, &str)] = &[
     (OF_CONVERSATION, "INDEX offers_by_conversation (account=? AND conversation=? AND received_at<?)"),
     (BY_DIGEST, "PRIMARY KEY (algo=? AND digest=?)"),
     (BY_BLOB, "INDEX offers_by_blob (blob=?)"),
+    (BEHIND, "offers USING INTEGER PRIMARY KEY (rowid>?)"),
     (BY_MESSAGE, "(account=? AND conversation=? AND speaker=? AND message=? AND position=?)"),
     (SAME_STANZA, "(account=? AND conversation=? AND speaker=? AND message=?)"),
 ];
@@ -196,7 +200,8 @@ impl NewOffer {
 }
 
 impl OfferState {
-    const ALL: [Self; 7] = [Self::New, Self::Asking, Self::Fetching, Self::Here, Self::Failed, Self::Declined, Self::Own];
+    const ALL: [Self; 8] =
+        [Self::New, Self::Asking, Self::Fetching, Self::Here, Self::Failed, Self::Declined, Self::Swept, Self::Own];
 
     /// The word that the catalogue and programs use.
     pub fn as_str(self) -> &'static str {
@@ -207,6 +212,7 @@ impl OfferState {
             Self::Here => "here",
             Self::Failed => "failed",
             Self::Declined => "declined",
+            Self::Swept => "swept",
             Self::Own => "own",
         }
     }
@@ -279,6 +285,14 @@ impl Store {
                 self.offer_rows(OF_CONVERSATION, &[&at, &id, &limit, &account.as_str(), &with.as_str()])
             }
         }
+    }
+
+    /// Offers of an account in the order in which they were written down, behind `last`: what an archive told late is late.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn offers_behind(&self, account: &BareJid, last: OfferKey, limit: usize) -> Result<Vec<OfferRow>, StoreError> {
+        self.offer_rows(BEHIND, &[&last.0, &account.as_str(), &bounded(limit)])
     }
 
     /// One offer.

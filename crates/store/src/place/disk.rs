@@ -1,13 +1,16 @@
-//! Bytes on a disk: `staging/<job>`, `staging/<job>.json`, `blobs/ab/abcdef…`. A job is held by `flock` on its file.
+//! Bytes on a disk: `staging/<job>`, `staging/<job>.json`, `blobs/ab/abcdef…`. A job is held by `flock` on its file; who reads a whole
+//! file has a shared one on it.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use balcony_wire::hashes::Digest;
+use balcony_wire::hashes::{Digest, HashAlgo};
 use rustix::fs::{Mode, OFlags};
 
-use super::{Held, Place};
+use super::{Held, Hold, Place};
 use crate::folder::Folder;
 use crate::{JobId, StoreError};
 
@@ -19,12 +22,13 @@ const MAX_NOTE: u64 = 64 * 1024;
 pub(crate) struct Disk {
     staging: Folder,
     blobs: Folder,
+    damaged: Folder,
 }
 
 impl Disk {
     /// The folders of a store in `root`, made if they are not there.
     pub(crate) fn open(root: &Folder) -> Result<Self, StoreError> {
-        let disk = Self { staging: root.child("staging")?, blobs: root.child("blobs")? };
+        let disk = Self { staging: root.child("staging")?, blobs: root.child("blobs")?, damaged: root.child("damaged")? };
         root.sync()?;
         Ok(disk)
     }
@@ -125,6 +129,62 @@ impl Place for Disk {
         let Some(file) = self.blob(sha256)? else { return Ok(None) };
         // whoever moved it here holds the lock until the row is written
         Ok(file.try_lock_shared().is_ok().then_some(file))
+    }
+
+    fn hold_blob(&self, sha256: &Digest) -> Result<Hold, StoreError> {
+        let Some(file) = self.blob(sha256)? else { return Ok(Hold::Absent) };
+        // where nothing can be locked, nothing is said to be free
+        Ok(if file.try_lock().is_ok() { Hold::Held(file) } else { Hold::InUse })
+    }
+
+    fn remove_blob(&self, sha256: &Digest, held: &File) -> Result<bool, StoreError> {
+        let hex = sha256.to_hex();
+        let folder = self.blobs.child(&hex[..2])?;
+        let is_it = folder.holds(&hex, held)?;
+        if is_it {
+            folder.remove(&hex)?;
+        }
+        Ok(is_it)
+    }
+
+    fn set_aside(&self, sha256: &Digest, held: &File) -> Result<Option<PathBuf>, StoreError> {
+        let hex = sha256.to_hex();
+        let folder = self.blobs.child(&hex[..2])?;
+        if !folder.holds(&hex, held)? {
+            return Ok(None);
+        }
+        folder.rename(&hex, &self.damaged, &hex)?;
+        Ok(Some(self.damaged.path_of(&hex)))
+    }
+
+    fn blob_names(&self) -> Result<Vec<Digest>, StoreError> {
+        let mut names = Vec::new();
+        for start in self.blobs.names()? {
+            if start.len() != 2 || !start.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+                continue;
+            }
+            let found = self.blobs.child(&start)?.names()?;
+            let named = found.iter().filter(|name| name.starts_with(&start));
+            names.extend(named.filter_map(|name| Digest::from_hex(HashAlgo::Sha256, name).ok()));
+        }
+        Ok(names)
+    }
+
+    fn keep_while_open(&self, file: &File) {
+        // Whoever commits or sweeps it holds it for a moment. A program of the person may hold a copy that is the same file for as
+        // long as it likes; a sweep does not take that one either.
+        for _ in 0..10 {
+            match file.try_lock_shared() {
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
+                _ => return,
+            }
+        }
+    }
+
+    fn staged_at(&self, job: &JobId) -> Result<Option<SystemTime>, StoreError> {
+        let Some(file) = self.staging.open_file(job.as_str(), OFlags::RDONLY)? else { return Ok(None) };
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        modified.map(Some).map_err(|error| StoreError::of_file("look at", self.staging.path_of(job.as_str()), error))
     }
 
     fn link(&self, sha256: &Digest, folder: &Folder, name: &str) -> bool {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use balcony_wire::hashes::Digest;
 
-use super::{Held, Place};
+use super::{Held, Hold, Place};
 use crate::folder::Folder;
 use crate::{JobId, StoreError};
 
@@ -111,6 +113,37 @@ impl Place for Memory {
 
     fn settled_blob(&self, sha256: &Digest) -> Result<Option<Arc<File>>, StoreError> {
         self.blob(sha256)
+    }
+
+    fn hold_blob(&self, sha256: &Digest) -> Result<Hold, StoreError> {
+        let inner = self.inner();
+        let Some(file) = inner.blobs.get(sha256) else { return Ok(Hold::Absent) };
+        Ok(if Arc::strong_count(file) == 1 { Hold::Held(file.clone()) } else { Hold::InUse })
+    }
+
+    fn remove_blob(&self, sha256: &Digest, held: &File) -> Result<bool, StoreError> {
+        let mut inner = self.inner();
+        let is_it = inner.blobs.get(sha256).is_some_and(|file| std::ptr::eq(&raw const **file, held));
+        if is_it {
+            inner.blobs.remove(sha256);
+        }
+        Ok(is_it)
+    }
+
+    fn set_aside(&self, sha256: &Digest, held: &File) -> Result<Option<PathBuf>, StoreError> {
+        Ok(self.remove_blob(sha256, held)?.then(|| PathBuf::from("memory").join(sha256.to_hex())))
+    }
+
+    fn blob_names(&self) -> Result<Vec<Digest>, StoreError> {
+        Ok(self.inner().blobs.keys().cloned().collect())
+    }
+
+    fn keep_while_open(&self, _: &File) {}
+
+    fn staged_at(&self, job: &JobId) -> Result<Option<SystemTime>, StoreError> {
+        let Some(file) = self.inner().staged.get(job).map(|staged| staged.file.clone()) else { return Ok(None) };
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        modified.map(Some).map_err(|error| StoreError::of_file("look at", job.as_str(), error))
     }
 
     fn link(&self, _: &Digest, _: &Folder, _: &str) -> bool {

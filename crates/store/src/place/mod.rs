@@ -4,7 +4,9 @@ mod disk;
 mod memory;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use balcony_wire::hashes::Digest;
 
@@ -55,6 +57,24 @@ pub(crate) trait Place: Send + Sync {
     /// A whole file that nobody is just moving; `None` if it is not there.
     fn settled_blob(&self, sha256: &Digest) -> Result<Option<Arc<File>>, StoreError>;
 
+    /// A whole file that nobody reads, exports or moves, kept so until it is dropped.
+    fn hold_blob(&self, sha256: &Digest) -> Result<Hold, StoreError>;
+
+    /// Removes a whole file if that name is still the file held; says whether it was.
+    fn remove_blob(&self, sha256: &Digest, held: &File) -> Result<bool, StoreError>;
+
+    /// Moves a file that has not its bytes to where nobody looks for it, if that name is still the file held; says where.
+    fn set_aside(&self, sha256: &Digest, held: &File) -> Result<Option<PathBuf>, StoreError>;
+
+    /// The names of all whole files, sorted, whatever the catalogue says.
+    fn blob_names(&self) -> Result<Vec<Digest>, StoreError>;
+
+    /// Tells sweeps that somebody reads it, until the file is dropped.
+    fn keep_while_open(&self, file: &File);
+
+    /// When staged bytes were last written.
+    fn staged_at(&self, job: &JobId) -> Result<Option<SystemTime>, StoreError>;
+
     /// Gives a whole file a second name in a person's folder. `false` if it cannot have one there.
     fn link(&self, sha256: &Digest, folder: &Folder, name: &str) -> bool;
 
@@ -68,4 +88,15 @@ pub(crate) struct Held {
     pub(crate) file: Arc<File>,
     /// In memory this is what is held; on disk the lock is on the file.
     _lock: Option<Arc<()>>,
+}
+
+/// Whether a whole file could be held.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    /// It is not there.
+    Absent,
+    /// Somebody uses it.
+    InUse,
+    /// Nobody else has it.
+    Held(Arc<File>),
 }

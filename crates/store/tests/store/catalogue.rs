@@ -24,7 +24,7 @@ on_both![
     digests_of_unchanged_files_are_remembered,
 ];
 
-fn bare(text: &str) -> BareJid {
+pub(crate) fn bare(text: &str) -> BareJid {
     Jid::parse(text).unwrap().into_bare().unwrap()
 }
 
@@ -32,7 +32,7 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
 }
 
-fn offer(from: &str, message: Option<&str>, seconds: u64) -> NewOffer {
+pub(crate) fn offer(from: &str, message: Option<&str>, seconds: u64) -> NewOffer {
     NewOffer {
         account: bare("juliet@capulet.lit"),
         conversation: bare(from),

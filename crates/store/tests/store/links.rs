@@ -58,7 +58,7 @@ fn export(store: &Store, blob: &BlobRef, dir: &Path) -> PathBuf {
     store.export(blob, dir, &FileName::from_peer("letter.txt"), OnClash::Rename).unwrap()
 }
 
-fn stored_path(store: &Path, blob: &BlobRef) -> PathBuf {
+pub(crate) fn stored_path(store: &Path, blob: &BlobRef) -> PathBuf {
     let hex = blob.sha256().to_hex();
     store.join("blobs").join(&hex[..2]).join(hex)
 }

@@ -8,6 +8,7 @@ mod disk;
 mod export;
 mod links;
 mod processes;
+mod sweep;
 
 use std::io::Read;
 
@@ -66,6 +67,7 @@ fn sidecar(offer: &str) -> Sidecar {
         source: Some("url https://montague.lit/1".to_owned()),
         validator: Some("\"1\"".to_owned()),
         is_pure: true,
+        ..Sidecar::default()
     }
 }
 

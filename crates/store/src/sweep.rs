@@ -1,0 +1,216 @@
+//! Makes room: takes whole files that nobody wants kept, bytes that nobody knows, and transfers that nobody goes on with.
+//!
+//! Never takes what is pinned, what a message of the outbox speaks of, what somebody reads, exports or commits, or what was used a
+//! moment ago, whichever process does. Copies that were exported are their owner's and stay. Offers whose file went are
+//! [`OfferState::Swept`]: they can be fetched again, and are not unasked.
+
+use std::time::{Duration, SystemTime};
+
+use crate::catalogue::removals::{Kept, Victim};
+use crate::place::Hold;
+use crate::{FileUse, JobId, OfferKey, OfferState, Retention, Store, StoreError};
+
+/// Who found a file a moment ago is about to open it.
+const MOMENT: Duration = Duration::from_secs(60);
+/// A transfer whose offer is gone and that nobody touched for so long is nobody's.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+/// Others wait while files are removed: not for more than these.
+const AT_ONCE: (usize, u64) = (64, 4 << 30);
+
+/// What a sweep took, or would take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Files taken, the longest unused first.
+    pub files: Vec<FileUse>,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that it would have taken, but for these reasons.
+    pub kept: KeptBack,
+    /// Files of which the catalogue knew nothing, left by crashes and damage, and their bytes.
+    pub strays: (u64, u64),
+    /// Transfers that nobody goes on with, and their bytes.
+    pub transfers: (u64, u64),
+    /// Bytes of the files that are left.
+    pub left: u64,
+}
+
+/// How many files were kept back, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptBack {
+    /// A person pinned them.
+    pub pinned: u64,
+    /// A message that is not out speaks of them.
+    pub wanted: u64,
+    /// Somebody reads, exports or commits them.
+    pub in_use: u64,
+    /// They were used within the last minute.
+    pub recent: u64,
+}
+
+/// Whether to do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Take,
+    Look,
+}
+
+impl KeptBack {
+    fn count(&mut self, why: Kept) {
+        *match why {
+            Kept::Pinned => &mut self.pinned,
+            Kept::Wanted => &mut self.wanted,
+            Kept::InUse => &mut self.in_use,
+            Kept::Recent => &mut self.recent,
+        } += 1;
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.pinned + self.wanted + self.in_use + self.recent
+    }
+}
+
+impl Store {
+    /// Takes what need not be kept. Transfers count as unfinished files: they go when they are too old for the retention, or their
+    /// offer is gone. A crash in the middle is repaired by the next [`Store::open`]; a second sweep meanwhile is fine.
+    ///
+    /// # Errors
+    /// When the disk or the catalogue fails; what was taken until then is taken.
+    pub fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<Swept, StoreError> {
+        self.sweep_or_look(retention, now, Mode::Take)
+    }
+
+    /// What [`Store::sweep`] would take.
+    ///
+    /// # Errors
+    /// When the disk or the catalogue fails.
+    pub fn would_sweep(&self, retention: &Retention, now: SystemTime) -> Result<Swept, StoreError> {
+        self.sweep_or_look(retention, now, Mode::Look)
+    }
+
+    fn sweep_or_look(&self, retention: &Retention, now: SystemTime, mode: Mode) -> Result<Swept, StoreError> {
+        let mut swept = Swept { left: self.total_bytes()?, ..Swept::default() };
+        self.sweep_files(retention, now, mode, &mut swept)?;
+        self.sweep_strays(mode, &mut swept)?;
+        self.sweep_transfers(retention, now, mode, &mut swept)?;
+        Ok(swept)
+    }
+
+    fn sweep_files(&self, retention: &Retention, now: SystemTime, mode: Mode, swept: &mut Swept) -> Result<(), StoreError> {
+        if retention.keeps_all() {
+            return Ok(());
+        }
+        let used_before = now.checked_sub(MOMENT).unwrap_or(now);
+        let mut batch = Batch { store: self, used_before, mode, files: Vec::new(), bytes: 0 };
+        let mut last: Option<FileUse> = None;
+        loop {
+            let page = self.longest_unused(last.as_ref())?;
+            let Some(newest) = page.last().cloned() else { break };
+            for file in page {
+                let is_too_much = |left: u64| retention.max_bytes.is_some_and(|most| left > most);
+                if !retention.is_too_old(file.size, file.used_at, now) && !is_too_much(swept.left.saturating_sub(batch.bytes)) {
+                    continue;
+                }
+                batch.files.push(file.clone());
+                batch.bytes = batch.bytes.saturating_add(file.size);
+                if batch.files.len() >= AT_ONCE.0 || batch.bytes >= AT_ONCE.1 {
+                    batch.take(swept)?;
+                }
+            }
+            // so that the next page is looked at with what is really left
+            batch.take(swept)?;
+            last = Some(newest);
+        }
+        Ok(())
+    }
+
+    fn sweep_strays(&self, mode: Mode, swept: &mut Swept) -> Result<(), StoreError> {
+        for sha256 in self.place().blob_names()? {
+            if self.is_catalogued(&sha256)? {
+                continue;
+            }
+            let Hold::Held(file) = self.place().hold_blob(&sha256)? else { continue };
+            let len = file.metadata().map_err(|error| StoreError::of_file("look at", sha256.to_hex(), error))?.len();
+            if mode == Mode::Look || self.take_stray(&sha256, &file)? {
+                swept.strays = (swept.strays.0 + 1, swept.strays.1 + len);
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_transfers(&self, retention: &Retention, now: SystemTime, mode: Mode, swept: &mut Swept) -> Result<(), StoreError> {
+        for staged in self.staged()? {
+            let Some(used_at) = self.place().staged_at(&staged.job)? else { continue };
+            let offer = staged.sidecar.as_ref().and_then(|sidecar| sidecar.offer.parse().ok()).map(OfferKey::from_number);
+            let is_gone = match offer {
+                Some(offer) => self.offer(offer)?.is_none(),
+                None => false,
+            };
+            let is_abandoned = is_gone && now.duration_since(used_at).is_ok_and(|age| age > ABANDONED);
+            // unfinished bytes are kept as long as finished ones
+            let is_too_old = retention.is_too_old(staged.len, used_at, now);
+            if (is_abandoned || is_too_old) && self.end_transfer(&staged.job, mode)? {
+                swept.transfers = (swept.transfers.0 + 1, swept.transfers.1 + staged.len);
+                if let (Some(offer), Mode::Take, false) = (offer, mode, is_gone) {
+                    self.set_offer_state(offer, OfferState::Swept)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether it is nobody's.
+    fn end_transfer(&self, job: &JobId, mode: Mode) -> Result<bool, StoreError> {
+        match self.resume(job) {
+            Ok(Some(staging)) if mode == Mode::Take => staging.discard().map(|()| true),
+            Ok(_) => Ok(true),
+            Err(StoreError::Busy(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Files to be taken together.
+struct Batch<'a> {
+    store: &'a Store,
+    used_before: SystemTime,
+    mode: Mode,
+    files: Vec<FileUse>,
+    bytes: u64,
+}
+
+impl Batch<'_> {
+    fn take(&mut self, swept: &mut Swept) -> Result<(), StoreError> {
+        self.bytes = 0;
+        let mut held = Vec::new();
+        for file in self.files.drain(..) {
+            match self.store.place().hold_blob(&file.sha256)? {
+                Hold::InUse => swept.kept.count(Kept::InUse),
+                Hold::Absent => held.push((Victim { sha256: file.sha256.clone(), held: None }, file)),
+                Hold::Held(open) => held.push((Victim { sha256: file.sha256.clone(), held: Some(open) }, file)),
+            }
+        }
+        if held.is_empty() {
+            return Ok(());
+        }
+        let (victims, files): (Vec<_>, Vec<_>) = held.into_iter().unzip();
+        let kept = match self.mode {
+            Mode::Take => self.store.take_blobs(&victims, self.used_before)?,
+            Mode::Look => {
+                let reason = |victim: &Victim| self.store.reason_to_keep(&victim.sha256, self.used_before);
+                victims.iter().map(reason).collect::<Result<_, _>>()?
+            }
+        };
+        for (file, kept) in files.into_iter().zip(kept) {
+            match kept {
+                Some(why) => swept.kept.count(why),
+                None => {
+                    swept.bytes += file.size;
+                    swept.left = swept.left.saturating_sub(file.size);
+                    swept.files.push(file);
+                }
+            }
+        }
+        Ok(())
+    }
+}
