@@ -219,6 +219,10 @@ pub(crate) struct Send {
     /// Ask the other side to show it (inline) or to keep it as a file (attachment) [default: inline for pictures, sound and video].
     #[arg(long, value_enum)]
     pub(crate) disposition: Option<DispositionArg>,
+    /// Say what is coming before it is uploaded: the file is read once for its digests, the offer goes out, and the link follows
+    /// when the upload is done.
+    #[arg(long)]
+    pub(crate) announce_first: bool,
     /// Show the message that carries the offer.
     #[arg(long)]
     pub(crate) show_xml: bool,

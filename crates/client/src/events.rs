@@ -22,6 +22,11 @@ impl<E> Events<E> {
         Self { to: Some(to), told: None }
     }
 
+    /// For work that goes on beside this one.
+    pub(crate) fn another(&self) -> Self {
+        Self { to: self.to.clone(), told: None }
+    }
+
     /// Waits while whoever watches is behind.
     pub(crate) async fn tell(&self, event: E) {
         if let Some(to) = &self.to {

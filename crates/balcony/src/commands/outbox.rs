@@ -3,10 +3,9 @@
 
 use std::path::PathBuf;
 
-use balcony_client::{Account, Availability};
-use balcony_sharing::{Received, dialect};
+use balcony_client::{Account, Availability, Sent};
 use balcony_store::{FileRef, OutboxState, Outgoing, Store};
-use balcony_wire::{BareJid, Element, Jid, Stanza};
+use balcony_wire::BareJid;
 use serde_json::json;
 
 use crate::cli::{self, OutboxAction};
@@ -36,53 +35,37 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     }
 }
 
-/// Sends what an earlier run left, and gives what is out now. What fails for good is told, and is no reason to stop.
-pub(crate) async fn take_up(console: &Console, account: &Account) -> Result<Vec<Outgoing>, Failure> {
+/// Sends what an earlier run left. What fails for good is told, and is no reason to stop.
+pub(crate) async fn take_up(console: &Console, account: &Account) -> Result<(), Failure> {
     let left = open(account.store(), account.jid())?;
     if left.is_empty() {
-        return Ok(left);
+        return Ok(());
     }
     console.step("outbox", json!({"messages": left.len()}), format!("going on with {} left in the outbox", count(left.len())));
     let resumed = account.resume_outbox().await.map_err(|error| connect::share_failure(&error))?;
     if resumed.busy {
         console.step("outbox-busy", json!({}), "another balcony is sending them just now");
-        return Ok(Vec::new());
+        return Ok(());
     }
     for (to, error) in &resumed.failed {
         let failure = connect::share_failure(error);
         console.failure(&Failure { what: format!("to {}: {}", Safe(to.as_str()), failure.what), ..failure });
     }
-    for message in resumed.sent.iter().flat_map(|sent| &sent.messages) {
-        let to = message.to.as_ref().map_or("", |to| to.as_str());
-        console.result("sent-now", json!({"to": to, "id": message.id}), format!("sent what waited for {}", Safe(to)));
+    for sent in &resumed.sent {
+        tell(console, sent);
     }
-    let mut out = Vec::new();
-    for outgoing in left {
-        let now =
-            account.store().outgoing(account.jid(), &outgoing.origin_id).map_err(|error| Failure::from_error(Class::Local, &error))?;
-        out.extend(now.filter(|now| now.state == OutboxState::Sent));
-    }
-    Ok(out)
+    Ok(())
 }
 
-/// Whether a message says what this command line says: the same files for the same person with the same words.
-pub(crate) fn says_the_same(outgoing: &Outgoing, to: &Jid, args: &cli::Send) -> bool {
-    let files: Vec<PathBuf> = args.files.iter().filter_map(|path| std::path::absolute(path).ok()).collect();
-    if outgoing.to != *to || paths(outgoing) != files {
-        return false;
+fn tell(console: &Console, sent: &Sent) {
+    let files: Vec<_> = sent.files.iter().map(|file| json!({"name": file.name, "size": file.size, "url": file.url})).collect();
+    let links = sent.files.iter().filter_map(|file| Some(format!(": {} lies at {}", Safe(&file.name), Safe(file.url.as_deref()?))));
+    let links = links.collect::<String>();
+    for message in &sent.messages {
+        let to = message.to.as_ref().map_or("", |to| to.as_str());
+        let words = format!("sent what waited for {}{links}", Safe(to));
+        console.result("sent-now", json!({"to": to, "id": message.id, "files": files}), words);
     }
-    let message = outgoing.stanza.as_deref().and_then(|xml| Stanza::read(Element::parse(xml).ok()?).ok());
-    let Some(Stanza::Message(message)) = message else { return false };
-    let reading = dialect::read(&Received::own(message, &outgoing.account));
-    let wanted = args.disposition.map(balcony_sharing::Disposition::from);
-    reading.shown_body == args.text
-        && reading.offers.len() == files.len()
-        && reading.offers.iter().zip(&files).all(|(offer, path)| {
-            let own = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            offer.file().name == args.name.clone().or(own)
-                && offer.description(None) == args.describe.as_deref()
-                && (wanted.is_none() || wanted == offer.disposition())
-        })
 }
 
 fn paths(outgoing: &Outgoing) -> Vec<PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use balcony_client::{Account, Availability, FILES_IN_ONE_MESSAGE, Sending, Sent, ShareEvent};
+use balcony_client::{Account, Availability, Sending, Sent, ShareEvent};
 use balcony_sharing::ByteLen;
 use balcony_wire::Jid;
 use serde_json::json;
@@ -31,19 +31,16 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 }
 
 async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli::Send) -> Result<(), Failure> {
+    let Some(sending) = sending(account, recipients, args) else { return Ok(()) };
     // The same command again, after it was stopped, goes on and sends nothing twice.
-    let taken_up = outbox::take_up(console, account).await?;
-    for (number, files) in args.files.chunks(FILES_IN_ONE_MESSAGE).enumerate() {
-        // Words go with the first message.
-        let text = args.text.clone().filter(|_| number == 0);
-        let part = cli::Send { files: files.to_vec(), text, ..args.clone() };
-        let is_out = |to: &Jid| taken_up.iter().any(|outgoing| outbox::says_the_same(outgoing, to, &part));
-        let recipients: Vec<Jid> = recipients.iter().filter(|to| !is_out(to)).cloned().collect();
-        if let Some(sending) = sending(account, &recipients, &part) {
-            let sent = watch(console, sending, args.show_xml).await?;
-            tell(console, &sent, &recipients);
-        }
-    }
+    let unfinished = sending.unfinished().await.map_err(|error| Failure::from_error(Class::Local, &error))?;
+    outbox::take_up(console, account).await?;
+    let sending = match unfinished {
+        Some(unfinished) => sending.go_on(unfinished),
+        None => sending,
+    };
+    let sent = watch(console, sending, args.show_xml).await?;
+    tell(console, &sent, recipients);
     Ok(())
 }
 
@@ -90,6 +87,9 @@ fn sending(account: &Account, recipients: &[Jid], args: &cli::Send) -> Option<Se
         share = Some(next);
     }
     let mut share = share?;
+    if args.announce_first {
+        share = share.announce_first();
+    }
     if let Some(text) = &args.text {
         share = share.text(text);
     }
@@ -169,6 +169,14 @@ impl View<'_> {
             }
             ShareEvent::Hashing { position } => {
                 self.console.step("hashing", json!({"position": position}), format!("{}: taking its digests", Safe(self.name(position))));
+            }
+            ShareEvent::Announcing { position, name } => {
+                let words = format!("{}: announced, the upload follows", Safe(&name));
+                self.console.step("announcing", json!({"position": position, "name": name}), words);
+            }
+            ShareEvent::NotSent { position, why } => {
+                let failure = Failure::new(Class::Server, format!("{}: {why}", Safe(self.name(position))));
+                self.console.step("not-sent", json!({"position": position, "error": why}), failure.what);
             }
             ShareEvent::Offered { to, message } => {
                 let xml = self.show_xml.then(|| message.into_element().to_xml());

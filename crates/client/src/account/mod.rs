@@ -17,7 +17,6 @@ pub use state::{Connection, Online};
 pub use upload_service::{Services, UploadService};
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -36,7 +35,7 @@ use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::{Fetch, Fetcher, Wish, own_hosts};
 use crate::net::tls::Trust;
 use crate::offers::{self, CataloguedOffer, Decision, Offers};
-use crate::share::{Resumed, Share, ShareError};
+use crate::share::{FileFrom, Resumed, Share, ShareError};
 use bounce::{BOUNCES, Bounce};
 use driver::Driver;
 use state::{Command, Delivery};
@@ -235,8 +234,8 @@ impl Account {
     }
 
     /// Begins to share a file; say to whom, then await or watch it.
-    pub fn share(&self, path: impl Into<PathBuf>) -> Share {
-        Share::new(self.clone(), path.into())
+    pub fn share(&self, file: impl Into<FileFrom>) -> Share {
+        Share::new(self.clone(), file.into())
     }
 
     /// Takes up what an earlier run left in the outbox: uploads what was not uploaded, sends what was not sent. Dropping

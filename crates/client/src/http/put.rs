@@ -1,11 +1,8 @@
 //! Sends a file with one PUT: one pass over it, the digests taken on the way if they are not known.
 
-use std::fs::File;
-
 use balcony_sharing::net_rules::{NetRules, check_url};
 use balcony_sharing::transfer::upload::{Put, PutFailure};
 use balcony_sharing::verify::{Hashed, Hasher};
-use balcony_store::FileStamp;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
@@ -15,6 +12,7 @@ use super::source::{ReadFailure, Reading};
 use crate::net::NetError;
 use crate::net::connector::Moved;
 use crate::net::tls::Trust;
+use crate::share::Input;
 use crate::words::with_causes;
 
 /// How a PUT ended: the status, and the digests of what was sent if they were asked for and all of it was.
@@ -25,14 +23,7 @@ pub(crate) struct PutDone {
 
 /// Sends the file from its first byte to the own server's service. `moved` tells how far it is. Dropping the future closes
 /// the connection; the service then has nothing that anybody can fetch.
-pub(crate) async fn put(
-    put: &Put,
-    file: File,
-    stamp: FileStamp,
-    hasher: Option<Hasher>,
-    trust: &Trust,
-    moved: Moved,
-) -> Result<PutDone, PutFailure> {
+pub(crate) async fn put(put: &Put, input: Input, hasher: Option<Hasher>, trust: &Trust, moved: Moved) -> Result<PutDone, PutFailure> {
     let network = |why: String| PutFailure::Network(why);
     // The account's own server chose the host: it may be anywhere.
     let own = put.url.host_str().map(str::to_owned);
@@ -45,7 +36,7 @@ pub(crate) async fn put(
     if let Some(content_type) = &put.content_type {
         add_header(&mut headers, CONTENT_TYPE.as_str(), content_type).map_err(network)?;
     }
-    let (reading, pieces) = Reading::start(file, stamp, hasher);
+    let (reading, pieces) = Reading::start(input, hasher);
     let body = RequestBody::new(pieces, put.size);
     let answer = exchange(WebRequest { method: Method::PUT, url: &put.url, headers, body, rule: &rule, moved }, trust).await;
     match answer {
@@ -87,6 +78,7 @@ mod tests {
     use std::io::Write as _;
 
     use balcony_sharing::verify::SHARED_ALGOS;
+    use balcony_store::FileStamp;
     use balcony_wire::http_upload::SlotHeader;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
@@ -128,7 +120,7 @@ mod tests {
         let headers = vec![SlotHeader::new("Authorization", "secret").unwrap()];
         let put = Put { url, headers, content_type: Some("text/plain".to_owned()), size: length as u64 };
         let trust = Trust::new(None).unwrap();
-        super::put(&put, file.reopen().unwrap(), stamp, Some(Hasher::new(SHARED_ALGOS)), &trust, Moved::default()).await
+        super::put(&put, Input::File(file.reopen().unwrap(), stamp), Some(Hasher::new(SHARED_ALGOS)), &trust, Moved::default()).await
     }
 
     /// Proves: HUP-4-10.

@@ -1,17 +1,16 @@
 //! Reads a file once, on a thread of its own, ahead of the network; hashes on the way if asked to. Notices when the file is not
 //! the one that was announced.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 
 use balcony_sharing::verify::{Hashed, Hasher};
-use balcony_store::FileStamp;
 use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
 use super::lanes::{Lanes, LanesError};
 use super::pool::Pool;
+use crate::share::Input;
 
 /// Pieces read ahead of the network.
 const AHEAD: usize = 6;
@@ -39,10 +38,10 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Begins. With a hasher the digests are taken on the way.
-    pub(crate) fn start(file: File, expected: FileStamp, hasher: Option<Hasher>) -> (Self, Receiver<Bytes>) {
+    pub(crate) fn start(input: Input, hasher: Option<Hasher>) -> (Self, Receiver<Bytes>) {
         let (output, pieces) = channel(AHEAD);
         let lanes = hasher.map(Lanes::start);
-        let thread = tokio::task::spawn_blocking(move || read(file, expected, lanes, &output));
+        let thread = tokio::task::spawn_blocking(move || read(input, lanes, &output));
         (Self { thread }, pieces)
     }
 
@@ -55,20 +54,22 @@ impl Reading {
     }
 }
 
-fn read(mut file: File, expected: FileStamp, lanes: Option<Lanes>, output: &Sender<Bytes>) -> Result<Option<Lanes>, ReadFailure> {
+fn read(mut input: Input, lanes: Option<Lanes>, output: &Sender<Bytes>) -> Result<Option<Lanes>, ReadFailure> {
     let pool = Pool::default();
-    let mut left = expected.size();
+    let mut left = input.size();
     while left > 0 {
         let mut buffer = pool.take();
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let filled = fill(&mut file, &mut buffer[..wanted]).map_err(ReadFailure::Io)?;
+        let filled = fill(&mut input, &mut buffer[..wanted]).map_err(ReadFailure::Io)?;
         if filled < wanted {
             return Err(ReadFailure::Changed);
         }
         left -= filled as u64;
         if left == 0 {
             // Before the last bytes go out: an upload that is short of them is no upload.
-            check_unchanged(&mut file, expected)?;
+            if !input.is_unchanged().map_err(ReadFailure::Io)? {
+                return Err(ReadFailure::Changed);
+            }
         }
         let piece = pool.share(buffer, filled);
         if let Some(lanes) = &lanes {
@@ -79,10 +80,10 @@ fn read(mut file: File, expected: FileStamp, lanes: Option<Lanes>, output: &Send
     Ok(lanes)
 }
 
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(input: &mut Input, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
+        match input.read(&mut buffer[filled..]) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -92,17 +93,12 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn check_unchanged(file: &mut File, expected: FileStamp) -> Result<(), ReadFailure> {
-    let now = FileStamp::of(&file.metadata().map_err(ReadFailure::Io)?);
-    let more = fill(file, &mut [0]).map_err(ReadFailure::Io)?;
-    if now != expected || more > 0 { Err(ReadFailure::Changed) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
     use balcony_sharing::verify::SHARED_ALGOS;
+    use balcony_store::FileStamp;
 
     use super::*;
 
@@ -117,7 +113,7 @@ mod tests {
     async fn reads_every_byte_once_and_hashes_on_the_way() {
         let bytes: Vec<u8> = (0..700_000_u32).map(|number| (number % 251) as u8).collect();
         let (file, stamp) = file_of(&bytes);
-        let (reading, mut pieces) = Reading::start(file.reopen().unwrap(), stamp, Some(Hasher::new(SHARED_ALGOS)));
+        let (reading, mut pieces) = Reading::start(Input::File(file.reopen().unwrap(), stamp), Some(Hasher::new(SHARED_ALGOS)));
         let mut seen = Vec::new();
         while let Some(piece) = pieces.recv().await {
             seen.extend_from_slice(&piece);
@@ -133,7 +129,7 @@ mod tests {
         for length in [10, 30] {
             let (file, stamp) = file_of(&[1; 20]);
             file.as_file().set_len(length).unwrap();
-            let (reading, mut pieces) = Reading::start(file.reopen().unwrap(), stamp, None);
+            let (reading, mut pieces) = Reading::start(Input::File(file.reopen().unwrap(), stamp), None);
             assert_eq!(pieces.recv().await, None, "the last bytes of a changed file never go out");
             assert!(matches!(reading.finish().await, Err(ReadFailure::Changed)));
         }
@@ -142,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn stops_reading_when_nobody_wants_the_bytes() {
         let (file, stamp) = file_of(&vec![1; 4_000_000]);
-        let (reading, pieces) = Reading::start(file.reopen().unwrap(), stamp, None);
+        let (reading, pieces) = Reading::start(Input::File(file.reopen().unwrap(), stamp), None);
         drop(pieces);
         assert!(matches!(reading.finish().await, Err(ReadFailure::Dropped)));
     }

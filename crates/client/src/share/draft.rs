@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use balcony_sharing::Disposition;
 use balcony_sharing::dialect::OutgoingFile;
+use balcony_sharing::verify::SHARED_ALGOS;
 use balcony_store::Store;
 use balcony_wire::reading::LangText;
 
 use super::looked_at::{LookedAt, Wanted};
-use super::{ShareError, work};
+use super::outbox::random_id;
+use super::{FileFrom, ShareError, place};
 use crate::blocking::blocking;
 
 /// What a message would say of a file that lies at `url` already. Reads the file once for its digests; asks nobody, keeps nothing.
@@ -22,9 +24,11 @@ pub async fn draft(
     disposition: Option<Disposition>,
 ) -> Result<OutgoingFile, ShareError> {
     let descriptions = description.map(LangText::plain).into_iter().collect();
-    let wanted = Wanted { path: path.into(), id: work::random_id(), name: None, descriptions, disposition };
-    let looked = blocking(move || LookedAt::look(wanted, &Store::in_memory()?)).await?;
-    let hashed = work::hash(&looked).await?;
+    let wanted = Wanted { from: FileFrom::Path(path.into()), id: random_id(), name: None, descriptions, disposition };
+    let store = Store::in_memory()?;
+    let at = store.clone();
+    let looked = blocking(move || LookedAt::look(wanted, &at)).await?;
+    let hashed = place::hash(&store, &looked, SHARED_ALGOS).await?;
     Ok(looked.outgoing(Some(hashed.digests()), Some(url)))
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use balcony_session::client::SendError;
 use balcony_sharing::transfer::upload::UploadError;
@@ -9,7 +10,6 @@ use balcony_store::StoreError;
 
 use balcony_wire::Jid;
 
-use super::FILES_IN_ONE_MESSAGE;
 use crate::account::OfflineError;
 use crate::error::{Class, advice_for};
 
@@ -68,9 +68,18 @@ pub enum ShareError {
     /// The store or its disk.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// More than others read from one message.
-    #[error("{0} files are too many for one message, it holds {FILES_IN_ONE_MESSAGE}")]
-    TooMany(usize),
+    /// The offer is out, and its file is not up: it is in the outbox, and goes up with the next connection.
+    #[error("it was announced, but is not up yet: {0}; it waits in the outbox")]
+    Promised(#[source] Box<ShareError>),
+    /// The others went without this one, which is in the outbox as failed.
+    #[error("not all of it was sent: {0}")]
+    NotAll(#[source] Arc<ShareError>),
+    /// It changed since it was offered.
+    #[error("the file is not the one that was offered")]
+    OtherFile,
+    /// A file that was to be sent from the store.
+    #[error("the file is not in the store any more")]
+    Gone,
     /// Nothing to share, or nobody to share it with.
     #[error("{0}")]
     Nothing(&'static str),
@@ -86,8 +95,12 @@ impl ShareError {
     /// Who can mend it.
     pub fn class(&self) -> Class {
         match self {
-            Self::NoFile { .. } | Self::Nothing(_) | Self::TooMany(_) | Self::GivenUp => Class::Usage,
-            Self::Unreadable { .. } | Self::Store(_) | Self::Record(_) | Self::Elsewhere | Self::Broken => Class::Local,
+            Self::NoFile { .. } | Self::Nothing(_) | Self::GivenUp => Class::Usage,
+            Self::Promised(error) => error.class(),
+            Self::NotAll(error) => error.class(),
+            Self::Unreadable { .. } | Self::Gone | Self::OtherFile | Self::Store(_) | Self::Record(_) | Self::Elsewhere | Self::Broken => {
+                Class::Local
+            }
             Self::Upload { source, .. } => upload_class(source),
             Self::Returned { .. } => Class::Server,
             Self::Offline(offline) | Self::Waiting { why: offline } => offline.class(),
@@ -100,6 +113,9 @@ impl ShareError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Upload { source, .. } => Some(source.advice()),
+            Self::Promised(_) => Some("`balcony outbox resume` goes on with it"),
+            Self::NotAll(error) => error.advice(),
+            Self::OtherFile => Some("send it as a file of its own"),
             Self::Offline(offline) | Self::Waiting { why: offline } => advice_for(offline.0.cause),
             Self::Unsendable(SendError::TooLarge { .. }) => Some("say less, or share fewer files at once"),
             Self::Returned { .. } => Some("check the address, or ask them in another way"),

@@ -3,9 +3,8 @@
 //! XEP-0446 File metadata element, v0.2.0 <https://xmpp.org/extensions/xep-0446.html>
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use balcony_sharing::dialect::OutgoingFile;
@@ -17,13 +16,14 @@ use balcony_wire::file_metadata::{FileDate, FileMetadata};
 use balcony_wire::hashes::Hash;
 use balcony_wire::reading::LangText;
 
-use super::ShareError;
 use super::dimensions::{HEAD, dimensions};
+use super::file_from::Input;
+use super::{FileFrom, ShareError};
 
 /// A file to share, as the person named it.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) path: PathBuf,
+    pub(super) from: FileFrom,
     /// Names the share within its message.
     pub(super) id: String,
     pub(super) name: Option<String>,
@@ -36,7 +36,9 @@ pub(super) struct Wanted {
 pub(super) struct LookedAt {
     pub(super) wanted: Wanted,
     pub(super) name: String,
-    pub(super) stamp: FileStamp,
+    pub(super) size: u64,
+    /// The state it is in; `None` in the store, where nothing changes.
+    pub(super) stamp: Option<FileStamp>,
     pub(super) media_type: MediaType,
     dimensions: Option<(u32, u32)>,
     /// When it was written to last, if the system tells.
@@ -48,21 +50,35 @@ pub(super) struct LookedAt {
 impl LookedAt {
     /// Looks at a file; blocks. Follows a symbolic link: the person named it.
     pub(super) fn look(wanted: Wanted, store: &Store) -> Result<Self, ShareError> {
-        let unreadable = |source: io::Error| ShareError::Unreadable { path: wanted.path.clone(), source };
-        let mut file = File::open(&wanted.path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(ShareError::NoFile { path: wanted.path });
+        let unreadable = |source: io::Error| ShareError::Unreadable { path: wanted.from.path().to_owned(), source };
+        if let FileFrom::Path(path) = &wanted.from
+            && !std::fs::metadata(path).map_err(unreadable)?.is_file()
+        {
+            // Before it is opened: a pipe would keep us waiting.
+            return Err(ShareError::NoFile { path: path.clone() });
         }
-        let stamp = FileStamp::of(&metadata);
-        let mut head = Vec::with_capacity(HEAD.min(usize::try_from(stamp.size()).unwrap_or(HEAD)));
-        (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
-        let name = wanted.name.clone().unwrap_or_else(|| name_of(&wanted.path));
+        let mut input = wanted.from.open(None, store).map_err(unreadable)?;
+        let size = input.size();
+        let mut head = Vec::with_capacity(HEAD.min(usize::try_from(size).unwrap_or(HEAD)));
+        (&mut input).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+        let name = wanted.name.clone().unwrap_or_else(|| name_of(wanted.from.path()));
         let media_type = MediaType::from_peer(media_type(&head, &name));
         let dimensions = if media_type.kind() == "image" { dimensions(&head) } else { None };
-        let modified_at = metadata.modified().ok();
-        let remembered = store.remembered_digests(&stamp)?.filter(|known| SHARED_ALGOS.iter().all(|algo| known.get(*algo).is_some()));
-        Ok(Self { name, stamp, media_type, dimensions, modified_at, remembered, wanted })
+        let (stamp, modified_at, known) = match (&input, &wanted.from) {
+            (Input::File(file, stamp), _) => {
+                let modified_at = file.metadata().and_then(|metadata| metadata.modified()).ok();
+                (Some(*stamp), modified_at, store.remembered_digests(stamp)?)
+            }
+            (Input::Blob(_), FileFrom::Store(blob)) => (None, None, Some(blob.digests().clone())),
+            (Input::Blob(_), FileFrom::Path(_)) => (None, None, None),
+        };
+        let remembered = known.filter(|known| SHARED_ALGOS.iter().all(|algo| known.get(*algo).is_some()));
+        Ok(Self { name, size, stamp, media_type, dimensions, modified_at, remembered, wanted })
+    }
+
+    /// Opens it again, as it was when it was looked at; blocks.
+    pub(super) fn open(&self, store: &Store) -> io::Result<Input> {
+        self.wanted.from.open(self.stamp, store)
     }
 
     /// What is said about it; without digests and place as long as those are not known.
@@ -75,7 +91,7 @@ impl LookedAt {
             file: FileMetadata {
                 name: Some(self.name.clone()),
                 media_type: Some(self.media_type.to_string()),
-                size: Some(self.stamp.size()),
+                size: Some(self.size),
                 date: self.modified_at.and_then(date_time).map(FileDate::from),
                 descs: self.wanted.descriptions.clone(),
                 width: self.dimensions.map(|(width, _)| width.into()),
@@ -116,7 +132,7 @@ mod tests {
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0";
 
     fn look(path: &Path) -> Result<LookedAt, ShareError> {
-        let wanted = Wanted { path: path.to_owned(), id: "s1".to_owned(), name: None, descriptions: Vec::new(), disposition: None };
+        let wanted = Wanted { from: path.into(), id: "s1".to_owned(), name: None, descriptions: Vec::new(), disposition: None };
         LookedAt::look(wanted, &Store::in_memory().unwrap())
     }
 

@@ -3,24 +3,33 @@
 //! The outbox has the message from the start: after a crash [`crate::Account::resume_outbox`] goes on where it stopped, and
 //! what is sent twice for want of knowledge has the same id both times.
 
+mod announced;
+mod batch;
 mod dimensions;
 mod draft;
 mod error;
+mod file_from;
 mod looked_at;
 mod outbox;
+mod own;
+mod place;
+mod reuse;
+mod sending;
 mod upload;
-mod work;
 
 pub use draft::draft;
 pub use error::ShareError;
+pub use file_from::FileFrom;
+pub(crate) use file_from::Input;
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
 
+use std::collections::HashSet;
 use std::future::IntoFuture;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use balcony_sharing::{DigestSet, Disposition, MediaType};
+use balcony_store::{OutboxState, StoreError};
 use balcony_wire::reading::LangText;
 use balcony_wire::{Jid, Message};
 use futures_core::future::BoxFuture;
@@ -28,14 +37,21 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::account::Account;
+use crate::blocking::blocking;
 use crate::events::Events;
 use looked_at::Wanted;
+use outbox::random_id;
+use sending::Order;
 
 /// Events that may wait for whoever watches.
 const EVENTS: usize = 64;
 
 /// Files that go into one message at most: servers bound the size of a message, readers the number of files they take from one.
 pub const FILES_IN_ONE_MESSAGE: usize = 16;
+/// Messages that [`Sent`] holds at most; all of them are told as [`ShareEvent::Offered`].
+const KEPT_MESSAGES: usize = 128;
+/// Messages of one sending that are read at once.
+const PAGE: usize = 200;
 
 /// Files about to be shared.
 #[must_use = "nothing is shared before it is sent to somebody"]
@@ -44,16 +60,25 @@ pub struct Share {
     account: Account,
     files: Vec<Wanted>,
     text: Option<String>,
+    announces: bool,
 }
 
 impl Share {
-    pub(crate) fn new(account: Account, path: PathBuf) -> Self {
-        Self { account, files: vec![wanted(path)], text: None }
+    pub(crate) fn new(account: Account, file: FileFrom) -> Self {
+        Self { account, files: vec![wanted(file)], text: None, announces: false }
     }
 
-    /// One more file in the same message, of [`FILES_IN_ONE_MESSAGE`] at most; what follows is about that one.
-    pub fn and(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(wanted(path.into()));
+    /// One more file in the same message; what follows is about that one. Of more than [`FILES_IN_ONE_MESSAGE`] the others go in
+    /// further messages.
+    pub fn and(mut self, file: impl Into<FileFrom>) -> Self {
+        self.files.push(wanted(file.into()));
+        self
+    }
+
+    /// Says what is coming before it is uploaded: the file is read once for its digests, the offer goes out without a place, the
+    /// upload follows, and its link is attached. Should the offer not have gone out by then, one whole message takes its place.
+    pub fn announce_first(mut self) -> Self {
+        self.announces = true;
         self
     }
 
@@ -82,7 +107,7 @@ impl Share {
 
     /// Whom to; nothing happens before the result is awaited or watched.
     pub fn to(self, jid: &Jid) -> Sending {
-        Sending { share: self, to: vec![jid.clone()] }
+        Sending { share: self, to: vec![jid.clone()], goes_on: None }
     }
 
     fn change(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
@@ -93,8 +118,8 @@ impl Share {
     }
 }
 
-fn wanted(path: PathBuf) -> Wanted {
-    Wanted { path, id: work::random_id(), name: None, descriptions: Vec::new(), disposition: None }
+fn wanted(from: FileFrom) -> Wanted {
+    Wanted { from, id: random_id(), name: None, descriptions: Vec::new(), disposition: None }
 }
 
 /// Files about to be sent: await it, or watch its [`Sending::progress`].
@@ -107,6 +132,15 @@ fn wanted(path: PathBuf) -> Wanted {
 pub struct Sending {
     share: Share,
     to: Vec<Jid>,
+    goes_on: Option<Unfinished>,
+}
+
+/// An earlier run of the same sending of which not all is out.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    batch: String,
+    /// Messages that were out when it was looked for.
+    out: HashSet<String>,
 }
 
 impl Sending {
@@ -116,6 +150,38 @@ impl Sending {
             self.to.push(jid.clone());
         }
         self
+    }
+
+    /// An earlier run of the same sending (the same files in order, the same people, the same words) that did not get to its end.
+    /// Look for it before [`crate::Account::resume_outbox`] does what it left.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unfinished(&self) -> Result<Option<Unfinished>, StoreError> {
+        let (store, jid, identity) = (self.share.account.store().clone(), self.share.account.jid().clone(), self.identity());
+        blocking(move || {
+            let Some(batch) = store.unfinished_batch(&jid, &identity)? else { return Ok(None) };
+            let (mut out, mut after) = (HashSet::new(), String::new());
+            loop {
+                let page = store.of_batch(&jid, &batch, &after, PAGE)?;
+                let Some(last) = page.last() else { return Ok(Some(Unfinished { batch, out })) };
+                after.clone_from(&last.origin_id);
+                out.extend(page.into_iter().filter(|row| row.state == OutboxState::Sent).map(|row| row.origin_id));
+            }
+        })
+        .await
+    }
+
+    /// Goes on with an earlier run: what is out by now is not sent again, unless its file was written to since; what failed is
+    /// tried anew.
+    pub fn go_on(mut self, unfinished: Unfinished) -> Self {
+        self.goes_on = Some(unfinished);
+        self
+    }
+
+    fn identity(&self) -> String {
+        let Share { account, files, text, announces } = &self.share;
+        batch::identity(account.jid(), &self.to, text.as_deref(), *announces, files)
     }
 
     /// Begins, and tells what happens. Must be called within a tokio runtime.
@@ -129,7 +195,9 @@ impl Sending {
     }
 
     async fn run(self, events: Events<ShareEvent>) -> Result<Sent, ShareError> {
-        work::share(self.share.account, self.share.files, self.share.text, self.to, events).await
+        let batch = format!("{}.{}", self.identity(), random_id());
+        let Share { account, files, text, announces } = self.share;
+        sending::share(account, Order { files, text, to: self.to, announces, batch, goes_on: self.goes_on }, events).await
     }
 }
 
@@ -143,11 +211,11 @@ impl IntoFuture for Sending {
 }
 
 /// Files that were shared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sent {
-    /// The files, in order.
+    /// The files, in order; without those that an earlier run of the same sending had sent.
     pub files: Vec<SentFile>,
-    /// The messages that the account's server has, one or more for each recipient.
+    /// The messages that the account's server has, one or more for each recipient; of a large sending the first ones.
     pub messages: Vec<Message>,
 }
 
@@ -221,6 +289,20 @@ pub enum ShareEvent {
         position: usize,
         /// where
         url: String,
+    },
+    /// The file is offered before it is uploaded.
+    Announcing {
+        /// which file
+        position: usize,
+        /// the name it is offered under
+        name: String,
+    },
+    /// The file failed and the others go on. It is in the outbox.
+    NotSent {
+        /// which file
+        position: usize,
+        /// why
+        why: String,
     },
     /// The file is read for its digests alone.
     Hashing {

@@ -3,7 +3,6 @@
 //! XEP-0363 HTTP file upload, v1.2.0 <https://xmpp.org/extensions/xep-0363.html>
 //! Status: partial: purposes other than `message` are not asked for.
 
-use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
 
 use balcony_session::client::Ask;
@@ -40,21 +39,18 @@ struct Running {
 
 /// An upload that is about to begin. Looks at limits; fails before a byte is read if it is plain already that nobody takes the file.
 pub(super) fn begin(looked: &LookedAt, services: Vec<Service>, loopback_http: bool) -> Result<UploadJob, UploadError> {
-    let request = SlotRequest {
-        filename: looked.name.clone(),
-        size: looked.stamp.size(),
-        content_type: Some(looked.media_type.to_string()),
-        purpose: None,
-    };
+    let request =
+        SlotRequest { filename: looked.name.clone(), size: looked.size, content_type: Some(looked.media_type.to_string()), purpose: None };
     UploadJob::new(UploadTask { services, request, loopback_http })
 }
 
-/// Uploads a file; the digests are taken on the way unless they are known. Dropping the future closes the connection; the
+/// Uploads a file; with `hashes` the digests are taken on the way. Dropping the future closes the connection; the
 /// service then has nothing that anybody can fetch.
 pub(super) async fn upload(
     account: &Account,
     mut job: UploadJob,
     looked: &LookedAt,
+    hashes: bool,
     position: usize,
     events: &mut Events<ShareEvent>,
 ) -> Result<(Uploaded, Option<Hashed>), UploadError> {
@@ -73,7 +69,7 @@ pub(super) async fn upload(
                     let host = put.url.host_str().unwrap_or_default().to_owned();
                     account.learn_own_host(&put.url).await;
                     events.tell(ShareEvent::Uploading { position, host, size: put.size }).await;
-                    running = Some(start(account, put, looked));
+                    running = Some(start(account, put, looked, hashes));
                 }
                 Action::Abandon => running = None,
                 Action::Learned { service, max_file_size } => account.learn_limit(&service, max_file_size),
@@ -145,14 +141,14 @@ async fn ask_once(
     account.request(Some(service.clone()), Ask::Get(payload.clone()), SLOT).await.map_err(no_slot)
 }
 
-fn start(account: &Account, request: Put, looked: &LookedAt) -> Running {
-    let (trust, stamp, path) = (account.trust().clone(), looked.stamp, looked.wanted.path.clone());
-    let hasher = looked.remembered.is_none().then(|| Hasher::new(SHARED_ALGOS));
+fn start(account: &Account, request: Put, looked: &LookedAt, hashes: bool) -> Running {
+    let (trust, store, looked) = (account.trust().clone(), account.store().clone(), looked.clone());
+    let hasher = hashes.then(|| Hasher::new(SHARED_ALGOS));
     let (moved, size) = (Moved::default(), request.size);
     let counted = moved.clone();
     let done = Box::pin(async move {
-        let file = blocking(move || File::open(path)).await.map_err(|error| PutFailure::Unreadable(error.to_string()))?;
-        put(&request, file, stamp, hasher, &trust, counted).await
+        let input = blocking(move || looked.open(&store)).await.map_err(|error| PutFailure::Unreadable(error.to_string()))?;
+        put(&request, input, hasher, &trust, counted).await
     });
     Running { done, moved, size }
 }

@@ -35,9 +35,8 @@ impl Store {
     /// # Errors
     /// When the catalogue fails.
     pub fn unfinished_batch(&self, account: &BareJid, beginning: &str) -> Result<Option<String>, StoreError> {
-        self.catalogue().with(|connection| {
-            connection.prepare_cached(UNFINISHED)?.query_row([account.as_str(), beginning], |row| row.get(0)).optional()
-        })
+        self.catalogue()
+            .with(|connection| connection.prepare_cached(UNFINISHED)?.query_row([account.as_str(), beginning], |row| row.get(0)).optional())
     }
 
     /// Messages of a batch, by origin-id, those behind `after`; `""` is before all. What cannot be read is left out.

@@ -48,12 +48,14 @@ pub enum Change<'a> {
         /// why
         why: &'a str,
     },
-    /// It speaks of these of its files only, counted from 0. Not once it is sent.
+    /// It speaks of these of its files only, counted from 0, and its draft is another. Not once it is sent.
     Keep {
         /// its origin-id
         id: &'a str,
         /// which files, in order
         files: &'a [usize],
+        /// the message without the others
+        stanza: &'a str,
     },
     /// It is not needed any more. Not while it is being sent, nor after.
     Remove(&'a str),
@@ -115,7 +117,7 @@ fn make(transaction: &Transaction<'_>, account: &BareJid, change: &Change<'_>, n
                 WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sent', 'failed')";
             Ok(transaction.prepare_cached(SQL)?.execute(params![account.as_str(), id, why, now])? == 1)
         }
-        Change::Keep { id, files } => keep(transaction, account, id, files),
+        Change::Keep { id, files, stanza } => keep(transaction, account, (id, stanza), files),
         Change::Remove(id) => remove(transaction, account, id),
     }
 }
@@ -165,13 +167,12 @@ fn shift(
     Ok(transaction.prepare_cached(SQL)?.execute(values)? == 1)
 }
 
-fn keep(transaction: &Transaction<'_>, account: &BareJid, id: &str, files: &[usize]) -> rusqlite::Result<bool> {
-    const OPEN: &str = "SELECT count(*) FROM outbox WHERE account = ?1 AND origin_id = ?2 AND state IN ('preparing', 'ready')";
+fn keep(transaction: &Transaction<'_>, account: &BareJid, (id, stanza): (&str, &str), files: &[usize]) -> rusqlite::Result<bool> {
+    const DRAFT: &str = "UPDATE outbox SET stanza = ?3 WHERE account = ?1 AND origin_id = ?2 AND state IN ('preparing', 'ready')";
     const COUNT: &str = "SELECT ifnull(max(position), -1) FROM outbox_files WHERE account = ?1 AND origin_id = ?2";
     const DELETE: &str = "DELETE FROM outbox_files WHERE account = ?1 AND origin_id = ?2 AND position = ?3";
     const MOVE: &str = "UPDATE outbox_files SET position = ?4 WHERE account = ?1 AND origin_id = ?2 AND position = ?3";
-    let is_open: i64 = transaction.query_row(OPEN, params![account.as_str(), id], |row| row.get(0))?;
-    if is_open == 0 {
+    if transaction.prepare_cached(DRAFT)?.execute(params![account.as_str(), id, stanza])? == 0 {
         return Ok(false);
     }
     let last: i64 = transaction.query_row(COUNT, params![account.as_str(), id], |row| row.get(0))?;
@@ -257,10 +258,12 @@ mod tests {
     #[test]
     fn a_message_can_be_left_with_some_of_its_files() {
         let (store, one) = (Store::in_memory().unwrap(), outgoing("m1"));
-        let changes = [new(&one), Change::Keep { id: "m1", files: &[0, 2] }, Change::Keep { id: "m2", files: &[0] }];
+        let keep = |id, files| Change::Keep { id, files, stanza: "<message/>" };
+        let changes = [new(&one), keep("m1", &[0, 2]), keep("m2", &[0])];
         assert_eq!(store.change_outbox(&account(), &changes).unwrap(), [true, true, false]);
-        let files = store.outgoing(&account(), "m1").unwrap().unwrap().files;
-        assert_eq!(files, [FileRef::Path("/a".into()), FileRef::Path("/c".into())]);
+        let kept = store.outgoing(&account(), "m1").unwrap().unwrap();
+        assert_eq!(kept.stanza.as_deref(), Some("<message/>"));
+        assert_eq!(kept.files, [FileRef::Path("/a".into()), FileRef::Path("/c".into())]);
     }
 
     #[test]

@@ -1,0 +1,50 @@
+//! What we said ourselves belongs into the catalogue as well: our offers, and the sources that we attached.
+
+use std::time::SystemTime;
+
+use balcony_sharing::attach::Attachment;
+use balcony_sharing::{Offer, Received, dialect};
+use balcony_store::{NewAttachment, NewOffer, Store, StoreError};
+use balcony_wire::{BareJid, Message};
+
+use crate::account::Account;
+use crate::blocking::blocking;
+
+/// Writes down what the server has by now.
+pub(super) async fn remember(account: &Account, messages: Vec<Message>) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let (store, jid) = (account.store().clone(), account.jid().clone());
+    blocking(move || write_down(&store, &jid, messages)).await
+}
+
+fn write_down(store: &Store, account: &BareJid, messages: Vec<Message>) -> Result<(), StoreError> {
+    let now = SystemTime::now();
+    let mut offers = Vec::new();
+    for message in messages {
+        let stanza = message.clone().into_element().to_xml();
+        let id = message.id.clone();
+        let received = Received::own(message, account);
+        let reading = dialect::read(&received);
+        offers.extend(reading.offers.iter().map(|offer: &Offer| NewOffer::new(offer, stanza.clone(), now).own()));
+        // One that repeats what its offer says anyway changes nothing there; one that says more does.
+        if let Some(attached) = Attachment::of(&reading, received.provenance(), now) {
+            // What goes along with an offer of this very call comes behind it.
+            store.add_offers(&std::mem::take(&mut offers))?;
+            store.add_attachment(&NewAttachment {
+                account: account.clone(),
+                conversation: received.provenance().conversation(),
+                target: attached.target().to_owned(),
+                share: attached.share().map(str::to_owned),
+                sender: account.clone(),
+                occupant: None,
+                message: id,
+                provenance: received.provenance().to_record(),
+                stanza,
+                received_at: now,
+            })?;
+        }
+    }
+    store.add_offers(&offers).map(drop)
+}
