@@ -295,6 +295,15 @@ impl Store {
         self.offer_rows(BEHIND, &[&last.0, &account.as_str(), &bounded(limit)])
     }
 
+    /// The offer that was written down last, of any account; 0 where there is none.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn newest_offer(&self) -> Result<OfferKey, StoreError> {
+        const NEWEST_OFFER: &str = "SELECT ifnull(max(id), 0) FROM offers";
+        self.catalogue().with(|connection| connection.prepare_cached(NEWEST_OFFER)?.query_row([], |row| row.get(0).map(OfferKey)))
+    }
+
     /// One offer.
     ///
     /// # Errors
