@@ -27,6 +27,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `account` | the connection's task, discovery, the roster, the handle |
+//! | `bits` | small data asked of others and handed out |
 //! | `share` | drafts, uploads, the outbox |
 //! | `offers` | from messages into the catalogue, and to whoever listens |
 //! | `fetch` | staging, hashing lanes, proof, saving |
@@ -38,6 +39,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod account;
+mod bits;
 mod blocking;
 mod error;
 mod events;

@@ -15,6 +15,7 @@ use balcony_wire::{BareJid, Element, Message, Stanza};
 use tokio::sync::broadcast;
 
 use crate::account::bounce::Bounce;
+use crate::account::copies::{Came, Copies};
 use crate::account::inbox::Arrivals;
 use crate::blocking::blocking;
 use crate::fetch::SharedFile;
@@ -179,10 +180,16 @@ pub(crate) fn newest(store: &Store) -> Result<OfferKey, StoreError> {
 }
 
 /// Looks at messages until there are no more; says which are kept before it tells of them.
-pub(crate) async fn watch(store: Store, account: BareJid, mut arrivals: Arrivals, news: broadcast::Sender<CataloguedOffer>) {
+pub(crate) async fn watch(
+    store: Store,
+    account: BareJid,
+    mut arrivals: Arrivals,
+    copies: Copies,
+    news: broadcast::Sender<CataloguedOffer>,
+) {
     while let Some(message) = arrivals.next().await {
-        let (store, account) = (store.clone(), account.clone());
-        let taken = blocking(move || take(&store, &account, message)).await;
+        let (store, account, copies) = (store.clone(), account.clone(), copies.clone());
+        let taken = blocking(move || take(&store, &account, &copies, message)).await;
         // Also what could not be kept: it would fail again, and all that comes behind it would wait.
         arrivals.keep();
         match taken {
@@ -213,18 +220,29 @@ fn is_ours(store: &Store, account: &BareJid, received: &Received<Message>) -> Re
     }
 }
 
+fn left_alone(why: &impl std::fmt::Display) -> Vec<CataloguedOffer> {
+    tracing::debug!(%why, "a message was left alone");
+    Vec::new()
+}
+
 /// Writes the offers of a message into the catalogue; gives those that are new and not our own.
-fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<CataloguedOffer>, StoreError> {
+fn take(store: &Store, account: &BareJid, copies: &Copies, message: Message) -> Result<Vec<CataloguedOffer>, StoreError> {
     // An error holds what we said ourselves.
     if message.kind == MessageKind::Error {
         return note_return(store, account, &message).map(|()| Vec::new());
     }
-    let received = match Received::direct(message, account) {
-        Ok(received) => received,
-        Err(error) => {
-            tracing::debug!(%error, "a message was left alone");
-            return Ok(Vec::new());
+    let archive_id = Copies::archive_id(&message, account);
+    let (received, received_at) = match copies.unwrap(message, account) {
+        Ok(Came::Copied { received, at }) => (received, at.unwrap_or_else(SystemTime::now)),
+        Ok(Came::Alone(message)) => {
+            let received = Received::direct(message, account);
+            copies.kept(archive_id.clone());
+            match received {
+                Ok(received) => (received, SystemTime::now()),
+                Err(error) => return Ok(left_alone(&error)),
+            }
         }
+        Err(error) => return Ok(left_alone(&error)),
     };
     let offers = dialect::read(&received).offers;
     if offers.is_empty() {
@@ -232,8 +250,10 @@ fn take(store: &Store, account: &BareJid, message: Message) -> Result<Vec<Catalo
     }
     let stanza = received.inner().clone().into_element().to_xml();
     let state = if is_ours(store, account, &received)? { OfferState::Own } else { OfferState::New };
-    let (received_at, message) = (SystemTime::now(), Arc::new(received.into_inner()));
-    let row = |offer| NewOffer { state, ..NewOffer::new(offer, stanza.clone(), received_at) };
+    let message = Arc::new(received.into_inner());
+    // A message without any id of its own comes once all the same, if an archive names it.
+    let id = |offer: &Offer| offer.id().message.clone().or_else(|| archive_id.as_ref().map(|id| format!("archive {id}")));
+    let row = |offer| NewOffer { state, message: id(offer), ..NewOffer::new(offer, stanza.clone(), received_at) };
     let added = store.add_offers(&offers.iter().map(row).collect::<Vec<_>>())?;
     let mut new = Vec::new();
     for (offer, (key, is_new)) in offers.into_iter().zip(added) {

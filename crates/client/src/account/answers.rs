@@ -29,6 +29,7 @@ pub(crate) fn features() -> Vec<String> {
         ns::CAPS,
         ns::PING,
         ns::OOB,
+        ns::BOB,
         ns::FILE_METADATA,
         ns::SFS,
         ns::SIMS,
@@ -124,7 +125,7 @@ mod tests {
         }
     }
 
-    /// Proves: C0030-3-1, HASH-5-1, OOB-4-1, REF-2-1, FB-2.1-1.
+    /// Proves: C0030-3-1, HASH-5-1, OOB-4-1, REF-2-1, FB-2.1-1, BOB-3-1.
     #[test]
     fn says_what_it_can_do_each_thing_once() {
         let IqKind::Result(Some(result)) = ask(DiscoInfo::query(None).write()).kind else { panic!("no result") };
@@ -134,7 +135,7 @@ mod tests {
         features.dedup();
         assert_eq!(features.len(), info.features.len(), "Gajim drops caps with a feature twice");
         let expected =
-            "urn:xmpp:sfs:0 urn:xmpp:sims:1 urn:xmpp:reference:0 urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2";
+            "urn:xmpp:sfs:0 urn:xmpp:sims:1 urn:xmpp:reference:0 urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2 urn:xmpp:bob";
         for feature in expected.split(' ') {
             assert!(info.has(feature), "{feature}");
         }

@@ -20,10 +20,12 @@ use tokio::time::sleep_until;
 
 use super::answers;
 use super::bounce::Bounce;
+use super::copies::Copies;
 use super::inbox::Inbox;
-use super::options::{ConnectOptions, ServerAddress};
+use super::options::{Availability, ConnectOptions, ServerAddress};
 use super::socket::{Event, Socket};
 use super::state::{Command, Connection, Delivery, Online};
+use crate::bits::{HandOut, is_for_us};
 use crate::net::tls::Trust;
 use crate::net::{NetError, dns};
 
@@ -45,6 +47,8 @@ pub(crate) struct Driver {
     state: watch::Sender<Connection>,
     roster_changes: Arc<AtomicU64>,
     bounces: broadcast::Sender<Bounce>,
+    copies: Copies,
+    hand_out: HandOut,
     requests: HashMap<RequestId, oneshot::Sender<Result<Option<Element>, RequestError>>>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
     connections: u64,
@@ -79,8 +83,12 @@ impl Driver {
         state: watch::Sender<Connection>,
         roster_changes: Arc<AtomicU64>,
         bounces: broadcast::Sender<Bounce>,
+        copies: Copies,
+        hand_out: HandOut,
     ) -> Self {
         Self {
+            hand_out,
+            copies,
             bounces,
             roster_changes,
             options,
@@ -136,6 +144,8 @@ impl Driver {
                 command = self.commands.recv() => match command {
                     Some(Command::Send { done, .. }) => { let _ = done.send(Err(SendError::NotOnline)); }
                     Some(Command::Request { done, .. }) => { let _ = done.send(Err(RequestError::NotOnline)); }
+                    // There is no connection to say it of, or to send it on.
+                    Some(Command::Settle { .. } | Command::Answer(_)) => {}
                     Some(Command::Probe) => return,
                     Some(Command::Close) | None => { self.closing = true; return; }
                 },
@@ -216,7 +226,8 @@ impl Driver {
         config.resource.clone_from(&self.options.resource);
         config.security = security;
         config.floor = self.options.floor;
-        config.carbons = false;
+        // Whoever hides sends something and leaves.
+        config.carbons = self.options.availability != Availability::Hidden;
         config.confirms = true;
         config.resume = resume;
         config
@@ -336,6 +347,9 @@ impl Driver {
                 let request = stream.request(now, to, ask, timeout);
                 self.requests.insert(request, done);
             }
+            Command::Settle { done } => self.inbox.settle(done),
+            // As below: who asked runs into a deadline of their own.
+            Command::Answer(answer) => drop(stream.answer(now, *answer)),
             Command::Probe => stream.probe(now),
             Command::Close => {
                 self.closing = true;
@@ -377,6 +391,7 @@ impl Driver {
     fn online(&mut self, link: &mut Link, jid: FullJid, resumed: bool, learned: Learned, limits: PeerLimits) {
         if !resumed {
             self.sessions += 1;
+            self.copies.begin_session(self.sessions);
             if let Some(presence) = answers::presence(self.options.availability) {
                 // The stream ended again already; then there is nobody to tell.
                 let _ = link.stream.send(Instant::now(), presence.into());
@@ -411,8 +426,14 @@ impl Driver {
                 if answers::is_roster_push(&iq, &self.options.account) {
                     self.roster_changes.fetch_add(1, Ordering::Relaxed);
                 }
+                let answer = match is_for_us(&iq) {
+                    true => self.hand_out.take(iq),
+                    false => Some(answers::answer(&iq, &self.options.account)),
+                };
                 // If the queue is full or the stream over, the asker runs into a deadline of their own.
-                let _ = stream.answer(Instant::now(), answers::answer(&iq, &self.options.account));
+                if let Some(answer) = answer {
+                    let _ = stream.answer(Instant::now(), answer);
+                }
             }
             Stanza::Iq(_) | Stanza::Presence(_) => {}
         }

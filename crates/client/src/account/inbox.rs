@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use balcony_wire::Message;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Messages that may wait to be looked at.
 const WAITING: usize = 32;
@@ -35,6 +35,10 @@ pub(super) struct Inbox {
     connection: u64,
     /// Messages of this connection that were confirmed.
     confirmed: usize,
+    /// Messages of this connection that came.
+    came: usize,
+    /// Who waits until so many are kept.
+    waiting: Vec<(usize, oneshot::Sender<()>)>,
 }
 
 /// The side of whoever looks at them.
@@ -47,7 +51,7 @@ pub(crate) struct Arrivals {
 pub(super) fn inbox() -> (Inbox, Arrivals) {
     let (messages, arriving) = mpsc::channel(WAITING);
     let (keep, kept) = watch::channel(Kept::default());
-    let inbox = Inbox { messages, backlog: VecDeque::new(), kept, connection: 0, confirmed: 0 };
+    let inbox = Inbox { messages, backlog: VecDeque::new(), kept, connection: 0, confirmed: 0, came: 0, waiting: Vec::new() };
     (inbox, Arrivals { messages: arriving, kept: keep, last: 0 })
 }
 
@@ -56,10 +60,13 @@ impl Inbox {
     pub(super) fn reconnect(&mut self) {
         self.connection += 1;
         self.confirmed = 0;
+        self.came = 0;
+        self.waiting.clear();
     }
 
     /// Puts a message behind those that wait.
     pub(super) fn put(&mut self, message: Message) {
+        self.came += 1;
         self.backlog.push_back(Inbound { message, connection: self.connection });
         self.hand_over();
     }
@@ -97,7 +104,19 @@ impl Inbox {
         let messages = if kept.connection == self.connection { kept.messages } else { 0 };
         let newly = messages - self.confirmed;
         self.confirmed = messages;
+        for (_, done) in self.waiting.extract_if(.., |(until, _)| *until <= messages) {
+            let _ = done.send(()); // whoever waited may be gone
+        }
         newly
+    }
+
+    /// Says when every message that came so far is confirmed.
+    pub(super) fn settle(&mut self, done: oneshot::Sender<()>) {
+        if self.confirmed >= self.came {
+            let _ = done.send(()); // as above
+        } else {
+            self.waiting.push((self.came, done));
+        }
     }
 }
 
@@ -150,6 +169,31 @@ mod tests {
         arrivals.next().await.unwrap();
         arrivals.keep();
         assert_eq!(inbox.newly_kept(), 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_told_once_what_came_before_is_kept() {
+        let (mut inbox, mut arrivals) = inbox();
+        inbox.reconnect();
+        let mut ask = |inbox: &mut Inbox| {
+            let (done, settled) = oneshot::channel();
+            inbox.settle(done);
+            settled
+        };
+        assert!(ask(&mut inbox).await.is_ok(), "nothing came");
+        inbox.put(message());
+        inbox.put(message());
+        let mut both = ask(&mut inbox);
+        inbox.put(message());
+        for is_told in [false, true] {
+            arrivals.next().await.unwrap();
+            arrivals.keep();
+            inbox.newly_kept();
+            assert_eq!(both.try_recv().is_ok(), is_told);
+        }
+        let third = ask(&mut inbox);
+        inbox.reconnect();
+        assert!(third.await.is_err(), "the connection ended before");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod bounce;
 mod contacts;
+pub(crate) mod copies;
 mod driver;
 pub(crate) mod inbox;
 mod options;
@@ -30,6 +31,7 @@ use balcony_wire::{BareJid, Element, Jid, Stanza};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use url::Url;
 
+use crate::bits::{Asker, HandOut};
 use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::{Fetch, Fetcher, Wish, own_hosts};
@@ -37,6 +39,7 @@ use crate::net::tls::Trust;
 use crate::offers::{self, CataloguedOffer, Decision, Offers};
 use crate::share::{FileFrom, Resumed, Share, ShareError};
 use bounce::{BOUNCES, Bounce};
+use copies::{Copies, Runner};
 use driver::Driver;
 use state::{Command, Delivery};
 
@@ -114,13 +117,21 @@ impl Account {
         let (bounces, _) = broadcast::channel(BOUNCES);
         let jid = options.account.clone();
         let rules = rules(&options, hosts);
-        tokio::spawn(offers::watch(store.clone(), jid.clone(), arrivals, tell));
-        tokio::spawn(Driver::new(options, trust.clone(), taken, inbox, state, roster_changes.clone(), bounces.clone()).run());
+        let copies = Copies::default();
+        let asker = Asker::online(store.clone(), commands.downgrade());
+        let hand_out = HandOut::start(store.clone(), jid.clone(), commands.downgrade());
+        if options.availability != Availability::Hidden {
+            let (account, commands) = (jid.clone(), commands.downgrade());
+            tokio::spawn(Runner { copies: copies.clone(), store: store.clone(), account, commands, state: watched.clone() }.run());
+        }
+        tokio::spawn(offers::watch(store.clone(), jid.clone(), arrivals, copies.clone(), tell));
+        let driver = Driver::new(options, trust.clone(), taken, inbox, state, roster_changes.clone(), bounces.clone(), copies, hand_out);
+        tokio::spawn(driver.run());
         let inner = Inner {
             jid,
             commands,
             state: watched,
-            fetcher: Fetcher::with_trust(store, trust.clone(), rules),
+            fetcher: Fetcher::with_trust(store, trust.clone(), rules).with_asker(asker),
             trust,
             policy: std::sync::Mutex::default(),
             services: Mutex::new(None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use balcony_session::Security;
 use balcony_session::client::{Ask, End, Learned, PeerLimits, SendError};
 use balcony_session::iq_table::RequestError;
-use balcony_wire::{Element, FullJid, Jid, Stanza};
+use balcony_wire::{Element, FullJid, Iq, Jid, Stanza};
 use tokio::sync::oneshot;
 
 /// What the handles ask of the task.
@@ -21,6 +21,12 @@ pub(crate) enum Command {
         timeout: Duration,
         done: oneshot::Sender<Result<Option<Element>, RequestError>>,
     },
+    /// Say when every message that came so far is kept; say nothing when the connection ends before.
+    Settle {
+        done: oneshot::Sender<()>,
+    },
+    /// Send the answer to a request of somebody else.
+    Answer(Box<Iq>),
     /// Look at once whether the connection is alive, or connect at once if waiting.
     Probe,
     Close,

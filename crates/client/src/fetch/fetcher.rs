@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use balcony_sharing::plan::{self, Answer, Circumstances, Policy};
+use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Plan};
-use balcony_store::{OfferKey, OfferState, Store, StoreError};
+use balcony_store::{BlobRef, OfferKey, OfferState, Store, StoreError};
 use futures_core::future::BoxFuture;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use super::work::Work;
 use super::{FetchError, FetchEvent, SharedFile};
+use crate::bits::Asker;
 use crate::blocking::blocking;
 use crate::events::Events;
 use crate::net::tls::{Trust, TrustError};
@@ -29,6 +31,7 @@ pub struct Fetcher {
     trust: Trust,
     rules: Arc<Mutex<NetRules>>,
     settings: FetchSettings,
+    asker: Asker,
 }
 
 /// What a person wants, beside their standing rules.
@@ -54,7 +57,18 @@ impl Fetcher {
     }
 
     pub(crate) fn with_trust(store: Store, trust: Trust, rules: NetRules) -> Self {
-        Self { store, trust, rules: Arc::new(Mutex::new(rules)), settings: FetchSettings::default() }
+        let asker = Asker::offline(store.clone());
+        Self { store, trust, rules: Arc::new(Mutex::new(rules)), settings: FetchSettings::default(), asker }
+    }
+
+    /// The same with somebody to ask for small data.
+    pub(crate) fn with_asker(mut self, asker: Asker) -> Self {
+        self.asker = asker;
+        self
+    }
+
+    pub(crate) fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     /// The same with other patience and bounds.
@@ -148,12 +162,37 @@ impl Fetcher {
         Fetch { fetcher: self.clone(), offer: offer.clone(), plan }
     }
 
+    /// Small data first where the plan begins with it, then what is on the web, then the rest of it.
+    async fn by_plan(&self, offer: &CataloguedOffer, plan: &Plan, events: Events<FetchEvent>) -> Result<BlobRef, FetchError> {
+        let first = plan.attempts.iter().take_while(|attempt| is_for_bits(attempt)).count();
+        let (first, rest) = plan.attempts.split_at(first);
+        let mut done = None;
+        if !first.is_empty() {
+            done = Some(crate::bits::fetch(&self.store, &self.asker, offer, first, &events).await);
+        }
+        let goes_on = |done: &Option<Result<BlobRef, FetchError>>| matches!(done, None | Some(Err(FetchError::Failed(_))));
+        if goes_on(&done) && (first.is_empty() || !rest.is_empty()) {
+            let work = Work {
+                store: self.store.clone(),
+                trust: self.trust.clone(),
+                rules: self.rules(),
+                settings: self.settings,
+                key: offer.key(),
+                events: events.another(),
+            };
+            done = Some(work.run(offer, plan).await);
+        }
+        if goes_on(&done) && rest.iter().any(is_for_bits) {
+            done = Some(crate::bits::fetch(&self.store, &self.asker, offer, rest, &events).await);
+        }
+        done.unwrap_or(Err(FetchError::Broken)) // one of them was done
+    }
+
     async fn run(self, offer: CataloguedOffer, plan: Plan, events: Events<FetchEvent>) -> Result<SharedFile, FetchError> {
         let key = offer.key();
         let store = self.store.clone();
         blocking(move || store.set_offer_state(key, OfferState::Fetching)).await?;
-        let work = Work { store: self.store.clone(), trust: self.trust.clone(), rules: self.rules(), settings: self.settings, key, events };
-        let done = work.run(&offer, &plan).await;
+        let done = self.by_plan(&offer, &plan, events).await;
         let (store, blob) = (self.store.clone(), done.as_ref().ok().cloned());
         let failed = matches!(done, Err(FetchError::Failed(_)));
         blocking(move || match &blob {
