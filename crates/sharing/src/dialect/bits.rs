@@ -3,6 +3,8 @@
 //!
 //! XEP-0231 Bits of binary, v1.1 <https://xmpp.org/extensions/xep-0231.html>
 
+use std::collections::BTreeSet;
+
 use balcony_wire::bits_of_binary::{BitsOfBinary, ContentId};
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::hashes::Hash;
@@ -54,17 +56,20 @@ fn why(error: &BitsError) -> String {
 
 /// Says what a place of the form `cid:` is: bytes that came along, else something to ask the sender for.
 pub(super) fn resolve<'a>(sources: impl Iterator<Item = &'a mut Source>, found: &[Found<'_>], sender: &Jid) {
-    let has_come = |cid: &ContentId| {
-        let data =
-            found.iter().filter(|found| BitsOfBinary::matches(found.element)).filter_map(|found| BitsOfBinary::read(found.element).ok());
-        data.into_iter().any(|bits| bits.cid == *cid && bits.data.is_some())
-    };
+    let mut came: Option<BTreeSet<ContentId>> = None; // looked for once, and only if somebody names such a place
     for source in sources {
         let Source::Unknown(UnknownSource::Uri(uri)) = &*source else { continue };
         if let Some(cid) = ContentId::from_uri(uri) {
-            *source = if has_come(&cid) { Source::Carried { cid } } else { Source::Bits { cid, from: sender.clone() } };
+            let has_come = came.get_or_insert_with(|| with_bytes(found)).contains(&cid);
+            *source = if has_come { Source::Carried { cid } } else { Source::Bits { cid, from: sender.clone() } };
         }
     }
+}
+
+/// The names of data that has bytes.
+fn with_bytes(found: &[Found<'_>]) -> BTreeSet<ContentId> {
+    let data = found.iter().filter(|found| BitsOfBinary::matches(found.element));
+    data.filter_map(|found| BitsOfBinary::read(found.element).ok()).filter(|bits| bits.data.is_some()).map(|bits| bits.cid).collect()
 }
 
 /// Whether a thumbnail or a medium of a form anywhere below is these bits.
