@@ -37,7 +37,7 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
         console.step("empty", json!({}), "no files yet; `balcony receive` waits for them");
     }
     for row in rows.iter().rev() {
-        let Some(offer) = CataloguedOffer::from_row(row) else { continue };
+        let Some(offer) = CataloguedOffer::read(&store, row).map_err(|error| local(&error))? else { continue };
         let mut fields = fetching::fields(&offer);
         if let Some(object) = fields.as_object_mut() {
             object.insert("state".to_owned(), json!(row.state.as_str()));
@@ -62,7 +62,7 @@ fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, Catal
     let (entry, store) = connect::store(home, named)?;
     let unknown = || Failure::new(Class::Usage, format!("there is no offer {number}")).advise("`balcony list` shows those that are there");
     let row = store.offer(OfferKey::from_number(number)).map_err(|error| local(&error))?.ok_or_else(unknown)?;
-    let offer = CataloguedOffer::from_row(&row).ok_or_else(unknown)?;
+    let offer = CataloguedOffer::read(&store, &row).map_err(|error| local(&error))?.ok_or_else(unknown)?;
     Ok((connect::fetcher(&entry, store)?, offer))
 }
 

@@ -1,11 +1,11 @@
 //! `balcony receive`: waits for files that others send, and saves them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use balcony_client::{Account, Availability, CataloguedOffer, Wish};
+use balcony_client::{Account, Availability, CataloguedOffer, Decision, Wish};
 use balcony_sharing::ByteLen;
-use balcony_sharing::plan::{Policy, Unasked};
+use balcony_sharing::plan::{Policy, Unasked, Wait};
 use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::exit::{Class, Failure};
 use crate::fetching;
 use crate::home::Home;
-use crate::safe::lines;
+use crate::safe::{Safe, lines};
 use crate::signals::interrupted;
 
 /// Offers of earlier runs that are looked at.
@@ -54,7 +54,8 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     let mut earlier = left_over(account).await?;
     let mut seen: BTreeSet<OfferKey> = earlier.iter().map(|(offer, _)| offer.key()).collect();
     let mut left = args.count;
-    let mut last = None;
+    let mut failed: BTreeMap<OfferKey, Class> = BTreeMap::new();
+    let mut ended_with: BTreeSet<OfferKey> = BTreeSet::new();
     let mut saved = 0_u64;
     while left != Some(0) {
         let (offer, agreed) = match earlier.pop_front() {
@@ -62,6 +63,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
             None => tokio::select! {
                 offer = offers.next() => match offer {
                     Some(offer) if seen.insert(offer.key()) => (offer, false),
+                    Some(offer) if offer.is_again() && is_open(account, &offer).await? => (offer, false),
                     Some(_) => continue,
                     None => return Err(ended(account).await),
                 },
@@ -73,27 +75,49 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
         if !only.is_empty() && !only.contains(&offer.provenance().sender().bare()) {
             continue;
         }
-        let xml = args.show_xml.then(|| offer.message().clone().into_element().to_xml());
-        console.step("offer", fetching::fields(&offer), fetching::words(&offer));
-        if let Some(xml) = xml {
-            console.result("xml", json!({"xml": xml}), lines(&xml));
-        }
+        announce(console, &offer, args.show_xml);
         match take(console, account, &offer, agreed, args).await {
-            Ok(()) => saved += 1,
+            Ok(true) => {
+                saved += 1;
+                failed.remove(&offer.key());
+            }
+            // Who offers it says later where it is; that does not count as a file.
+            Ok(false) => continue,
             Err(failure) if failure.class == Class::Interrupted || failure.class == Class::Local => return Err(failure),
             // One file that cannot be had is no reason to stop listening.
             Err(failure) => {
                 console.failure(&failure);
-                last = Some(failure.class);
+                failed.insert(offer.key(), failure.class);
             }
         }
-        left = left.map(|left| left - 1);
+        if ended_with.insert(offer.key()) {
+            left = left.map(|left| left - 1);
+        }
     }
-    match last {
+    match failed.into_values().next_back() {
         None if saved == 0 && args.timeout.is_some() && left != Some(0) => Err(Failure::new(Class::Timeout, "no file came in time")),
         Some(class) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
         None => Ok(()),
     }
+}
+
+fn announce(console: &Console, offer: &CataloguedOffer, show_xml: bool) {
+    let (event, words) = match offer.is_again() {
+        true => ("source", format!("{}: there is another place for it now", Safe(offer.name().as_str()))),
+        false => ("offer", fetching::words(offer)),
+    };
+    console.step(event, fetching::fields(offer), words);
+    if show_xml {
+        let xml = offer.message().clone().into_element().to_xml();
+        console.result("xml", json!({"xml": xml}), lines(&xml));
+    }
+}
+
+/// Whether an offer that gained a source is still to be had: it may be here meanwhile, by another source.
+async fn is_open(account: &Account, offer: &CataloguedOffer) -> Result<bool, Failure> {
+    let offer = account.fetcher().offer(offer.key()).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
+    let is_open = |state| matches!(state, OfferState::New | OfferState::Asking | OfferState::Fetching | OfferState::Failed);
+    Ok(offer.is_some_and(|offer| is_open(offer.state())))
 }
 
 /// What an earlier run left when it was stopped or killed: what it was fetching (agreed to then), and what it had not looked at
@@ -104,16 +128,23 @@ async fn left_over(account: &Account) -> Result<VecDeque<(CataloguedOffer, bool)
     let mut left: VecDeque<_> =
         unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).map(|offer| (offer, true)).collect();
     let rows = account.store().offers(Listing::Account(account.jid()), None, MOST).map_err(local)?;
-    let new = rows.iter().rev().filter(|row| row.state == OfferState::New).filter_map(CataloguedOffer::from_row);
-    left.extend(new.map(|offer| (offer, false)));
+    for row in rows.iter().rev().filter(|row| row.state == OfferState::New) {
+        left.extend(CataloguedOffer::read(account.store(), row).map_err(local)?.map(|offer| (offer, false)));
+    }
     Ok(left)
 }
 
-async fn take(console: &Console, account: &Account, offer: &CataloguedOffer, agreed: bool, args: &cli::Receive) -> Result<(), Failure> {
+/// Fetches and saves an offer; `false` if nothing says yet where it is.
+async fn take(console: &Console, account: &Account, offer: &CataloguedOffer, agreed: bool, args: &cli::Receive) -> Result<bool, Failure> {
     let wish = Wish { asked: agreed, ..Wish::default() };
     let decision = account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
+    if matches!(decision, Decision::Wait(Wait::ForSource)) {
+        let words = format!("{}: its sender has not said yet where it is", Safe(offer.name().as_str()));
+        console.step("pending", json!({"offer": offer.key().number()}), words);
+        return Ok(false);
+    }
     let file = fetching::get(console, account.fetcher(), offer, decision, agreed).await?;
-    fetching::save(console, offer, &file, &args.into, args.on_clash).await.map(drop)
+    fetching::save(console, offer, &file, &args.into, args.on_clash).await.map(|_| true)
 }
 
 /// Ends after so many seconds; never without a number.

@@ -26,7 +26,7 @@ use balcony_session::client::{Ask, Cause, End, SendError};
 use balcony_session::iq_table::RequestError;
 use balcony_sharing::plan::Policy;
 use balcony_sharing::{NetRules, Plan};
-use balcony_store::{OfferKey, Store, StoreError};
+use balcony_store::{Store, StoreError};
 use balcony_wire::{BareJid, Element, Jid, Stanza};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use url::Url;
@@ -71,8 +71,8 @@ struct Inner {
     limits: std::sync::Mutex<HashMap<Jid, u64>>,
     /// Never read itself: others are made from it. Closed when the connection is over for good.
     news: broadcast::Receiver<CataloguedOffer>,
-    /// The newest row of the catalogue when the account was connected.
-    first: OfferKey,
+    /// What was in the catalogue when the account was connected.
+    first: offers::Mark,
 }
 
 /// The contacts of one session.
@@ -374,9 +374,9 @@ impl std::fmt::Debug for Account {
     }
 }
 
-/// The newest row of the catalogue, and the hosts known to be the server's.
-fn known(store: &Store, account: &BareJid) -> Result<(OfferKey, Vec<String>), StoreError> {
-    Ok((offers::newest(store)?, own_hosts::remembered(store, account)?))
+/// What is in the catalogue by now, and the hosts known to be the server's.
+fn known(store: &Store, account: &BareJid) -> Result<(offers::Mark, Vec<String>), StoreError> {
+    Ok((offers::Mark::now(store)?, own_hosts::remembered(store, account)?))
 }
 
 /// What is the person's own on the net.

@@ -104,8 +104,11 @@ impl Fetcher {
     /// When the store fails.
     pub async fn offer(&self, key: OfferKey) -> Result<Option<CataloguedOffer>, StoreError> {
         let store = self.store.clone();
-        let row = blocking(move || store.offer(key)).await?;
-        Ok(row.as_ref().and_then(CataloguedOffer::from_row))
+        blocking(move || match store.offer(key)? {
+            Some(row) => CataloguedOffer::read(&store, &row),
+            None => Ok(None),
+        })
+        .await
     }
 
     /// Offers whose fetch was begun and not ended, oldest first: what a crash or an interruption left.
@@ -114,11 +117,15 @@ impl Fetcher {
     /// When the store fails.
     pub async fn unfinished(&self) -> Result<Vec<CataloguedOffer>, StoreError> {
         let store = self.store.clone();
-        let rows = blocking(move || {
+        let read = blocking(move || {
             let keys = store.staged()?.into_iter().filter_map(|staged| staged.sidecar?.offer.parse().ok().map(OfferKey::from_number));
-            keys.map(|key| store.offer(key)).collect::<Result<Vec<_>, _>>()
+            let mut offers = Vec::new();
+            for row in keys.map(|key| store.offer(key)).collect::<Result<Vec<_>, _>>()?.iter().flatten() {
+                offers.extend(CataloguedOffer::read(&store, row)?);
+            }
+            Ok::<_, StoreError>(offers)
         });
-        let mut offers: Vec<_> = rows.await?.iter().flatten().filter_map(CataloguedOffer::from_row).collect();
+        let mut offers = read.await?;
         offers.sort_by_key(CataloguedOffer::key);
         Ok(offers)
     }

@@ -1,0 +1,93 @@
+//! Sources that come in messages of their own: kept beside the offers, whichever came first, and joined whenever one is read.
+//!
+//! XEP-0367 Message attaching, v0.3 <https://xmpp.org/extensions/xep-0367.html>
+
+use std::time::SystemTime;
+
+use balcony_sharing::attach::{self, Attachment};
+use balcony_sharing::{Offer, Place, Received, SourceKey, dialect};
+use balcony_store::{Attached, AttachmentRow, NewAttachment, OfferState, Store, StoreError};
+use balcony_wire::{Element, Message, Stanza};
+
+use super::CataloguedOffer;
+
+/// Offers of messages with one id that a source may be for: each message has its own id, but nobody forces it to be.
+const MOST: usize = 64;
+
+/// The message of a row, with who said it.
+pub(super) fn message(stanza: &str, provenance: &str) -> Option<Received<Message>> {
+    let Ok(Stanza::Message(message)) = Stanza::read(Element::parse(stanza).ok()?) else { return None };
+    Received::from_record(message, provenance).ok()
+}
+
+/// Adds to the offers of a message what rows attach to them.
+pub(super) fn join(offers: &mut [Offer], rows: &[AttachmentRow]) {
+    let attachment = |row: &AttachmentRow| {
+        let received = message(&row.stanza, &row.provenance)?;
+        Attachment::of(&dialect::read(&received), received.provenance(), row.received_at)
+    };
+    let attachments: Vec<Attachment> = rows.iter().filter_map(attachment).collect();
+    for (_, why) in attach::join(offers, &attachments) {
+        tracing::debug!(%why, "attached sources were left out");
+    }
+}
+
+/// Writes down what a message attaches; gives the offers that have more sources by it and are still of interest. One that failed is
+/// new again.
+pub(super) fn take(store: &Store, attachment: &Attachment, stanza: &str, at: SystemTime) -> Result<Vec<CataloguedOffer>, StoreError> {
+    let row = new_row(attachment, stanza, at);
+    let attached = store.add_attachment(&row)?;
+    if attached == Attached::TooMany {
+        tracing::warn!("a source was attached and is not kept: there are too many");
+        return Ok(Vec::new());
+    }
+    let mut gained = Vec::new();
+    for key in store.offers_of_target(&row.account, &row.conversation, &row.target, MOST)? {
+        let Some(offer) = store.offer(key)? else { continue };
+        let rows = store.attachments_of(key)?;
+        let is_this = |other: &AttachmentRow| other.stanza == row.stanza && other.provenance == row.provenance;
+        let others: Vec<AttachmentRow> = rows.iter().filter(|other| !is_this(other)).cloned().collect();
+        let Some(before) = CataloguedOffer::from_row(&offer, &others) else { continue };
+        let Some(after) = CataloguedOffer::from_row(&offer, &rows) else { continue };
+        let is_news = |place: &&Place| !before.places().contains(place);
+        let new: Vec<SourceKey> = after.places().iter().filter(is_news).map(|place| place.source.key()).collect();
+        if !new.is_empty() && may_go_on(store, &after, &new)? {
+            // What comes a second time was told the first time, or is found by whoever starts anew.
+            gained.extend((attached == Attached::New).then(|| after.again()));
+        }
+    }
+    Ok(gained)
+}
+
+fn new_row(attachment: &Attachment, stanza: &str, at: SystemTime) -> NewAttachment {
+    let by = attachment.provenance();
+    NewAttachment {
+        account: by.account().clone(),
+        conversation: by.conversation(),
+        target: attachment.target().to_owned(),
+        share: attachment.share().map(str::to_owned),
+        sender: by.sender().bare(),
+        occupant: by.occupant().map(str::to_owned),
+        message: by.target_ids().first().cloned(),
+        provenance: by.to_record(),
+        stanza: stanza.to_owned(),
+        received_at: at,
+    }
+}
+
+/// Whether these new sources are of interest to an offer. One that had failed is new again if one of them was never tried.
+fn may_go_on(store: &Store, offer: &CataloguedOffer, new: &[SourceKey]) -> Result<bool, StoreError> {
+    match offer.state() {
+        OfferState::New | OfferState::Asking | OfferState::Fetching => Ok(true),
+        OfferState::Failed => {
+            let history = store.history(offer.key())?;
+            let was_tried = |source: &SourceKey| history.records().iter().any(|record| record.source == *source);
+            if new.iter().all(was_tried) {
+                return Ok(false);
+            }
+            store.set_offer_state(offer.key(), OfferState::New)?;
+            Ok(true)
+        }
+        OfferState::Here | OfferState::Declined | OfferState::Swept | OfferState::Own => Ok(false),
+    }
+}
