@@ -130,8 +130,6 @@ fn take_plain(element: &Element, reading: &mut Reading) {
         }
     } else if element.ns() == ns::FORWARD {
         reading.ignored.push(Dropped::new("forwarded", "what somebody passes on is not an offer of theirs"));
-    } else if matches!(element.ns(), ns::CARBONS | ns::MAM) && element.children().next().is_some() {
-        reading.ignored.push(Dropped::new(element.name(), "a copy inside another message is nobody's word"));
     }
 }
 

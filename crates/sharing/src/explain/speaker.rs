@@ -27,7 +27,12 @@ impl Speaker {
         let addressee = message.to.as_ref().map(|to| to.bare());
         let account = view.account.cloned().or(addressee).or_else(|| nobody().map(|jid| jid.bare()))?;
         match in_carbon(&message, view, &account).or_else(|| in_archive(&message, view, &account)) {
-            Some(Ok(speaker)) => return Some(speaker),
+            Some(Ok(speaker)) => {
+                let copies = speaker.received.inner().payloads.iter().filter(|payload| matches!(payload.ns(), ns::CARBONS | ns::MAM));
+                let copies = copies.filter(|copy| copy.children().next().is_some());
+                notes.extend(copies.map(|copy| Dropped::new(copy.name(), "a copy inside a copy is nobody's word")));
+                return Some(speaker);
+            }
             Some(Err(note)) => notes.push(note),
             None => {}
         }

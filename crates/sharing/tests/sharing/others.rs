@@ -290,7 +290,7 @@ fn qxmpp_gives_two_hashes_and_an_iv_that_is_too_long_and_no_hash_of_the_cipherte
         &json!({
             "shares": [{"via": "sfs", "file": {"hashes": [usable("sha-256", "sha-256"), usable("sha3-256", "sha3-256")]},
                         "sources": [{"type": "encrypted", "cipher": "urn:xmpp:ciphers:aes-256-cbc-pkcs7:0", "iv": iv, "hashes": [], "sources": [url()]}]}],
-            "offers": [{"share": [0], "proof": "digest", "left_out": [{"reason": "this version does not fetch from encrypted sources"}]}],
+            "offers": [{"share": [0], "proof": "digest", "plan": [{"attempt": format!("{URL}, encrypted with AES-256-CBC")}], "left_out": []}],
             "shown_body": null, "fallback": [{"for": "urn:xmpp:sfs:0", "regions": [{"of": "body", "start": null, "end": null}]}]
         }),
     );
@@ -323,7 +323,7 @@ fn xepher_lets_children_inherit_namespaces_and_points_its_twin_at_the_ciphertext
         &found,
         &json!({
             "shares": [{"via": "sfs", "sources": [{"type": "encrypted", "sources": [at]}]}, {"via": "sims", "sources": [at]}],
-            "offers": [{"share": [0, 1], "file": "a.jpg", "proof": "digest", "left_out": [{"source": "encrypted bytes"}], "plan": []}],
+            "offers": [{"share": [0, 1], "file": "a.jpg", "proof": "digest", "left_out": [], "plan": [{"attempt": format!("{cipher}, encrypted with AES-256-GCM")}]}],
             "shown_body": null
         }),
     );
