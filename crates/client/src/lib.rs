@@ -71,7 +71,8 @@ pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;
 pub use share::{
-    FILES_IN_ONE_MESSAGE, FileFrom, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent, ShareProgress, Unfinished, draft,
+    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, Place, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent,
+    ShareProgress, Unfinished, draft,
 };
 
 /// The program in the readme, compiled as a test of the documentation.

@@ -37,7 +37,7 @@ use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::{Fetch, Fetcher, Wish, own_hosts};
 use crate::net::tls::Trust;
 use crate::offers::{self, CataloguedOffer, Decision, Offers};
-use crate::share::{FileFrom, Resumed, Share, ShareError};
+use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError};
 use bounce::{BOUNCES, Bounce};
 use copies::{Copies, Runner};
 use driver::Driver;
@@ -247,6 +247,18 @@ impl Account {
     /// Begins to share a file; say to whom, then await or watch it.
     pub fn share(&self, file: impl Into<FileFrom>) -> Share {
         Share::new(self.clone(), file.into())
+    }
+
+    /// Says of a file that was offered before where it can be had as well: a link, or a fresh upload where the old one is gone. Only
+    /// a place whose bytes were checked against every digest of the offer is announced.
+    ///
+    /// Reveals the address to the host of a link, which is fetched to see, and the place to everybody in the conversation. Dropping
+    /// the future during an upload leaves the rest to the outbox.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub async fn attach(&self, offer: &CataloguedOffer, place: Place) -> Result<AttachedSource, AttachError> {
+        crate::share::attach(self, offer, place).await
     }
 
     /// Takes up what an earlier run left in the outbox: uploads what was not uploaded, sends what was not sent. Dropping

@@ -4,6 +4,7 @@
 //! what is sent twice for want of knowledge has the same id both times.
 
 mod announced;
+mod attach;
 mod batch;
 mod dimensions;
 mod draft;
@@ -17,6 +18,8 @@ mod reuse;
 mod sending;
 mod upload;
 
+pub(crate) use attach::attach;
+pub use attach::{AttachError, AttachedSource, Place};
 pub use draft::draft;
 pub use error::ShareError;
 pub use file_from::FileFrom;

@@ -1,5 +1,6 @@
 //! What we said ourselves belongs into the catalogue as well: our offers, and the sources that we attached.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use balcony_sharing::attach::Attachment;
@@ -21,6 +22,7 @@ pub(super) async fn remember(account: &Account, messages: Vec<Message>) -> Resul
 
 fn write_down(store: &Store, account: &BareJid, messages: Vec<Message>) -> Result<(), StoreError> {
     let now = SystemTime::now();
+    let said: BTreeSet<String> = messages.iter().filter_map(|message| message.id.clone()).collect();
     let mut offers = Vec::new();
     for message in messages {
         let stanza = message.clone().into_element().to_xml();
@@ -28,10 +30,9 @@ fn write_down(store: &Store, account: &BareJid, messages: Vec<Message>) -> Resul
         let received = Received::own(message, account);
         let reading = dialect::read(&received);
         offers.extend(reading.offers.iter().map(|offer: &Offer| NewOffer::new(offer, stanza.clone(), now).own()));
-        // One that repeats what its offer says anyway changes nothing there; one that says more does.
-        if let Some(attached) = Attachment::of(&reading, received.provenance(), now) {
-            // What goes along with an offer of this very call comes behind it.
-            store.add_offers(&std::mem::take(&mut offers))?;
+        // What goes along with its offer only repeats what that says.
+        let attached = Attachment::of(&reading, received.provenance(), now).filter(|attached| !said.contains(attached.target()));
+        if let Some(attached) = attached {
             store.add_attachment(&NewAttachment {
                 account: account.clone(),
                 conversation: received.provenance().conversation(),

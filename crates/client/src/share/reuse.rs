@@ -51,6 +51,11 @@ pub(super) async fn live_link(account: &Account, sha256: &Digest, size: u64) -> 
     Ok(None)
 }
 
+/// Whether a link of our own server still leads to a file of that size. Nobody else's server is asked.
+pub(super) async fn is_live(account: &Account, url: &str, size: u64) -> bool {
+    look(account, url, size).await == Look::There
+}
+
 fn is_young(link: &Link, now: SystemTime) -> bool {
     match link.expires_at {
         Some(expires_at) => expires_at > now + SOON,
