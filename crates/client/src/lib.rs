@@ -64,6 +64,7 @@ pub use account::{
     Account, Availability, ConnectOptions, Connection, NoServerAddress, OfflineError, Online, Report, ServerAddress, Services,
     UploadService,
 };
+pub use bits::{NoSmallPicture, SmallPicture};
 pub use error::{Class, ConnectError};
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Wish};
 pub use net::NetError;

@@ -5,7 +5,9 @@
 mod asking;
 mod fetch;
 mod hand_out;
+mod picture;
 
 pub(crate) use asking::Asker;
 pub(crate) use fetch::fetch;
 pub(crate) use hand_out::{HandOut, is_for_us};
+pub use picture::{NoSmallPicture, SmallPicture};

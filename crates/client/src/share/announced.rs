@@ -269,7 +269,8 @@ impl Promise {
         let target = message.payload::<AttachTo>()?.ok()?.id;
         if let Some(Ok(share)) = message.payload::<FileSharing>() {
             let id = share.id?;
-            let file = OutgoingFile { id: id.clone(), disposition: share.disposition, file: share.file?, sources: Vec::new() };
+            let file =
+                OutgoingFile { id: id.clone(), disposition: share.disposition, file: share.file?, sources: Vec::new(), carried: None };
             return Some(Self { target, share: Some(id), kind: Kind::Own(Box::new(file)) });
         }
         let (sources, file) = (message.payload::<Sources>()?.ok()?, message.payload::<FileMetadata>()?.ok()?);
@@ -290,7 +291,8 @@ impl Promise {
             Kind::Asked(..) => (random_id(), None),
         };
         let file = self.file().clone();
-        Wanted { from, id, name: file.name, descriptions: file.descs, disposition }
+        // The picture went along with the announcement.
+        Wanted { from, id, name: file.name, descriptions: file.descs, disposition, picture: None }
     }
 }
 

@@ -132,8 +132,14 @@ mod tests {
     #[test]
     fn a_sending_is_known_by_all_that_was_said_and_nothing_else() {
         let account: BareJid = "romeo@montague.example".parse().unwrap();
-        let wanted =
-            |path: &str, id: &str| Wanted { from: path.into(), id: id.to_owned(), name: None, descriptions: Vec::new(), disposition: None };
+        let wanted = |path: &str, id: &str| Wanted {
+            from: path.into(),
+            id: id.to_owned(),
+            name: None,
+            descriptions: Vec::new(),
+            disposition: None,
+            picture: None,
+        };
         let (to, files) = (jids(&["juliet"]), vec![wanted("/a", "1"), wanted("/b", "2")]);
         let same = identity(&account, &to, Some("x"), false, &files);
         assert_eq!((same.len(), identity(&account, &to, Some("x"), false, &[wanted("/a", "8"), wanted("/b", "9")])), (32, same.clone()));

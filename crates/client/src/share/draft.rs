@@ -24,7 +24,7 @@ pub async fn draft(
     disposition: Option<Disposition>,
 ) -> Result<OutgoingFile, ShareError> {
     let descriptions = description.map(LangText::plain).into_iter().collect();
-    let wanted = Wanted { from: FileFrom::Path(path.into()), id: random_id(), name: None, descriptions, disposition };
+    let wanted = Wanted { from: FileFrom::Path(path.into()), id: random_id(), name: None, descriptions, disposition, picture: None };
     let store = Store::in_memory()?;
     let at = store.clone();
     let looked = blocking(move || LookedAt::look(wanted, &at)).await?;

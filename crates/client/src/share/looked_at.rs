@@ -19,6 +19,7 @@ use balcony_wire::reading::LangText;
 use super::dimensions::{HEAD, dimensions};
 use super::file_from::Input;
 use super::{FileFrom, ShareError};
+use crate::bits::SmallPicture;
 
 /// A file to share, as the person named it.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Wanted {
     pub(super) name: Option<String>,
     pub(super) descriptions: Vec<LangText>,
     pub(super) disposition: Option<Disposition>,
+    /// A small picture of it.
+    pub(super) picture: Option<SmallPicture>,
 }
 
 /// A file that was looked at.
@@ -58,6 +61,8 @@ impl LookedAt {
             return Err(ShareError::NoFile { path: path.clone() });
         }
         let mut input = wanted.from.open(None, store).map_err(unreadable)?;
+        // Before anybody is told of it.
+        wanted.picture.as_ref().map(|picture| picture.keep(store)).transpose()?;
         let size = input.size();
         let mut head = Vec::with_capacity(HEAD.min(usize::try_from(size).unwrap_or(HEAD)));
         (&mut input).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
@@ -97,9 +102,11 @@ impl LookedAt {
                 width: self.dimensions.map(|(width, _)| width.into()),
                 height: self.dimensions.map(|(_, height)| height.into()),
                 hashes: hashes.cloned().map(Hash::from).collect(),
+                thumbnails: self.wanted.picture.iter().map(SmallPicture::thumbnail).collect(),
                 ..FileMetadata::default()
             },
             sources: url.map(Source::url).into_iter().collect(),
+            carried: self.wanted.picture.as_ref().map(|picture| picture.bits().clone()),
         }
     }
 }
@@ -132,7 +139,8 @@ mod tests {
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0";
 
     fn look(path: &Path) -> Result<LookedAt, ShareError> {
-        let wanted = Wanted { from: path.into(), id: "s1".to_owned(), name: None, descriptions: Vec::new(), disposition: None };
+        let wanted =
+            Wanted { from: path.into(), id: "s1".to_owned(), name: None, descriptions: Vec::new(), disposition: None, picture: None };
         LookedAt::look(wanted, &Store::in_memory().unwrap())
     }
 

@@ -10,6 +10,7 @@ mod dimensions;
 mod draft;
 mod error;
 mod file_from;
+mod keep;
 mod looked_at;
 mod outbox;
 mod own;
@@ -20,10 +21,13 @@ mod upload;
 
 pub(crate) use attach::attach;
 pub use attach::{AttachError, AttachedSource, Place};
+pub(crate) use dimensions::dimensions;
 pub use draft::draft;
 pub use error::ShareError;
 pub use file_from::FileFrom;
 pub(crate) use file_from::Input;
+pub use keep::KeepError;
+pub(crate) use keep::keep;
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
 
@@ -40,6 +44,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::account::Account;
+use crate::bits::SmallPicture;
 use crate::blocking::blocking;
 use crate::events::Events;
 use looked_at::Wanted;
@@ -102,6 +107,12 @@ impl Share {
         self.change(|file| file.disposition = Some(disposition))
     }
 
+    /// A small picture of the file, for those who cannot or do not want to fetch it. It goes along in the message and shows what is
+    /// in the file to everybody who keeps the message.
+    pub fn thumbnail(self, picture: SmallPicture) -> Self {
+        self.change(|file| file.picture = Some(picture))
+    }
+
     /// Words that go with the files.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into()).filter(|text: &String| !text.is_empty());
@@ -122,7 +133,7 @@ impl Share {
 }
 
 fn wanted(from: FileFrom) -> Wanted {
-    Wanted { from, id: random_id(), name: None, descriptions: Vec::new(), disposition: None }
+    Wanted { from, id: random_id(), name: None, descriptions: Vec::new(), disposition: None, picture: None }
 }
 
 /// Files about to be sent: await it, or watch its [`Sending::progress`].

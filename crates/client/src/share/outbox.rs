@@ -23,6 +23,7 @@ use super::{FileFrom, Sent, ShareError, own, sending};
 use crate::account::Account;
 use crate::account::bounce::Bounce;
 use crate::account::state::Delivery;
+use crate::bits::SmallPicture;
 use crate::blocking::blocking;
 
 /// Sessions that may be lost under one message before somebody is asked to look at it.
@@ -171,7 +172,8 @@ fn read_wanted(outgoing: &Outgoing, store: &Store) -> Result<Draft, ShareError> 
         let said = share.file.unwrap_or_default();
         let id = share.id.unwrap_or_else(random_id);
         let from = FileFrom::from_record(file, store)?;
-        Ok(Wanted { from, id, name: said.name, descriptions: said.descs, disposition: share.disposition })
+        let picture = said.thumbnails.first().map(|thumbnail| SmallPicture::kept(thumbnail, store)).transpose()?.flatten();
+        Ok(Wanted { from, id, name: said.name, descriptions: said.descs, disposition: share.disposition, picture })
     });
     let wanted = wanted.collect::<Result<Vec<_>, ShareError>>()?;
     Ok(Draft::Offer(wanted, message.body()))

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod connecting;
+mod copies;
 mod fetching;
 mod hostile;
 mod logs;
 mod proxy;
+mod puppet;
 mod scene;
 mod sharing;
 mod surviving;

@@ -26,6 +26,7 @@ use balcony_wire::stanza::MessageKind;
 use balcony_wire::stanza_ids::OriginId;
 use balcony_wire::{Jid, Message, ns, text};
 
+use crate::transfer::bits::{Bits, MAX_WRITTEN};
 use crate::{Disposition, Hashed, MediaType, Source};
 
 /// Files to be offered in one message.
@@ -54,6 +55,8 @@ pub struct OutgoingFile {
     pub file: FileMetadata,
     /// Where it is, the best first; none yet if it is announced before it is uploaded.
     pub sources: Vec<Source>,
+    /// A small picture of it, named in `file`, that goes along in the message as long as there is room.
+    pub carried: Option<Bits>,
 }
 
 /// Further places for a file that was offered before, by us or by somebody else in the conversation.
@@ -117,7 +120,7 @@ impl OutgoingFile {
             Some(media_type) if media_type.can_be_inline() => Disposition::Inline,
             _ => Disposition::Attachment,
         };
-        Self { id: id.into(), disposition: Some(disposition), file, sources: Vec::new() }
+        Self { id: id.into(), disposition: Some(disposition), file, sources: Vec::new(), carried: None }
     }
 
     /// The URL that stands for the file in body and out-of-band data: the first bare https one (decision 14).
@@ -258,5 +261,18 @@ fn head(to: &Jid, to_room: bool, id: &str) -> Message {
 
 fn shares(message: Message, share: &OutgoingShare, covers: Option<usize>) -> Message {
     let message = share.files.iter().fold(message, |message, file| message.with(&file.sharing()));
-    share.files.iter().filter_map(|file| file.reference(covers)).fold(message, |message, reference| message.with(&reference))
+    let mut message =
+        share.files.iter().filter_map(|file| file.reference(covers)).fold(message, |message, reference| message.with(&reference));
+    // COMPAT(Kaidan): takes small pictures from the message itself and asks for none
+    let mut room = CARRIED;
+    for bits in share.files.iter().filter_map(|file| file.carried.as_ref()) {
+        if let Some(left) = room.checked_sub(bits.bytes().len()) {
+            room = left;
+            message.payloads.push(bits.to_element());
+        }
+    }
+    message
 }
+
+/// Bytes of small pictures in one message: servers bound its size, some at 64 KiB. The others are asked for.
+const CARRIED: usize = 2 * MAX_WRITTEN;
