@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use balcony_client::Proxy;
 use balcony_session::{Mechanism, ScramKeys, Security};
 use balcony_wire::BareJid;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub(crate) struct Entry {
     /// An authority trusted for this account besides the system's, as PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<String>,
+    /// The proxy that everything of this account goes through, with its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<String>,
     /// The strongest mechanism this server ever offered: nothing weaker is used again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) floor: Option<String>,
@@ -34,12 +38,18 @@ pub(crate) struct Entry {
 impl Entry {
     /// An account about to be logged in to.
     pub(crate) fn new(jid: &BareJid) -> Self {
-        Self { jid: jid.to_string(), server: None, direct_tls: false, ca: None, floor: None, keys: None }
+        Self { jid: jid.to_string(), server: None, direct_tls: false, ca: None, proxy: None, floor: None, keys: None }
     }
 
     /// The address.
     pub(crate) fn jid(&self) -> Result<BareJid, Failure> {
         self.jid.parse().map_err(|error| Failure::from_error(Class::Usage, &error))
+    }
+
+    /// The proxy; an error rather than a way around it.
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+        let proxy = self.proxy.as_deref().map(str::parse).transpose();
+        proxy.map_err(|error| Failure::from_error(Class::Usage, &error).advise(format!("`balcony login {} --proxy …` sets it anew", self.jid)))
     }
 
     /// How to begin TLS.

@@ -156,6 +156,10 @@ pub(crate) struct Reach {
     /// Trust this authority too, as PEM.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) ca: Option<PathBuf>,
+    /// Let everything of this account go through a proxy, names included: socks5://HOST:PORT, tor://HOST:PORT, or tor. `none` ends that.
+    /// One with a password is taken from BALCONY_PROXY.
+    #[arg(long, value_name = "PROXY")]
+    pub(crate) proxy: Option<String>,
 }
 
 /// `balcony login`

@@ -52,6 +52,7 @@ pub(crate) fn options(entry: &Entry, credentials: Credentials) -> Result<Connect
     let mut options = ConnectOptions::new(entry.jid()?, credentials);
     options.floor = entry.floor();
     options.ca_pem.clone_from(&entry.ca);
+    options.proxy = entry.proxy()?;
     options.server = server(entry)?.map(|address| (address, entry.security()));
     Ok(options)
 }
@@ -64,7 +65,7 @@ fn server(entry: &Entry) -> Result<Option<ServerAddress>, Failure> {
 
 /// What fetches for the account of an entry without connecting it.
 pub(crate) fn fetcher(entry: &Entry, store: Store) -> Result<Fetcher, Failure> {
-    let fetcher = Fetcher::offline(&entry.jid()?, entry.ca.as_deref(), store);
+    let fetcher = Fetcher::offline(&entry.jid()?, entry.ca.as_deref(), entry.proxy()?, store);
     fetcher.map_err(|error| Failure::from_error(class_of(error.class()), &error))
 }
 

@@ -110,7 +110,7 @@ impl NetError {
     /// Who can mend it.
     pub fn class(&self) -> Class {
         match self {
-            Self::Unknown { .. } | Self::TimedOut { .. } | Self::Unreachable { .. } => Class::Network,
+            Self::Unknown { .. } | Self::TimedOut { .. } | Self::Unreachable { .. } | Self::Proxy { .. } => Class::Network,
             Self::Forbidden(_) => Class::Policy,
             Self::Certificate { .. } | Self::Tls { .. } => Class::Certificate,
         }

@@ -68,6 +68,7 @@ pub use bits::{NoSmallPicture, SmallPicture};
 pub use error::{Class, ConnectError};
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Wish};
 pub use net::NetError;
+pub use net::proxy::{NoProxy, Proxy};
 pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;

@@ -49,6 +49,9 @@ pub enum Refused {
         /// which kind of network
         kind: &'static str,
     },
+    /// A name that means something in a local network alone.
+    #[error("{0} is a name of a local network, where foreign links are not followed")]
+    LocalName(String),
     /// One redirect too many.
     #[error("the server redirects more than {MAX_REDIRECTS} times")]
     TooManyRedirects,
@@ -117,6 +120,24 @@ impl AddressRule {
         refusal.map_or(Ok(()), |kind| Err(Refused::Address { host: self.host.clone(), address, kind }))
     }
 
+    /// Judges a name that somebody else resolves, a proxy, so that its addresses will not be seen: names that mean something in a
+    /// local network alone do not pass.
+    ///
+    /// # Errors
+    /// [`Refused::Address`], [`Refused::LocalName`]
+    pub fn check_unresolved(&self, host: &str) -> Result<(), Refused> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+        if let Ok(address) = bare.parse() {
+            return self.check(address);
+        }
+        let is_local = !bare.contains('.') || LOCAL_NAMES.iter().any(|end| ends_in(bare, end));
+        match self.reach {
+            Reach::Public if is_local => Err(Refused::LocalName(host.to_owned())),
+            Reach::Loopback if !ends_in(bare, "localhost") => Err(Refused::Insecure(host.to_owned())),
+            Reach::Public | Reach::Loopback | Reach::Anywhere => Ok(()),
+        }
+    }
+
     /// The host that is to be resolved.
     pub fn host(&self) -> &str {
         &self.host
@@ -155,7 +176,17 @@ pub fn is_same_origin(from: &Url, to: &Url) -> bool {
 
 fn is_onion(host: &str) -> bool {
     let host = host.trim_end_matches('.');
-    host.len() > 6 && host.get(host.len() - 6..).is_some_and(|end| end.eq_ignore_ascii_case(".onion"))
+    host.len() >= 6 && ends_in(host, "onion")
+}
+
+/// RFC 6761, RFC 6762, RFC 8375, and what routers and companies call their own.
+const LOCAL_NAMES: &[&str] = &["localhost", "local", "home.arpa", "internal", "lan", "intranet", "private", "corp", "home"];
+
+/// Whether a name is that domain or lies below it.
+fn ends_in(name: &str, domain: &str) -> bool {
+    let Some(start) = name.len().checked_sub(domain.len()) else { return false };
+    let before = name.get(..start);
+    name.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(domain)) && before.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn is_loopback_host(url: &Url) -> bool {
@@ -320,6 +351,8 @@ mod tests {
         let tor = NetRules { onion: true, ..NetRules::default() };
         assert!(check("http://abcdefghij.onion/x", &tor).is_ok());
         assert!(matches!(check("https://abcdefghij.onion/x", &NetRules::default()), Err(Refused::Onion(_))));
+        // A name of nothing below it is nobody's, and must not be asked of the name service either.
+        assert!(matches!(check("https://.onion./x", &NetRules::default()), Err(Refused::Onion(_))));
         assert!(check("http://abcdefghij.onion.evil.example/", &tor).is_err());
     }
 

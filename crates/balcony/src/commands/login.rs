@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use balcony_client::{Account, Availability, ConnectOptions, Online};
+use balcony_client::{Account, Availability, ConnectOptions, Online, Proxy};
 use balcony_session::Security;
 use balcony_session::client::Credentials;
 use balcony_store::Store;
@@ -57,7 +57,25 @@ fn entry(accounts: &Accounts, jid: &BareJid, reach: &cli::Reach) -> Result<Entry
             fs::read_to_string(path).map_err(|error| Failure::new(Class::Local, format!("cannot read {}: {error}", path.display())))?;
         entry.ca = Some(pem);
     }
+    if let Some(proxy) = proxy(reach.proxy.as_deref())? {
+        entry.proxy = proxy;
+    }
     Ok(entry)
+}
+
+/// What the command line says about a proxy, else the environment; `Some(None)` is none from now on.
+fn proxy(argument: Option<&str>) -> Result<Option<Option<String>>, Failure> {
+    let variable = std::env::var("BALCONY_PROXY").ok().filter(|value| !value.is_empty());
+    let Some(said) = argument.or(variable.as_deref()) else { return Ok(None) };
+    if said == "none" {
+        return Ok(Some(None));
+    }
+    let proxy: Proxy = said.parse().map_err(|error| Failure::from_error(Class::Usage, &error))?;
+    if argument.is_some() && proxy.has_login() {
+        return Err(Failure::new(Class::Usage, "a password among the arguments can be read by everybody on this machine")
+            .advise("put the proxy with its password into the variable BALCONY_PROXY instead"));
+    }
+    Ok(Some(Some(proxy.to_secret_text())))
 }
 
 fn tell(console: &Console, jid: &BareJid, online: &Online, keeps_keys: bool) {

@@ -11,3 +11,4 @@ mod others;
 mod own;
 mod peers;
 mod process;
+mod proxy;

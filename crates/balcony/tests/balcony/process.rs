@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A command of the binary with nothing of this machine's settings in its environment.
 pub(crate) fn balcony(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_balcony"));
-    for variable in ["BALCONY_HOME", "BALCONY_ACCOUNT", "BALCONY_PASSWORD", "RUST_LOG", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+    for variable in ["BALCONY_HOME", "BALCONY_ACCOUNT", "BALCONY_PASSWORD", "BALCONY_PROXY", "RUST_LOG", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         command.env_remove(variable);
     }
     command.arg("--home").arg(home).env("HOME", home);

@@ -247,7 +247,11 @@ impl Driver {
             Ok(host) => host.to_string(),
             Err(_) => domain.to_owned(), // the look-up will say what is wrong with it
         };
-        let (starttls, direct): (SrvAnswer, SrvAnswer) = dns::srv(&ascii).await;
+        let (starttls, direct): (SrvAnswer, SrvAnswer) = match self.trust.proxy() {
+            // Nothing is looked up around the proxy, and SOCKS5 asks for no SRV records.
+            Some(_) => (SrvAnswer::None, SrvAnswer::None),
+            None => dns::srv(&ascii).await,
+        };
         if let ConnectPlan::Try(planned) = connect_plan(&ascii, starttls, direct, random()) {
             endpoints.extend(planned);
         }
@@ -256,7 +260,7 @@ impl Driver {
 
     /// Connects, with direct TLS also the handshake.
     async fn reach(&self, endpoint: &Endpoint) -> Result<(Socket, Option<balcony_session::ChannelBindings>), Failure> {
-        let mut socket = Socket::connect(&endpoint.host, endpoint.port).await.map_err(failure)?;
+        let mut socket = Socket::connect(&endpoint.host, endpoint.port, &self.trust).await.map_err(failure)?;
         let bindings = match endpoint.security {
             Security::StartTls => None,
             Security::DirectTls => Some(socket.encrypt(&self.trust, self.options.account.domain()).await.map_err(failure)?),
@@ -476,7 +480,7 @@ fn failure(error: NetError) -> Failure {
     match error {
         NetError::Certificate { .. } => Failure::Certificate(words),
         NetError::Tls { .. } => Failure::Tls(words),
-        NetError::Unknown { .. } | NetError::TimedOut { .. } | NetError::Unreachable { .. } | NetError::Forbidden(_) => {
+        NetError::Unknown { .. } | NetError::TimedOut { .. } | NetError::Unreachable { .. } | NetError::Proxy { .. } | NetError::Forbidden(_) => {
             Failure::Connect(words)
         }
     }

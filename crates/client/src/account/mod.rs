@@ -35,6 +35,7 @@ use crate::bits::{Asker, HandOut};
 use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::{Fetch, Fetcher, Wish, own_hosts};
+use crate::net::proxy::Proxy;
 use crate::net::tls::Trust;
 use crate::offers::{self, CataloguedOffer, Decision, Offers};
 use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError};
@@ -108,7 +109,8 @@ impl Account {
         let (pem, opened, account) = (options.ca_pem.clone(), store.clone(), options.account.clone());
         // Reading the system's authorities takes milliseconds, as does the catalogue.
         let (trust, known) = blocking(move || (Trust::new(pem.as_deref()), known(&opened, &account))).await;
-        let (trust, (first, hosts)) = (trust?, known.map_err(|error| ConnectError::Store(Box::new(error)))?);
+        let trust = trust?.by_way_of(options.proxy.clone());
+        let (first, hosts) = known.map_err(|error| ConnectError::Store(Box::new(error)))?;
         let (commands, taken) = mpsc::channel(COMMANDS);
         let (inbox, arrivals) = inbox::inbox();
         let (state, watched) = watch::channel(Connection::Connecting);
@@ -394,7 +396,7 @@ fn known(store: &Store, account: &BareJid) -> Result<(offers::Mark, Vec<String>)
 /// What is the person's own on the net.
 fn rules(options: &ConnectOptions, remembered: Vec<String>) -> NetRules {
     let hosts = options.own_hosts.iter().cloned().chain(remembered);
-    NetRules { loopback_http: options.loopback_http, ..own_hosts::rules(&options.account, hosts) }
+    NetRules { loopback_http: options.loopback_http, onion: options.proxy.as_ref().is_some_and(Proxy::reaches_onion), ..own_hosts::rules(&options.account, hosts) }
 }
 
 /// Why the task is gone: what it said last.

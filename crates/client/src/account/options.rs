@@ -6,6 +6,8 @@ use balcony_session::client::Credentials;
 use balcony_session::{Mechanism, Security};
 use balcony_wire::BareJid;
 
+use crate::net::proxy::Proxy;
+
 /// Where the account's server is, for those whose DNS does not say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
@@ -59,6 +61,8 @@ pub struct ConnectOptions {
     pub server: Option<(ServerAddress, Security)>,
     /// Certificate authorities to trust besides the system's, as PEM.
     pub ca_pem: Option<String>,
+    /// The proxy that everything of this account goes through, names included: nothing is looked up or connected to around it.
+    pub proxy: Option<Proxy>,
     /// A resource to ask for; the server chooses without.
     pub resource: Option<String>,
     /// Whether others see us.
@@ -79,6 +83,7 @@ impl ConnectOptions {
             floor: None,
             server: None,
             ca_pem: None,
+            proxy: None,
             resource: None,
             availability: Availability::Available(0),
             own_hosts: Vec::new(),

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::net::tls::{Trust, channel_bindings, version_words};
-use crate::net::{NetError, dial, dns};
+use crate::net::NetError;
 
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -44,9 +44,9 @@ pub(super) enum Event {
 }
 
 impl Socket {
-    /// Connects; reveals our address to the host.
-    pub(super) async fn connect(host: &str, port: u16) -> Result<Self, NetError> {
-        let stream = dial::dial(host, dns::addresses(host, port).await?).await?;
+    /// Connects; reveals our address to the host, or to the proxy.
+    pub(super) async fn connect(host: &str, port: u16, trust: &Trust) -> Result<Self, NetError> {
+        let stream = trust.connect(host, port).await?;
         Ok(Self { stream: Stream::Plain(stream), out: BytesMut::new(), unflushed: false })
     }
 

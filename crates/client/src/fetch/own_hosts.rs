@@ -8,17 +8,19 @@ use balcony_store::{Store, StoreError};
 use balcony_wire::BareJid;
 
 use super::{Fetcher, SetupError};
+use crate::net::proxy::Proxy;
 use crate::net::tls::Trust;
 
 impl Fetcher {
     /// Decides and fetches as this account would, without connecting it: the same authorities (`ca_pem` besides the system's), the
-    /// same hosts of its own, as far as an earlier connection learnt them. Blocks for a moment.
+    /// same proxy, the same hosts of its own, as far as an earlier connection learnt them. Blocks for a moment.
     ///
     /// # Errors
     /// When the authority or the store cannot be read.
-    pub fn offline(account: &BareJid, ca_pem: Option<&str>, store: Store) -> Result<Self, SetupError> {
-        let trust = Trust::new(ca_pem)?;
-        let rules = rules(account, remembered(&store, account)?);
+    pub fn offline(account: &BareJid, ca_pem: Option<&str>, proxy: Option<Proxy>, store: Store) -> Result<Self, SetupError> {
+        let onion = proxy.as_ref().is_some_and(Proxy::reaches_onion);
+        let trust = Trust::new(ca_pem)?.by_way_of(proxy);
+        let rules = NetRules { onion, ..rules(account, remembered(&store, account)?) };
         Ok(Self::with_trust(store, trust, rules))
     }
 }
@@ -57,10 +59,10 @@ mod tests {
     fn what_a_connection_learnt_is_known_offline() {
         let (store, account): (_, BareJid) = (Store::in_memory().unwrap(), "romeo@montague.example".parse().unwrap());
         remember(&store, &account, &["files.montague.example".to_owned(), "montague.example".to_owned()]).unwrap();
-        let rules = Fetcher::offline(&account, None, store.clone()).unwrap().rules();
+        let rules = Fetcher::offline(&account, None, None, store.clone()).unwrap().rules();
         assert_eq!(rules.own_hosts, ["montague.example", "files.montague.example"]);
         assert!(!rules.loopback_http);
         let other = "juliet@capulet.example".parse().unwrap();
-        assert_eq!(Fetcher::offline(&other, None, store).unwrap().rules().own_hosts, ["capulet.example"]);
+        assert_eq!(Fetcher::offline(&other, None, None, store).unwrap().rules().own_hosts, ["capulet.example"]);
     }
 }

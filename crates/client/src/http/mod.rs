@@ -50,6 +50,9 @@ impl HttpError {
             Self::Net(NetError::Unreachable { host, source, .. }) => {
                 NetFailure::Unreachable { host: host.clone(), words: source.to_string() }
             }
+            Self::Net(NetError::Proxy { proxy, host, why }) => {
+                NetFailure::Unreachable { host: host.clone(), words: format!("the proxy {proxy} says: {why}") }
+            }
             Self::Net(NetError::Certificate { host, why } | NetError::Tls { host, why }) => {
                 NetFailure::Tls { host: host.clone(), words: why.clone() }
             }

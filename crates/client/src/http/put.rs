@@ -11,6 +11,7 @@ use super::exchange::{RequestBody, WebRequest, add_header, exchange};
 use super::source::{ReadFailure, Reading};
 use crate::net::NetError;
 use crate::net::connector::Moved;
+use crate::net::proxy::Proxy;
 use crate::net::tls::Trust;
 use crate::share::Input;
 use crate::words::with_causes;
@@ -27,7 +28,7 @@ pub(crate) async fn put(put: &Put, input: Input, hasher: Option<Hasher>, trust: 
     let network = |why: String| PutFailure::Network(why);
     // The account's own server chose the host: it may be anywhere.
     let own = put.url.host_str().map(str::to_owned);
-    let rules = NetRules { own_hosts: own.into_iter().collect(), loopback_http: put.url.scheme() == "http", onion: false };
+    let rules = NetRules { own_hosts: own.into_iter().collect(), loopback_http: put.url.scheme() == "http", onion: trust.proxy().is_some_and(Proxy::reaches_onion) };
     let rule = check_url(&put.url, &rules).map_err(|refused| network(refused.to_string()))?;
     let mut headers = HeaderMap::new();
     for header in &put.headers {

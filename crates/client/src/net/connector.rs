@@ -38,8 +38,14 @@ pub(crate) struct WebHost {
 /// Opens a connection to an address that the rule allows; `moved` counts what goes over the wire. Dropping the future closes
 /// what was begun.
 pub(crate) async fn connect(to: &WebHost, trust: &Trust, rule: &AddressRule, moved: Moved) -> Result<WebStream, NetError> {
-    let addresses = allowed(dns::addresses(&to.host, to.port).await?, rule)?;
-    let stream = Counted { stream: dial::dial(&to.host, addresses).await?, moved };
+    let stream = match trust.proxy() {
+        Some(proxy) => {
+            rule.check_unresolved(&to.host)?;
+            proxy.open(&to.host, to.port).await?
+        }
+        None => dial::dial(&to.host, allowed(dns::addresses(&to.host, to.port).await?, rule)?).await?,
+    };
+    let stream = Counted { stream, moved };
     if !to.encrypted {
         return Ok(WebStream::Plain(stream));
     }

@@ -1,11 +1,13 @@
 //! From a name to an encrypted connection: DNS, dialling, TLS. One way for XMPP and HTTP, so that whatever guards one guards both.
 //!
-//! Every step has a deadline. No proxy is taken from the environment.
+//! Every step has a deadline. With a proxy all of it goes there, and no name is looked up on this side of it; none is taken from the
+//! environment unasked.
 
 pub(crate) mod connector;
 pub(crate) mod dial;
 pub(crate) mod dns;
 pub(crate) mod end_point;
+pub(crate) mod proxy;
 pub(crate) mod tls;
 
 use std::io;
@@ -44,6 +46,16 @@ pub enum NetError {
     /// Network rules forbid all its addresses.
     #[error(transparent)]
     Forbidden(#[from] Refused),
+    /// The proxy does not get us there.
+    #[error("the proxy {proxy} does not lead to {host}: {why}")]
+    Proxy {
+        /// which proxy, without its password
+        proxy: String,
+        /// the name that was asked for
+        host: String,
+        /// what it said
+        why: String,
+    },
     /// The certificate is not good for that name.
     #[error("the certificate of {host} is not to be trusted: {why}")]
     Certificate {
