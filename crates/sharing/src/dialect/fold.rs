@@ -139,6 +139,9 @@ impl Folding<'_> {
         for link in links {
             if let Some(why) = covering.why(&link) {
                 self.notes.push(Dropped::new(covered_name(&link), why));
+                if link.via == Via::BareFile {
+                    reading.metadata = link.file; // it stands alone, then
+                }
                 continue;
             }
             covering.shared.extend(link.sources.iter().flat_map(Source::addresses).map(spelling));

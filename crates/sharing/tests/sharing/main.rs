@@ -3,6 +3,7 @@
 
 mod attach;
 mod bits;
+mod clients;
 mod copies;
 mod dialects;
 mod encrypted;
