@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::cipher::Secret;
 use crate::net_rules::AddressRule;
-use crate::{Agreement, DigestSet, Exposure, NetRules, Offer, Proof, SourceKey, Via};
+use crate::{Agreement, DigestSet, Exposure, NamedBy, NetRules, Offer, Proof, SourceKey, Via};
 
 /// What to do about an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Plan {
 pub struct Attempt {
     /// Which source of the offer.
     pub source: SourceKey,
+    /// Who says that the file is there.
+    pub named_by: NamedBy,
     /// How it is asked.
     pub how: How,
     /// What that reveals.

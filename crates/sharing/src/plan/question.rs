@@ -2,8 +2,8 @@
 
 use balcony_wire::Jid;
 
-use super::{Circumstances, Decision, LeftOut, Plan, Policy, Reason, Refusal, Rule, Unasked};
-use crate::{ByteLen, Disposition, Exposure, ExposureKind, Offer, Proof};
+use super::{Attempt, Circumstances, Decision, LeftOut, Plan, Policy, Reason, Refusal, Rule, Unasked};
+use crate::{ByteLen, Disposition, Exposure, ExposureKind, NamedBy, Offer, Proof};
 
 /// A plan that needs a yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub enum Concern {
     Unproven,
     /// The fetch reveals something.
     Reveals(Exposure),
+    /// Somebody else than the sender says where it is: whoever names a place can see who comes (XEP-0447 §6).
+    NamedBy(Jid),
 }
 
 /// What a person agreed to, for one offer.
@@ -47,6 +49,8 @@ pub enum Answer {
     Unproven,
     /// To reveal so much.
     Reveal(ExposureKind),
+    /// To go where others than the sender say it is.
+    Others,
 }
 
 impl Question {
@@ -84,6 +88,7 @@ impl Concern {
         match self {
             Self::Unproven => Answer::Unproven,
             Self::Reveals(exposure) => Answer::Reveal(exposure.kind()),
+            Self::NamedBy(_) => Answer::Others,
             _ => Answer::Fetch,
         }
     }
@@ -105,12 +110,20 @@ pub(super) fn weigh(plan: Plan, offer: &Offer, policy: &Policy, circumstances: &
             Rule::Never => return Decision::Refuse(refuse_all(plan, &Reason::Unproven)),
         }
     }
-    let is_free = |exposure: &Exposure| policy.rule_for(exposure.kind()) == Rule::Fetch || answered(Answer::Reveal(exposure.kind()));
-    let free = plan.attempts.iter().any(|attempt| is_free(&attempt.exposure));
-    let plan = if free { without_what_needs_asking(plan, is_free) } else { plan };
-    if !free {
-        concerns.extend(plan.exposures().into_iter().cloned().map(Concern::Reveals));
-    }
+    let may_reveal = |exposure: &Exposure| policy.rule_for(exposure.kind()) == Rule::Fetch || answered(Answer::Reveal(exposure.kind()));
+    let is_trusted = |attempt: &Attempt| answered(Answer::Others) || stranger(attempt, offer).is_none();
+    let is_free = |attempt: &Attempt| is_trusted(attempt) && may_reveal(&attempt.exposure);
+    let plan = match () {
+        () if plan.attempts.iter().any(is_free) => without_what_needs_asking(plan, offer, is_free),
+        // One question at a time: others' places only when the sender's own are used up.
+        () => {
+            let plan = if plan.attempts.iter().any(is_trusted) { without_what_needs_asking(plan, offer, is_trusted) } else { plan };
+            let others = plan.attempts.iter().filter(|attempt| !is_trusted(attempt)).filter_map(|attempt| stranger(attempt, offer));
+            others.map(|other| Concern::NamedBy(other.clone())).for_each(|concern| push(&mut concerns, concern));
+            concerns.extend(plan.exposures().into_iter().filter(|exposure| !may_reveal(exposure)).cloned().map(Concern::Reveals));
+            plan
+        }
+    };
     if concerns.is_empty() { Decision::Fetch(plan) } else { Decision::Ask(Question { plan, concerns }) }
 }
 
@@ -138,11 +151,29 @@ fn unasked(offer: &Offer, policy: &Policy, circumstances: &Circumstances) -> Vec
     concerns
 }
 
+/// Who named a place, if it is neither the sender nor one of our own devices.
+fn stranger<'a>(attempt: &'a Attempt, offer: &Offer) -> Option<&'a Jid> {
+    match &attempt.named_by {
+        NamedBy::Other(other) if other.bare() != *offer.provenance().account() => Some(other),
+        NamedBy::Other(_) | NamedBy::Sender => None,
+    }
+}
+
+fn push(concerns: &mut Vec<Concern>, concern: Concern) {
+    if !concerns.contains(&concern) {
+        concerns.push(concern);
+    }
+}
+
 /// Where something can be done without a question, what needs one waits until that has failed.
-fn without_what_needs_asking(plan: Plan, is_free: impl Fn(&Exposure) -> bool) -> Plan {
-    let (attempts, asking): (Vec<_>, Vec<_>) = plan.attempts.into_iter().partition(|attempt| is_free(&attempt.exposure));
+fn without_what_needs_asking(plan: Plan, offer: &Offer, is_free: impl Fn(&Attempt) -> bool) -> Plan {
+    let (attempts, asking): (Vec<_>, Vec<_>) = plan.attempts.into_iter().partition(is_free);
+    let why = |attempt: &Attempt| match stranger(attempt, offer) {
+        Some(other) => Reason::NamedByOther(other.clone()),
+        None => Reason::NeedsAnswer(attempt.exposure.clone()),
+    };
     let mut left_out = plan.left_out;
-    left_out.extend(asking.into_iter().map(|attempt| attempt.left_out(|attempt| Reason::NeedsAnswer(attempt.exposure.clone()))));
+    left_out.extend(asking.into_iter().map(|attempt| attempt.left_out(why)));
     Plan { attempts, left_out }
 }
 
@@ -176,6 +207,7 @@ impl std::fmt::Display for Concern {
             Self::Metered => f.write_str("bytes cost money on this network"),
             Self::Unproven => f.write_str("the offer has no hash that could prove the bytes are the sender's"),
             Self::Reveals(exposure) => write!(f, "{exposure}"),
+            Self::NamedBy(other) => write!(f, "{other}, who does not offer it, says where it is"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Puts sources into an order: less revealing before more revealing, untried before failed, the sender's own before others', as named.
+//! Puts sources into an order: the sender's own before others', untried before failed, less revealing before more revealing, as named.
 //!
 //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 //! XEP-0103 URL address information, v0.4.1 <https://xmpp.org/extensions/xep-0103.html>
@@ -32,7 +32,7 @@ pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circums
         for way in ways(place, offer, &redirects, circumstances) {
             match way.and_then(|attempt| judge(attempt, policy, history, circumstances)) {
                 Ok((failures, attempt)) => {
-                    ranked.push(((failures > 0, attempt.exposure.kind(), place.named_by != NamedBy::Sender), attempt));
+                    ranked.push(((attempt.named_by != NamedBy::Sender, failures > 0, attempt.exposure.kind()), attempt));
                 }
                 Err(left_out) => plan.left_out.push(left_out),
             }
@@ -51,17 +51,19 @@ fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstan
         return vec![Err(left_out(Reason::NotTheSenders))];
     }
     let one = match &place.source {
-        Source::Url(source) => http_request(source, proven, redirects, around)
-            .map(|(request, exposure)| Attempt { source: place.source.key(), how: How::Http(request), exposure }),
+        Source::Url(source) => {
+            http_request(source, proven, redirects, around).map(|(request, exposure)| attempt(place, How::Http(request), exposure))
+        }
         Source::Encrypted(source) => {
             let inner = encrypted::inner(source, offer).into_iter();
-            return inner.map(|inner| inner.and_then(|inner| encrypted_attempt(inner, proven, redirects, around))).collect();
+            return inner.map(|inner| inner.and_then(|inner| encrypted_attempt(place, inner, proven, redirects, around))).collect();
         }
-        Source::Carried { cid } => Ok(bits_attempt(place, How::Carried { cid: cid.clone() }, Exposure::Nothing)),
+        Source::Carried { cid } => Ok(attempt(place, How::Carried { cid: cid.clone() }, Exposure::Nothing)),
         Source::Bits { from, .. } if from.resource().is_none() => Err(Reason::NoDevice),
         Source::Bits { cid, from } => {
             let how = How::Bits { cid: cid.clone(), from: from.clone() };
-            Ok(bits_attempt(place, how, Exposure::Presence(from.clone())))
+            // That reveals to the sender's device that we are there (XEP-0231 §2.3).
+            Ok(attempt(place, how, Exposure::Presence(from.clone())))
         }
         Source::Published { .. } => Err(Reason::Unsupported("published sessions")),
         Source::ByHash { .. } => Err(Reason::Unsupported("devices asked by hash")),
@@ -98,18 +100,24 @@ fn http_request(
     Ok((HttpRequest { url, headers, addresses, redirects: redirects.clone() }, exposure))
 }
 
-fn encrypted_attempt(inner: encrypted::Inner, proven: bool, redirects: &Redirects, around: &Circumstances) -> Result<Attempt, LeftOut> {
+fn encrypted_attempt(
+    place: &Place,
+    inner: encrypted::Inner,
+    proven: bool,
+    redirects: &Redirects,
+    around: &Circumstances,
+) -> Result<Attempt, LeftOut> {
     match http_request(&inner.source, proven, redirects, around) {
         Ok((http, exposure)) => {
-            Ok(Attempt { source: inner.key, how: How::Encrypted { cipher: inner.secret, http, ciphertext: inner.ciphertext }, exposure })
+            let how = How::Encrypted { cipher: inner.secret, http, ciphertext: inner.ciphertext };
+            Ok(Attempt { source: inner.key, ..attempt(place, how, exposure) })
         }
         Err(reason) => Err(LeftOut { source: inner.key, what: format!("{}, encrypted", inner.source.target), reason }),
     }
 }
 
-/// Bits of binary reveal nothing where they came along, else to the sender's device that we are there (XEP-0231 §2.3).
-fn bits_attempt(place: &Place, how: How, exposure: Exposure) -> Attempt {
-    Attempt { source: place.source.key(), how, exposure }
+fn attempt(place: &Place, how: How, exposure: Exposure) -> Attempt {
+    Attempt { source: place.source.key(), named_by: place.named_by.clone(), how, exposure }
 }
 
 fn failures(attempt: &Attempt, history: &History, around: &Circumstances) -> Result<u32, Reason> {

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use balcony_wire::Jid;
+
 use crate::Exposure;
 use crate::cipher::SecretError;
 use crate::net_rules::Refused;
@@ -49,6 +51,9 @@ pub enum Reason {
     /// It needs a yes, and something else does not.
     #[error("it is asked only after the others, and after asking you: {0}")]
     NeedsAnswer(Exposure),
+    /// Somebody else than the sender names it: it needs a yes (XEP-0447 §6).
+    #[error("{0}, who does not offer the file, says that it is there: it is asked only after the sender's own, and after asking you")]
+    NamedByOther(Jid),
     /// The rules take nothing that cannot be proven.
     #[error("your rules take no file without a usable hash")]
     Unproven,
@@ -90,6 +95,7 @@ impl Reason {
             Self::NoPlace => "no-place",
             Self::Forbidden(_) => "forbidden",
             Self::NeedsAnswer(_) => "needs-answer",
+            Self::NamedByOther(_) => "named-by-other",
             Self::Unproven => "unproven",
             Self::Failed(_) => "failed",
             Self::Later { .. } => "later",

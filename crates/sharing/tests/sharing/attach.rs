@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use balcony_sharing::attach::{Attachment, MAX_ATTACHED, MAX_FROM_ONE, MAX_FROM_OTHERS, NotJoined, join, joins};
 use balcony_sharing::dialect::{self, Reading};
-use balcony_sharing::plan::{Circumstances, Decision, History, Outcome, Policy, Record, Rule, decide};
+use balcony_sharing::plan::{Answer, Circumstances, Concern, Decision, History, Outcome, Policy, Record, Rule, decide};
 use balcony_sharing::{NamedBy, Offer, Received, RoomFacts, Source};
 use balcony_wire::file_sharing::MAX_SOURCES;
 use balcony_wire::{BareJid, Element, Message, Stanza};
@@ -270,6 +270,41 @@ fn without_a_usable_hash_what_others_attach_is_ignored() {
     let plan = decision.plan().unwrap();
     assert_eq!(plan.left_out.iter().map(|left_out| left_out.reason.code()).collect::<Vec<_>>(), ["not-the-senders"]);
     assert_eq!(plan.attempts.len(), 1);
+}
+
+/// An offer of Romeo's with these places of his, and one that somebody else named, in a room where both are known.
+fn with_a_strangers_place(own: &[&str], strangers: &str) -> Offer {
+    let stanza_id = "<stanza-id xmlns='urn:xmpp:sid:0' id='s1' by='coven@chat.lit'/>".to_owned();
+    let mut offers = dialect::read(&in_room("romeo", "1", &(stanza_id + &share("", "", "a.jpg", own)))).offers;
+    join(&mut offers, &[attachment(&in_room("mallory", "2", &attaches("s1", strangers)), 1).unwrap()]);
+    offers.remove(0)
+}
+
+/// Proves: SFS-6-5.
+#[test]
+fn where_a_stranger_says_it_is_nobody_goes_unasked_and_never_before_the_senders_own() {
+    // It would be the least revealing place of all: our own server.
+    let strangers = "https://upload.shakespeare.lit/x";
+    let lenient = Policy { third_hosts: Rule::Fetch, ..Policy::default() };
+    let decide = |offer: &Offer, around: &Circumstances| decide(offer, &lenient, &History::default(), around);
+    let both = with_a_strangers_place(&["https://chat.lit/1"], strangers);
+    let Decision::Fetch(plan) = decide(&both, &contact()) else { panic!("the sender's own needs no question") };
+    assert_eq!((plan.attempts.len(), &plan.attempts[0].named_by), (1, &NamedBy::Sender));
+    let left_out = &plan.left_out[0];
+    assert_eq!((left_out.what.contains(strangers), left_out.reason.code()), (true, "named-by-other"));
+    assert!(left_out.reason.to_string().starts_with("coven@chat.lit/mallory, who does not offer the file,"), "{}", left_out.reason);
+
+    let alone = with_a_strangers_place(&[], strangers);
+    for asked in [false, true] {
+        let Decision::Ask(question) = decide(&alone, &Circumstances { asked, ..contact() }) else { panic!("not unasked") };
+        assert_eq!(question.concerns(), [Concern::NamedBy("coven@chat.lit/mallory".parse().unwrap())]);
+        assert_eq!(question.answers(), [Answer::Others]);
+    }
+    let agreed = Circumstances { answers: vec![Answer::Others], ..contact() };
+    assert_eq!(decide(&alone, &agreed).plan().map(|plan| plan.attempts.len()), Some(1));
+    let Decision::Fetch(plan) = decide(&both, &agreed) else { panic!("agreed to") };
+    let named: Vec<_> = plan.attempts.iter().map(|attempt| attempt.named_by == NamedBy::Sender).collect();
+    assert_eq!(named, [true, false], "the sender's own come first, whatever they reveal");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use balcony_sharing::plan::{
 };
 use balcony_sharing::transfer::fetch::{Fetched, ResumePoint};
 use balcony_sharing::verify::Hasher;
-use balcony_sharing::{Claim, DigestSet, Exposure, NetRules, Offer, Plan, Received, SourceKey, dialect, net_rules};
+use balcony_sharing::{Claim, DigestSet, Exposure, NamedBy, NetRules, Offer, Plan, Received, SourceKey, dialect, net_rules};
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::{Element, Message, Stanza, base64};
 use proptest::prelude::*;
@@ -53,7 +53,7 @@ fn sealed(case: &Case, host: &str, ciphertext: DigestSet) -> Attempt {
     let addresses = net_rules::check_url(&url, &NetRules::default()).unwrap();
     let http = HttpRequest { url, headers: Vec::new(), addresses, redirects: Redirects::within_the_plan() };
     let how = How::Encrypted { cipher: case.secret.clone(), http, ciphertext };
-    Attempt { source: name(&case.secret, host), how, exposure: Exposure::ThirdHost(host.to_owned()) }
+    Attempt { source: name(&case.secret, host), named_by: NamedBy::Sender, how, exposure: Exposure::ThirdHost(host.to_owned()) }
 }
 
 fn task(case: &Case, hosts: &[&str]) -> Task {

@@ -7,7 +7,7 @@ use balcony_sharing::plan::{Attempt, How, HttpRequest, Outcome, Redirects};
 use balcony_sharing::transfer::fetch::{Action, FetchFailed, FetchJob, FetchSettings, Fetched, Progress, ResumePoint, Unwrapped};
 use balcony_sharing::transfer::{NetFailure, OpenUrl, ResponseHead};
 use balcony_sharing::verify::{Claim, Hasher};
-use balcony_sharing::{Exposure, NetRules, Plan, Source, SourceKey, net_rules};
+use balcony_sharing::{Exposure, NamedBy, NetRules, Plan, Source, SourceKey, net_rules};
 use balcony_wire::hashes::HashAlgo;
 use proptest::prelude::*;
 use url::Url;
@@ -112,6 +112,7 @@ pub(crate) fn attempt(host: &str) -> Attempt {
     let headers = vec![("Authorization".to_owned(), "Basic c2VjcmV0".to_owned())];
     Attempt {
         source: key(host),
+        named_by: NamedBy::Sender,
         how: How::Http(HttpRequest { url, headers, addresses, redirects: Redirects::within_the_plan() }),
         exposure: Exposure::ThirdHost(host.into()),
     }

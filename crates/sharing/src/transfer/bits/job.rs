@@ -150,7 +150,7 @@ mod tests {
     use balcony_wire::Payload as _;
 
     use super::*;
-    use crate::{DigestSet, Exposure, MediaType};
+    use crate::{DigestSet, Exposure, MediaType, NamedBy};
 
     fn romeo() -> Jid {
         Jid::parse("romeo@montague.lit/orchard").unwrap()
@@ -162,12 +162,12 @@ mod tests {
 
     fn carried() -> Attempt {
         let (source, cid) = (SourceKey::from_record("carried x"), picture().cid().clone());
-        Attempt { source, how: How::Carried { cid }, exposure: Exposure::Nothing }
+        Attempt { source, named_by: NamedBy::Sender, how: How::Carried { cid }, exposure: Exposure::Nothing }
     }
 
     fn asked() -> Attempt {
         let (source, cid) = (SourceKey::from_record("bits x"), picture().cid().clone());
-        Attempt { source, how: How::Bits { cid, from: romeo() }, exposure: Exposure::Presence(romeo()) }
+        Attempt { source, named_by: NamedBy::Sender, how: How::Bits { cid, from: romeo() }, exposure: Exposure::Presence(romeo()) }
     }
 
     fn claim(algo: HashAlgo) -> Claim {
