@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Accounts(Accounts),
     /// Send files to somebody.
     Send(Send),
+    /// Say of a file that was offered before where it can be had as well: a fresh upload where the old one is gone, or a link.
+    Attach(Attach),
     /// List and go on with what is not out yet.
     Outbox(Outbox),
     /// Wait for files that others send.
@@ -205,7 +207,8 @@ pub(crate) enum AccountsAction {
 /// `balcony send`
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Send {
-    /// The files.
+    /// The files; `-` is standard input, which needs a --name. What a symbolic link leads to is sent, under the name of the link;
+    /// folders and devices are not.
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
     /// Whom to send them to.
@@ -232,6 +235,23 @@ pub(crate) struct Send {
     pub(crate) show_xml: bool,
 }
 
+/// `balcony attach`
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// Number of the offer, as `balcony list` shows it; or the file that was offered.
+    #[arg(value_name = "OFFER|FILE")]
+    pub(crate) what: String,
+    /// Attach this link. It is fetched first: only what is the file that was offered is attached.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, conflicts_with = "file")]
+    pub(crate) url: Option<String>,
+    /// Upload this file, which must be the one that was offered [default: the copy that is kept here, or the file that was sent].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// With whom it was shared, where a file was offered to several.
+    #[arg(long, value_name = "JID")]
+    pub(crate) with: Option<String>,
+}
+
 /// `balcony outbox`
 #[derive(Debug, Args)]
 pub(crate) struct Outbox {
@@ -246,7 +266,7 @@ pub(crate) enum OutboxAction {
     List,
     /// Go on with them. `send` and `receive` do that as well before anything else.
     Resume,
-    /// Put one that failed back among those that are to go.
+    /// Try one that failed once more, now.
     Retry {
         /// Its id, as the list shows it.
         id: String,

@@ -60,6 +60,7 @@ async fn command(cli: &Cli, console: &Console) -> Result<(), Failure> {
         Command::Explain(args) => commands::explain::run(console, args)?,
         Command::Draft(args) => commands::draft::run(console, args).await?,
         Command::Send(args) => commands::send::run(console, &home()?, account, args).await?,
+        Command::Attach(args) => commands::attach::run(console, &home()?, account, args).await?,
         Command::Outbox(args) => commands::outbox::run(console, &home()?, account, args).await?,
         Command::Receive(args) => commands::receive::run(console, &home()?, account, args).await?,
         Command::List(args) => commands::offers::list(console, &home()?, account, args)?,

@@ -64,7 +64,7 @@ pub use account::{
     Account, Availability, ConnectOptions, Connection, NoServerAddress, OfflineError, Online, Report, ServerAddress, Services,
     UploadService,
 };
-pub use bits::{NoSmallPicture, SmallPicture};
+pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};
 pub use error::{Class, ConnectError};
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Wish};
 pub use net::NetError;
@@ -73,7 +73,7 @@ pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;
 pub use share::{
-    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, Place, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent,
+    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, Place, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent,
     ShareProgress, Unfinished, draft,
 };
 

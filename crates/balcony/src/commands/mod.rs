@@ -1,6 +1,7 @@
 //! The commands, a file each. They turn what the library says into words and JSON, and hold no protocol.
 
 pub(crate) mod accounts;
+pub(crate) mod attach;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod explain;

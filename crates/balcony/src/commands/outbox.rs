@@ -30,7 +30,7 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
             account.close().await;
             taken_up.map(drop)
         }
-        OutboxAction::Retry { id } => retry(console, home, named, id),
+        OutboxAction::Retry { id } => retry(console, home, named, id).await,
         OutboxAction::Drop { id } => give_up(console, home, named, id),
     }
 }
@@ -104,14 +104,25 @@ fn list(console: &Console, home: &Home, named: Option<&str>) -> Result<(), Failu
     Ok(())
 }
 
-fn retry(console: &Console, home: &Home, named: Option<&str>, id: &str) -> Result<(), Failure> {
+async fn retry(console: &Console, home: &Home, named: Option<&str>, id: &str) -> Result<(), Failure> {
     let (entry, store) = connect::store(home, named)?;
     let again = store.retry_outgoing(&entry.jid()?, id).map_err(|error| Failure::from_error(Class::Local, &error))?;
     if !again {
         return Err(Failure::new(Class::Usage, format!("no message {} failed", Safe(id))).advise("`balcony outbox` lists those that did"));
     }
-    console.result("retrying", json!({"id": id}), "it goes out with `balcony outbox resume`, or before the next file is sent");
-    Ok(())
+    console.step("retrying", json!({"id": id}), "trying it once more");
+    drop(store);
+    let account = connect::account(home, named, Availability::Hidden).await?;
+    let taken_up = take_up(console, &account).await;
+    let row = account.store().outgoing(account.jid(), id).map_err(|error| Failure::from_error(Class::Local, &error));
+    account.close().await;
+    taken_up?;
+    match row? {
+        Some(row) if row.state == OutboxState::Failed => {
+            Err(Failure::new(Class::Server, format!("it failed again: {}", row.why.unwrap_or_default())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn give_up(console: &Console, home: &Home, named: Option<&str>, id: &str) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
 //! `balcony send`: files to people, by upload and one message that every client understands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use balcony_client::{Account, Availability, Sending, Sent, ShareEvent};
+use balcony_client::{Account, Availability, FileFrom, Sending, Sent, ShareEvent};
 use balcony_sharing::ByteLen;
 use balcony_wire::Jid;
 use serde_json::json;
@@ -16,11 +16,18 @@ use crate::home::Home;
 use crate::safe::{Safe, lines};
 use crate::signals::interrupted;
 
+/// Bytes read from standard input at most where no service says how many it takes.
+const LARGEST_PIPE: u64 = 16 << 30;
+
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Send) -> Result<(), Failure> {
     let recipients = recipients(&args.to)?;
     if args.name.is_some() && args.files.len() > 1 {
         return Err(Failure::new(Class::Usage, "--name is for one file, several were given"));
+    }
+    let from_pipe = args.files.iter().any(|path| is_pipe(path));
+    if from_pipe && (args.files.len() > 1 || args.name.is_none()) {
+        return Err(Failure::new(Class::Usage, "what comes from standard input has no name, and goes alone").advise("give it a --name"));
     }
     are_files(&args.files)?;
     let account = connect::account(home, named, Availability::Hidden).await?;
@@ -31,7 +38,8 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 }
 
 async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli::Send) -> Result<(), Failure> {
-    let Some(sending) = sending(account, recipients, args) else { return Ok(()) };
+    let files = files(account, args).await?;
+    let Some(sending) = sending(account, recipients, files, args) else { return Ok(()) };
     // The same command again, after it was stopped, goes on and sends nothing twice.
     let unfinished = sending.unfinished().await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     outbox::take_up(console, account).await?;
@@ -44,9 +52,27 @@ async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli
     Ok(())
 }
 
+/// Whether it stands for standard input.
+fn is_pipe(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The files; what comes from standard input goes into the store first, so that it can be sent again.
+async fn files(account: &Account, args: &cli::Send) -> Result<Vec<FileFrom>, Failure> {
+    if !args.files.iter().any(|path| is_pipe(path)) {
+        return Ok(args.files.iter().map(FileFrom::from).collect());
+    }
+    let services = account.services().await.map_err(|error| Failure::from_error(Class::Network, &error))?;
+    // What nobody takes need not be read to its end.
+    let limits = services.uploads.iter().map(|service| service.max_file_size).collect::<Option<Vec<u64>>>();
+    let most = limits.and_then(|limits| limits.into_iter().max()).unwrap_or(LARGEST_PIPE);
+    let kept = account.keep(std::io::stdin(), most).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
+    Ok(vec![FileFrom::Store(kept)])
+}
+
 /// Says what is no file before anybody is asked for anything.
 pub(crate) fn are_files(paths: &[PathBuf]) -> Result<(), Failure> {
-    for path in paths {
+    for path in paths.iter().filter(|path| !is_pipe(path)) {
         let failure = match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => continue,
             Ok(_) => Failure::new(Class::Local, format!("{} is no file", path.display())).advise("pack a folder first, or name its files"),
@@ -68,12 +94,12 @@ fn recipients(named: &[String]) -> Result<Vec<Jid>, Failure> {
     named.iter().map(parse).collect()
 }
 
-fn sending(account: &Account, recipients: &[Jid], args: &cli::Send) -> Option<Sending> {
+fn sending(account: &Account, recipients: &[Jid], files: Vec<FileFrom>, args: &cli::Send) -> Option<Sending> {
     let mut share: Option<balcony_client::Share> = None;
-    for path in &args.files {
+    for file in files {
         let mut next = match share {
-            Some(share) => share.and(path),
-            None => account.share(path),
+            Some(share) => share.and(file),
+            None => account.share(file),
         };
         if let Some(text) = &args.describe {
             next = next.describe(text);

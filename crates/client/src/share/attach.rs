@@ -183,7 +183,8 @@ async fn own_copy(account: &Account, offer: &CataloguedOffer) -> Result<Option<F
 
 async fn attach_file(account: &Account, offer: &CataloguedOffer, target: Target, from: FileFrom) -> Result<AttachedSource, AttachError> {
     let name = offer.name().to_string();
-    let wanted = Wanted { from: from.clone(), id: random_id(), name: Some(name), descriptions: Vec::new(), disposition: None, picture: None };
+    let wanted =
+        Wanted { from: from.clone(), id: random_id(), name: Some(name), descriptions: Vec::new(), disposition: None, picture: None };
     let store = account.store().clone();
     let looked = blocking(move || LookedAt::look(wanted, &store)).await?;
     let hashed = place::hash(account.store(), &looked, algos(offer)).await?;

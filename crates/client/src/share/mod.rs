@@ -27,7 +27,6 @@ pub use error::ShareError;
 pub use file_from::FileFrom;
 pub(crate) use file_from::Input;
 pub use keep::KeepError;
-pub(crate) use keep::keep;
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
 
