@@ -70,7 +70,7 @@ pub enum UnknownSource {
 }
 
 /// Names a source across messages, plans and restarts: two that would ask the same of the same are equal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceKey(String);
 
 impl SourceKey {
@@ -90,6 +90,18 @@ impl SourceKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Without the fragment: where links carry a key, it stands there.
+impl std::fmt::Debug for SourceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SourceKey({:?})", without_fragment(&self.0))
+    }
+}
+
+/// What is asked of a server, and may be shown: fragments are neither.
+fn without_fragment(url: &str) -> &str {
+    url.split_once('#').map_or(url, |(place, _)| place)
 }
 
 impl UrlSource {
@@ -212,13 +224,13 @@ fn addresses_of_element(element: &SourceElement) -> Vec<&str> {
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Url(source) => f.write_str(&source.target),
+            Self::Url(source) => f.write_str(without_fragment(&source.target)),
             Self::Encrypted(_) => f.write_str("encrypted bytes"),
             Self::Published { from, .. } => write!(f, "a session published by {from}"),
             Self::ByHash { jid, .. } => write!(f, "{jid}, asked by hash"),
             Self::Carried { .. } => f.write_str("the bytes in the message itself"),
             Self::Bits { from, .. } => write!(f, "{from}, asked for the bytes"),
-            Self::Unknown(UnknownSource::Uri(uri)) => f.write_str(uri),
+            Self::Unknown(UnknownSource::Uri(uri)) => f.write_str(without_fragment(uri)),
             Self::Unknown(UnknownSource::Element(name)) => f.write_str(name),
         }
     }

@@ -55,6 +55,9 @@ pub struct Sidecar {
     pub validator: Option<String>,
     /// Whether all bytes came from that source.
     pub is_pure: bool,
+    /// Which secret opened them, by a mark that does not give it away; `None` for bytes that came as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
 }
 
 /// The sidecar as it lies on the disk.

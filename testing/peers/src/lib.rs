@@ -1,4 +1,5 @@
-//! Drives XMPP programs by other people in tests: Prosody, ejabberd, slixmpp, go-sendxmpp, profanity.
+//! Drives XMPP programs by other people in tests: Prosody, ejabberd, slixmpp, go-sendxmpp, profanity. And, in [`web`], a web server
+//! that misbehaves as it is told.
 //!
 //! They come from the scripts in `kit/`. A test asks for them and says so loudly when they are not there:
 //!
@@ -30,6 +31,7 @@ mod peers;
 mod ports;
 mod profanity;
 mod slixmpp;
+pub mod web;
 
 pub use child::Lines;
 pub use endpoints::Endpoints;

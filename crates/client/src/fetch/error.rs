@@ -39,7 +39,9 @@ impl FetchError {
         match self {
             Self::Failed(failed) => Some(match class_of(failed) {
                 Class::Proof => "ask the sender to share the file again, and do not open what you may have got elsewhere under this name",
-                Class::Policy => "the link leads where foreign links must not lead; ask the sender for another one",
+                Class::Policy => {
+                    "the link leads where your rules do not let it lead unasked; agree to that, or ask the sender for another one"
+                }
                 Class::Network => "try again later; what was fetched is kept",
                 _ => "ask the sender to share the file again",
             }),
@@ -53,7 +55,7 @@ impl FetchError {
 /// Wrong bytes weigh most, then the last thing that happened.
 fn class_of(failed: &FetchFailed) -> Class {
     let outcomes = || failed.outcomes.iter().map(|(_, outcome)| outcome);
-    if outcomes().any(|outcome| matches!(outcome, Outcome::WrongBytes)) {
+    if outcomes().any(|outcome| matches!(outcome, Outcome::WrongBytes | Outcome::WrongTag | Outcome::WrongPadding)) {
         return Class::Proof;
     }
     match outcomes().next_back() {
@@ -100,6 +102,7 @@ mod tests {
         assert_eq!(class(vec![Outcome::Gone(410)]), Class::Source);
         assert_eq!(class(vec![Outcome::TooShort { got: 1, expected: 2 }]), Class::Source);
         assert_eq!(class(vec![Outcome::WrongBytes, Outcome::Gone(404)]), Class::Proof);
+        assert_eq!(class(vec![Outcome::WrongTag]), Class::Proof);
         assert_eq!(class(vec![Outcome::Blocked(String::new())]), Class::Policy);
         assert_eq!(class(vec![Outcome::Gone(404), Outcome::Stalled(30)]), Class::Network);
         assert_eq!(class(Vec::new()), Class::Source);

@@ -8,12 +8,14 @@ use balcony_sharing::plan::{self, Answer, Circumstances, Policy};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Plan};
-use balcony_store::{BlobRef, OfferKey, OfferState, Store, StoreError};
+use balcony_store::{OfferKey, OfferState, Store, StoreError};
 use futures_core::future::BoxFuture;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
-use super::work::Work;
+use super::orders::{Order, Orders, Reins};
+use super::work::{Ending, Work, job_of};
 use super::{FetchError, FetchEvent, SharedFile};
 use crate::bits::Asker;
 use crate::blocking::blocking;
@@ -24,6 +26,9 @@ use crate::offers::{CataloguedOffer, Decision};
 /// Events that may wait for whoever watches.
 const EVENTS: usize = 64;
 
+/// Fetches that run at once, if nobody says otherwise; the others wait for their turn.
+const AT_ONCE: usize = 3;
+
 /// Decides and fetches. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
@@ -32,6 +37,7 @@ pub struct Fetcher {
     rules: Arc<Mutex<NetRules>>,
     settings: FetchSettings,
     asker: Asker,
+    turns: Arc<Mutex<Arc<Semaphore>>>,
 }
 
 /// What a person wants, beside their standing rules.
@@ -58,7 +64,14 @@ impl Fetcher {
 
     pub(crate) fn with_trust(store: Store, trust: Trust, rules: NetRules) -> Self {
         let asker = Asker::offline(store.clone());
-        Self { store, trust, rules: Arc::new(Mutex::new(rules)), settings: FetchSettings::default(), asker }
+        let turns = Arc::new(Mutex::new(Arc::new(Semaphore::new(AT_ONCE))));
+        Self { store, trust, rules: Arc::new(Mutex::new(rules)), settings: FetchSettings::default(), asker, turns }
+    }
+
+    /// How many fetches run at once from now on, at least one; those under way go on beside them. 3 if nobody says otherwise.
+    pub fn set_at_once(&self, most: usize) {
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        *self.turns.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(Semaphore::new(most));
     }
 
     /// The same with somebody to ask for small data.
@@ -76,6 +89,12 @@ impl Fetcher {
     pub fn with_settings(mut self, settings: FetchSettings) -> Self {
         self.settings = settings;
         self
+    }
+
+    /// The same with a store that goes with it, for what is only looked at: no more than so many bytes of it.
+    pub(crate) fn passing(&self, most: u64) -> Result<Self, StoreError> {
+        let settings = FetchSettings { unannounced_limit: most, ..self.settings };
+        Ok(Self { store: Store::in_memory()?, settings, ..self.clone() })
     }
 
     /// The store it works with.
@@ -169,15 +188,39 @@ impl Fetcher {
         Fetch { fetcher: self.clone(), offer: offer.clone(), plan }
     }
 
+    /// Throws away what is there of an offer that was not fetched to its end; tells how many bytes that were.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while somebody fetches it; else when the store fails.
+    pub async fn discard(&self, key: OfferKey) -> Result<u64, StoreError> {
+        let store = self.store.clone();
+        blocking(move || {
+            let Some(staging) = store.resume(&job_of(key))? else { return Ok(0) };
+            let len = staging.len();
+            staging.discard()?;
+            if store.offer(key)?.is_some_and(|row| row.state == OfferState::Fetching) {
+                store.set_offer_state(key, OfferState::Asking)?;
+            }
+            Ok(len)
+        })
+        .await
+    }
+
     /// Small data first where the plan begins with it, then what is on the web, then the rest of it.
-    async fn by_plan(&self, offer: &CataloguedOffer, plan: &Plan, events: Events<FetchEvent>) -> Result<BlobRef, FetchError> {
+    async fn by_plan(
+        &self,
+        offer: &CataloguedOffer,
+        plan: &Plan,
+        events: Events<FetchEvent>,
+        orders: Orders,
+    ) -> Result<Ending, FetchError> {
         let first = plan.attempts.iter().take_while(|attempt| is_for_bits(attempt)).count();
         let (first, rest) = plan.attempts.split_at(first);
         let mut done = None;
         if !first.is_empty() {
-            done = Some(crate::bits::fetch(&self.store, &self.asker, offer, first, &events).await);
+            done = Some(crate::bits::fetch(&self.store, &self.asker, offer, first, &events).await.map(Ending::File));
         }
-        let goes_on = |done: &Option<Result<BlobRef, FetchError>>| matches!(done, None | Some(Err(FetchError::Failed(_))));
+        let goes_on = |done: &Option<Result<Ending, FetchError>>| matches!(done, None | Some(Err(FetchError::Failed(_))));
         if goes_on(&done) && (first.is_empty() || !rest.is_empty()) {
             let work = Work {
                 store: self.store.clone(),
@@ -186,29 +229,38 @@ impl Fetcher {
                 settings: self.settings,
                 key: offer.key(),
                 events: events.another(),
+                turns: self.turns.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                orders,
             };
             done = Some(work.run(offer, plan).await);
         }
         if goes_on(&done) && rest.iter().any(is_for_bits) {
-            done = Some(crate::bits::fetch(&self.store, &self.asker, offer, rest, &events).await);
+            done = Some(crate::bits::fetch(&self.store, &self.asker, offer, rest, &events).await.map(Ending::File));
         }
         done.unwrap_or(Err(FetchError::Broken)) // one of them was done
     }
 
-    async fn run(self, offer: CataloguedOffer, plan: Plan, events: Events<FetchEvent>) -> Result<SharedFile, FetchError> {
+    async fn run(self, offer: CataloguedOffer, plan: Plan, events: Events<FetchEvent>, orders: Orders) -> FetchEvent {
         let key = offer.key();
         let store = self.store.clone();
-        blocking(move || store.set_offer_state(key, OfferState::Fetching)).await?;
-        let done = self.by_plan(&offer, &plan, events).await;
-        let (store, blob) = (self.store.clone(), done.as_ref().ok().cloned());
-        let failed = matches!(done, Err(FetchError::Failed(_)));
-        blocking(move || match &blob {
-            Some(blob) => store.offer_is_here(key, blob),
-            None if failed => store.set_offer_state(key, OfferState::Failed),
-            None => Ok(()), // our own trouble: it stays as begun
-        })
-        .await?;
-        Ok(SharedFile::new(self.store, done?, &offer))
+        if let Err(error) = blocking(move || store.set_offer_state(key, OfferState::Fetching)).await {
+            return FetchEvent::Ended(Err(error.into()));
+        }
+        let done = self.by_plan(&offer, &plan, events, orders).await;
+        let store = self.store.clone();
+        let noted = blocking(move || match &done {
+            Ok(Ending::File(blob)) => store.offer_is_here(key, blob).map(|()| done),
+            // The person stopped it: it goes on when they say so, not by itself.
+            Ok(Ending::Stopped(_)) => store.set_offer_state(key, OfferState::Asking).map(|()| done),
+            Err(FetchError::Failed(_)) => store.set_offer_state(key, OfferState::Failed).map(|()| done),
+            Err(_) => Ok(done), // our own trouble: it stays as begun
+        });
+        match noted.await {
+            Ok(Ok(Ending::File(blob))) => FetchEvent::Ended(Ok(SharedFile::new(self.store, blob, &offer))),
+            Ok(Ok(Ending::Stopped(kept))) => FetchEvent::Stopped { kept },
+            Ok(Err(error)) => FetchEvent::Ended(Err(error)),
+            Err(error) => FetchEvent::Ended(Err(error.into())),
+        }
     }
 }
 
@@ -226,7 +278,12 @@ impl IntoFuture for Fetch {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.fetcher.run(self.offer, self.plan, Events::nobody()))
+        Box::pin(async {
+            match self.fetcher.run(self.offer, self.plan, Events::nobody(), Orders::none()).await {
+                FetchEvent::Ended(done) => done,
+                _ => Err(FetchError::Broken), // nobody held the reins
+            }
+        })
     }
 }
 
@@ -234,11 +291,12 @@ impl Fetch {
     /// Begins, and tells what happens. Must be called within a tokio runtime.
     pub fn progress(self) -> FetchProgress {
         let (sender, events) = channel(EVENTS);
+        let (reins, orders) = Orders::new();
         let task = tokio::spawn(async move {
-            let done = self.fetcher.run(self.offer, self.plan, Events::to(sender.clone())).await;
-            let _ = sender.send(FetchEvent::Ended(done)).await; // nobody watches any more
+            let last = self.fetcher.run(self.offer, self.plan, Events::to(sender.clone()), orders).await;
+            let _ = sender.send(last).await; // nobody watches any more
         });
-        FetchProgress { events, task }
+        FetchProgress { events, reins, task }
     }
 }
 
@@ -246,13 +304,35 @@ impl Fetch {
 #[derive(Debug)]
 pub struct FetchProgress {
     events: Receiver<FetchEvent>,
+    reins: Reins,
     task: JoinHandle<()>,
 }
 
 impl FetchProgress {
-    /// What happened next; `None` after [`FetchEvent::Ended`]. Safe to drop and call again.
+    /// What happened next; `None` after [`FetchEvent::Ended`] or [`FetchEvent::Stopped`]. Safe to drop and call again.
     pub async fn next(&mut self) -> Option<FetchEvent> {
         self.events.recv().await
+    }
+
+    /// Closes the connection and waits; others may be fetched meanwhile. [`FetchEvent::Paused`] tells when it has.
+    pub fn pause(&self) {
+        self.reins.give(Order::Pause);
+    }
+
+    /// Goes on after a pause, at the byte where it stopped, once it is its turn.
+    pub fn resume(&self) {
+        self.reins.give(Order::Resume);
+    }
+
+    /// Ends it; what is there is kept, and a later fetch goes on there. [`FetchEvent::Stopped`] tells when it has ended. The offer then
+    /// waits for the person: nothing fetches it unasked.
+    pub fn cancel(&self) {
+        self.reins.give(Order::Stop);
+    }
+
+    /// Ends it and throws away what is there. [`FetchEvent::Stopped`] tells when it has.
+    pub fn discard(&self) {
+        self.reins.discard();
     }
 }
 

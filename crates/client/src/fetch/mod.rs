@@ -1,8 +1,10 @@
-//! Fetching what was offered: to staging, hashed on the way, checked, then into the store. Nothing has a final name before.
+//! Fetching what was offered: opened if it is encrypted, to staging, hashed on the way, checked, then into the store. Nothing has a final name before.
 
 mod error;
 mod fetcher;
 mod file;
+mod opening;
+mod orders;
 pub(crate) mod own_hosts;
 mod sink;
 mod work;
@@ -31,6 +33,15 @@ pub enum FetchEvent {
     SourceEnded(Outcome),
     /// All bytes are there and are being checked.
     Checking,
-    /// The end; always the last one.
+    /// As many files are fetched as may be at once: it waits for its turn.
+    Waiting,
+    /// It waits until it is told to go on ([`FetchProgress::pause`]).
+    Paused,
+    /// The end, because the person wanted it ([`FetchProgress::cancel`], [`FetchProgress::discard`]); the last one.
+    Stopped {
+        /// bytes kept for a later fetch
+        kept: u64,
+    },
+    /// The end by itself; the last one.
     Ended(Result<SharedFile, FetchError>),
 }

@@ -1,7 +1,7 @@
 //! Where fetched bytes go: to staging on one thread and to a hasher for each digest, all from the same shared bytes.
 
-use std::io::Read as _;
-
+use balcony_sharing::cipher::{Decipher, Envelope};
+use balcony_sharing::transfer::fetch::Unwrapped;
 use balcony_sharing::verify::{Hashed, Hasher};
 use balcony_store::{Sidecar, Staging, StoreError};
 use balcony_wire::hashes::HashAlgo;
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
+use super::opening::{Opening, ciphertext_lanes};
 use crate::http::lanes::{Lanes, LanesError};
 use crate::http::pool::Pool;
 
@@ -18,17 +19,31 @@ const WAITING: usize = 8;
 /// Bytes after which the disk is set to work.
 const FLUSH: usize = 32 * 1024 * 1024;
 
-/// Staging and hashers at work. Dropping it keeps what was written.
+/// Staging and hashers at work, and what opens encrypted bytes before. Dropping it keeps what was written.
 pub(super) struct Sink {
     algos: Vec<HashAlgo>,
-    input: Sender<Piece>,
     disk: JoinHandle<Result<Staging, StoreError>>,
-    lanes: Lanes,
+    way: Way,
 }
 
-enum Piece {
+/// What bytes go through.
+enum Way {
+    Plain { lanes: Lanes, input: Sender<Piece> },
+    Envelope(Opening),
+}
+
+/// What goes to the disk, in order.
+pub(super) enum Piece {
     Bytes(Bytes),
     Note(Sidecar),
+}
+
+/// All that is known about bytes once all are there.
+pub(super) struct Finished {
+    pub(super) staging: Staging,
+    pub(super) hashed: Hashed,
+    /// For what came through an envelope.
+    pub(super) unwrapped: Option<Unwrapped>,
 }
 
 /// Why bytes could not be kept.
@@ -43,53 +58,96 @@ pub(super) enum SinkError {
 }
 
 impl Sink {
-    /// Goes on behind what is in staging, which is read once for the digests.
-    pub(super) async fn open(staging: Staging, algos: Vec<HashAlgo>) -> Result<Self, SinkError> {
+    /// Goes on behind what is in staging, which is read once for the digests. What came through an envelope is encrypted again on the way:
+    /// its tag is about encrypted bytes.
+    pub(super) async fn open(mut staging: Staging, algos: Vec<HashAlgo>, envelope: Option<Envelope>) -> Result<Self, SinkError> {
         let lanes = Lanes::start(Hasher::new(algos.iter().copied()));
-        let (staging, lanes) = tokio::task::spawn_blocking(move || hash_kept(&staging, &lanes).map(|()| (staging, lanes)))
-            .await
-            .map_err(|_| LanesError::Broken)??;
+        let through = envelope.map(|envelope| (Decipher::new(&envelope), ciphertext_lanes(&envelope), envelope));
+        let known = tokio::task::spawn_blocking(move || {
+            let mut through = through;
+            if let Some((_, _, envelope)) = &through {
+                staging.truncate(envelope.keeps(staging.len()))?;
+            }
+            let again = through.as_mut().map(|(decipher, ciphertext, _)| (decipher, ciphertext.as_ref()));
+            hash_kept(&staging, &lanes, again)?;
+            Ok::<_, SinkError>((staging, lanes, through))
+        });
+        let (staging, lanes, through) = known.await.map_err(|_| LanesError::Broken)??;
         let (input, pieces) = channel(WAITING);
         let disk = tokio::task::spawn_blocking(move || write(staging, pieces));
-        Ok(Self { algos, input, disk, lanes })
+        let way = match through {
+            Some((decipher, ciphertext, _)) => Way::Envelope(Opening::start(decipher, lanes, ciphertext, input)),
+            None => Way::Plain { lanes, input },
+        };
+        Ok(Self { algos, disk, way })
     }
 
     /// The next bytes; waits while disk or hashers are behind.
     pub(super) async fn write(&self, bytes: Bytes) -> Result<(), Ended> {
-        self.lanes.update(&bytes).await.map_err(|_| Ended)?;
-        self.input.send(Piece::Bytes(bytes)).await.map_err(|_| Ended)
+        match &self.way {
+            Way::Envelope(opening) => opening.write(bytes).await,
+            Way::Plain { lanes, input } => {
+                lanes.update(&bytes).await.map_err(|_| Ended)?;
+                input.send(Piece::Bytes(bytes)).await.map_err(|_| Ended)
+            }
+        }
     }
 
     /// Replaces the note beside the bytes, once those before it are written.
     pub(super) async fn note(&self, sidecar: Sidecar) -> Result<(), Ended> {
-        self.input.send(Piece::Note(sidecar)).await.map_err(|_| Ended)
+        match &self.way {
+            Way::Envelope(opening) => opening.pass(Piece::Note(sidecar)).await,
+            Way::Plain { input, .. } => input.send(Piece::Note(sidecar)).await.map_err(|_| Ended),
+        }
     }
 
     /// Waits until all is written; gives staging back, or says why the disk gave up.
     pub(super) async fn stop(self) -> Result<Staging, SinkError> {
-        drop(self.input);
+        match self.way {
+            Way::Plain { input, .. } => drop(input),
+            Way::Envelope(opening) => drop(opening.finish().await?),
+        }
         Ok(self.disk.await.map_err(|_| LanesError::Broken)??)
     }
 
     /// As [`Sink::stop`], with the digests.
-    pub(super) async fn finish(self) -> Result<(Staging, Hashed), SinkError> {
-        drop(self.input);
-        let (hashed, staging) = tokio::join!(self.lanes.finish(), self.disk);
+    pub(super) async fn finish(self) -> Result<Finished, SinkError> {
+        let (lanes, opened) = match self.way {
+            Way::Plain { lanes, input } => {
+                drop(input);
+                (lanes, None)
+            }
+            Way::Envelope(opening) => {
+                let (decipher, lanes, ciphertext) = opening.finish().await?;
+                (lanes, Some((decipher, ciphertext)))
+            }
+        };
+        let (hashed, staging) = tokio::join!(lanes.finish(), self.disk);
         let staging = staging.map_err(|_| LanesError::Broken)??;
-        Ok((staging, hashed?))
+        let unwrapped = match opened {
+            None => None,
+            Some((decipher, ciphertext)) => {
+                let ciphertext = match ciphertext {
+                    Some(lanes) => Some(lanes.finish().await?),
+                    None => None,
+                };
+                Some(Unwrapped { end: decipher.finish(), ciphertext })
+            }
+        };
+        Ok(Finished { staging, hashed: hashed?, unwrapped })
     }
 
     /// Throws away what is in staging and begins anew.
-    pub(super) async fn restart(self) -> Result<Self, SinkError> {
+    pub(super) async fn restart(self, envelope: Option<Envelope>) -> Result<Self, SinkError> {
         let algos = self.algos.clone();
         let staging = self.stop().await?;
-        Self::emptied(staging, algos).await
+        Self::emptied(staging, algos, envelope).await
     }
 
     /// Empties staging and begins anew.
-    pub(super) async fn emptied(mut staging: Staging, algos: Vec<HashAlgo>) -> Result<Self, SinkError> {
+    pub(super) async fn emptied(mut staging: Staging, algos: Vec<HashAlgo>, envelope: Option<Envelope>) -> Result<Self, SinkError> {
         let emptied = tokio::task::spawn_blocking(move || staging.truncate(0).map(|()| staging));
-        Self::open(emptied.await.map_err(|_| LanesError::Broken)??, algos).await
+        Self::open(emptied.await.map_err(|_| LanesError::Broken)??, algos, envelope).await
     }
 }
 
@@ -97,17 +155,39 @@ impl Sink {
 #[derive(Debug)]
 pub(super) struct Ended;
 
-fn hash_kept(staging: &Staging, lanes: &Lanes) -> Result<(), SinkError> {
+fn hash_kept(staging: &Staging, lanes: &Lanes, mut again: Option<(&mut Decipher, Option<&Lanes>)>) -> Result<(), SinkError> {
     let pool = Pool::default();
     let mut reader = staging.reader();
     loop {
         let mut buffer = pool.take();
-        let read = reader.read(&mut buffer).map_err(SinkError::Reread)?;
+        let read = fill(&mut reader, &mut buffer).map_err(SinkError::Reread)?;
         if read == 0 {
             return Ok(());
         }
+        if let Some((decipher, ciphertext)) = &mut again {
+            let mut wire = pool.take();
+            wire[..read].copy_from_slice(&buffer[..read]);
+            decipher.relearn(&mut wire[..read]);
+            if let Some(ciphertext) = ciphertext {
+                ciphertext.blocking_update(&pool.share(wire, read))?;
+            }
+        }
         lanes.blocking_update(&pool.share(buffer, read))?;
     }
+}
+
+/// As much as there is and fits: what is encrypted again comes in whole blocks.
+fn fill(reader: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn write(mut staging: Staging, mut pieces: Receiver<Piece>) -> Result<Staging, StoreError> {

@@ -1,7 +1,9 @@
 //! One fetch: the driver of [`FetchJob`]. Feed, perform, sleep.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use balcony_sharing::cipher::Envelope;
 use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
 use balcony_sharing::transfer::{OpenUrl, ResponseHead};
@@ -12,9 +14,11 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::Method;
 use hyper::header::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, sleep_until};
 
-use super::sink::{Ended, Sink, SinkError};
+use super::orders::{Order, Orders};
+use super::sink::{Ended, Finished, Sink, SinkError};
 use super::{FetchError, FetchEvent};
 use crate::blocking::blocking;
 use crate::events::Events;
@@ -34,6 +38,17 @@ pub(super) struct Work {
     pub(super) settings: FetchSettings,
     pub(super) key: OfferKey,
     pub(super) events: Events<FetchEvent>,
+    /// Whose turn it is, where only so many fetches run at once.
+    pub(super) turns: Arc<Semaphore>,
+    /// What whoever watches wants.
+    pub(super) orders: Orders,
+}
+
+/// How a fetch ended that did not fail.
+pub(super) enum Ending {
+    File(BlobRef),
+    /// Somebody wanted it to end; so many bytes are kept.
+    Stopped(u64),
 }
 
 /// How long a fetch that was dropped may take to let go of its bytes.
@@ -52,16 +67,24 @@ enum Place {
     Staged(Staging),
 }
 
+/// Whether it may go on.
+enum Turn {
+    Ours(Option<OwnedSemaphorePermit>),
+    Stopped,
+}
+
 /// What came in.
 enum Input {
     Opened(Result<Answer, HttpError>),
     Body(Result<Option<Bytes>, HttpError>),
     Deadline,
+    Order(Order),
 }
 
 impl Work {
     /// Runs to the end. Dropping the future leaves what was written in staging, to be taken up again.
-    pub(super) async fn run(mut self, offer: &Offer, plan: &Plan) -> Result<BlobRef, FetchError> {
+    pub(super) async fn run(mut self, offer: &Offer, plan: &Plan) -> Result<Ending, FetchError> {
+        let Turn::Ours(mut turn) = self.turn().await else { return self.stopped_before().await };
         let claim = offer.claim();
         let mut algos: Vec<HashAlgo> = claim.algos().collect();
         if !algos.contains(&HashAlgo::Sha256) {
@@ -69,7 +92,8 @@ impl Work {
         }
         let staging = self.staging().await?;
         let resume = (!staging.is_empty()).then(|| point(&staging));
-        let mut place = Place::Sink(Sink::open(staging, algos.clone()).await?);
+        let envelope = resume.as_ref().and_then(|point| point.envelope_in(plan, claim.size));
+        let mut place = Place::Sink(Sink::open(staging, algos.clone(), envelope).await?);
         let mut job = FetchJob::new(plan, claim, self.rules.clone(), self.settings, resume, Instant::now());
         let mut link = Link::None;
         loop {
@@ -77,21 +101,72 @@ impl Work {
                 match action {
                     Action::Open(open) => link = self.open(open).await,
                     Action::Close => link = Link::None,
-                    Action::Through(_) => return Err(FetchError::Broken),
-                    Action::Restart => place = Place::Sink(emptied(place, &algos).await?),
+                    Action::Restart => place = Place::Sink(emptied(place, &algos, None).await?),
+                    Action::Through(envelope) => place = Place::Sink(emptied(place, &algos, Some(envelope)).await?),
                     Action::Note(point) => place = self.note(place, &point).await?,
                     Action::Record(source, outcome) => self.record(source, outcome).await?,
                     Action::Finish => place = self.finish(place, &mut job).await?,
-                    Action::Done(fetched) => return self.commit(place, fetched).await,
+                    Action::Done(fetched) => return self.commit(place, fetched).await.map(Ending::File),
                     Action::Failed(failed) => {
                         put_away(place, failed.kept > 0).await?;
                         return Err(FetchError::Failed(failed));
                     }
                 }
             }
-            let input = next(&mut link, job.deadline()).await;
-            place = self.feed(input, &mut job, &mut link, place).await?;
+            if job.is_over() {
+                break;
+            }
+            match next(&mut link, job.deadline(), &mut self.orders).await {
+                Input::Order(Order::Pause) => {
+                    job.pause();
+                    turn = None; // others may go on
+                    self.events.tell(FetchEvent::Paused).await;
+                }
+                Input::Order(Order::Resume) if turn.is_none() => match self.turn().await {
+                    Turn::Ours(ours) => {
+                        turn = ours;
+                        job.go_on(Instant::now());
+                    }
+                    Turn::Stopped => job.cancel(),
+                },
+                Input::Order(Order::Resume) => {}
+                Input::Order(Order::Stop) => job.cancel(),
+                input => place = self.feed(input, &mut job, &mut link, place).await?,
+            }
         }
+        let keep = !self.orders.throws_away();
+        put_away(place, keep).await.map(|len| Ending::Stopped(if keep { len } else { 0 }))
+    }
+
+    /// Waits until fewer fetches run than may.
+    async fn turn(&mut self) -> Turn {
+        if let Ok(turn) = self.turns.clone().try_acquire_owned() {
+            return Turn::Ours(Some(turn));
+        }
+        self.events.tell(FetchEvent::Waiting).await;
+        let mut waits = true;
+        loop {
+            tokio::select! {
+                order = self.orders.next() => match order {
+                    Order::Stop => return Turn::Stopped,
+                    Order::Pause => waits = false,
+                    Order::Resume => waits = true,
+                },
+                turn = self.turns.clone().acquire_owned(), if waits => match turn {
+                    Ok(turn) => return Turn::Ours(Some(turn)),
+                    Err(_closed) => return Turn::Ours(None), // nobody counts any more
+                },
+            }
+        }
+    }
+
+    /// It was stopped before its turn came.
+    async fn stopped_before(self) -> Result<Ending, FetchError> {
+        let (keep, staging) = (!self.orders.throws_away(), self.staging().await?);
+        let kept = if keep { staging.len() } else { 0 };
+        let useless = !keep || staging.is_empty();
+        blocking(move || if useless { staging.discard() } else { Ok(()) }).await?;
+        Ok(Ending::Stopped(kept))
     }
 
     async fn feed(&mut self, input: Input, job: &mut FetchJob, link: &mut Link, place: Place) -> Result<Place, FetchError> {
@@ -120,6 +195,7 @@ impl Work {
                 return Ok(place);
             }
             Input::Deadline => job.handle_timeout(now),
+            Input::Order(_) => {}
         }
         Ok(place)
     }
@@ -165,6 +241,7 @@ impl Work {
             source: point.source.as_ref().map(|source| source.as_str().to_owned()),
             validator: point.validator.clone(),
             is_pure: point.source.is_some() || point.len == 0,
+            envelope: point.envelope.clone(),
         };
         match place {
             Place::Sink(sink) => match sink.note(sidecar).await {
@@ -181,8 +258,11 @@ impl Work {
     async fn finish(&mut self, place: Place, job: &mut FetchJob) -> Result<Place, FetchError> {
         let Place::Sink(sink) = place else { return Ok(place) };
         self.events.tell(FetchEvent::Checking).await;
-        let (staging, hashed) = sink.finish().await?;
-        job.handle_hashed(Instant::now(), hashed);
+        let Finished { staging, hashed, unwrapped } = sink.finish().await?;
+        match unwrapped {
+            None => job.handle_hashed(Instant::now(), hashed),
+            Some(unwrapped) => job.handle_unwrapped(Instant::now(), hashed, &unwrapped),
+        }
         Ok(Place::Staged(staging))
     }
 
@@ -201,10 +281,11 @@ impl Work {
 }
 
 /// What the next input is, or that the deadline passed.
-async fn next(link: &mut Link, deadline: Option<Instant>) -> Input {
+async fn next(link: &mut Link, deadline: Option<Instant>, orders: &mut Orders) -> Input {
     let until = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
     tokio::select! {
         biased;
+        order = orders.next() => Input::Order(order),
         input = progress(link) => input,
         () = sleep_until(until.into()) => Input::Deadline,
     }
@@ -246,23 +327,24 @@ async fn write(place: Place, bytes: Bytes, portion: &Portion) -> Result<Place, F
     }
 }
 
-async fn emptied(place: Place, algos: &[HashAlgo]) -> Result<Sink, FetchError> {
+async fn emptied(place: Place, algos: &[HashAlgo], envelope: Option<Envelope>) -> Result<Sink, FetchError> {
     Ok(match place {
-        Place::Sink(sink) => sink.restart().await?,
-        Place::Staged(staging) => Sink::emptied(staging, algos.to_vec()).await?,
+        Place::Sink(sink) => sink.restart(envelope).await?,
+        Place::Staged(staging) => Sink::emptied(staging, algos.to_vec(), envelope).await?,
     })
 }
 
-/// Writes what is on its way to the disk; throws away what is of no use.
-async fn put_away(place: Place, keep: bool) -> Result<(), FetchError> {
+/// Writes what is on its way to the disk; throws away what is of no use. Tells how many bytes there were.
+async fn put_away(place: Place, keep: bool) -> Result<u64, FetchError> {
     let staging = match place {
         Place::Sink(sink) => sink.stop().await?,
         Place::Staged(staging) => staging,
     };
-    if !keep {
+    let len = staging.len();
+    if !keep || len == 0 {
         blocking(move || staging.discard()).await?;
     }
-    Ok(())
+    Ok(len)
 }
 
 /// Why a sink took no more.
@@ -276,7 +358,8 @@ async fn why(sink: Sink) -> FetchError {
 fn point(staging: &Staging) -> ResumePoint {
     let sidecar = staging.sidecar();
     let source = sidecar.source.clone().filter(|_| sidecar.is_pure).map(SourceKey::from_record);
-    ResumePoint { len: staging.len(), validator: sidecar.validator.clone().filter(|_| source.is_some()), source, envelope: None }
+    let validator = sidecar.validator.clone().filter(|_| source.is_some());
+    ResumePoint { len: staging.len(), validator, source, envelope: sidecar.envelope.clone() }
 }
 
 /// One transfer for each row of the catalogue.

@@ -10,24 +10,25 @@ use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
 use balcony_sharing::{NetRules, Received, Source};
 use balcony_store::{NewOffer, OfferState, Store};
 use balcony_wire::Jid;
+use testing_peers::web::{Manner, Web};
 
 use crate::scene::noise;
-use crate::web::{Manner, Web};
 
-const SIZE: usize = 600_000;
+
+pub(crate) const SIZE: usize = 600_000;
 
 /// A store with an offer of `bytes` at `urls`, and what fetches it.
-struct Desk {
-    fetcher: Fetcher,
-    offer: CataloguedOffer,
+pub(crate) struct Desk {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) offer: CataloguedOffer,
 }
 
 impl Desk {
-    async fn new(bytes: &[u8], urls: &[String]) -> Self {
+    pub(crate) async fn new(bytes: &[u8], urls: &[String]) -> Self {
         Self::in_store(Store::in_memory().unwrap(), bytes, urls, |_| ()).await
     }
 
-    async fn in_store(store: Store, bytes: &[u8], urls: &[String], change: impl FnOnce(&mut OutgoingFile)) -> Self {
+    pub(crate) async fn in_store(store: Store, bytes: &[u8], urls: &[String], change: impl FnOnce(&mut OutgoingFile)) -> Self {
         let mut hasher = Hasher::new(SHARED_ALGOS);
         hasher.update(bytes);
         let mut file = OutgoingFile::new("s1", "file.bin", None, &hasher.finish());
@@ -35,7 +36,7 @@ impl Desk {
         change(&mut file);
         let account = "juliet@capulet.example".parse().unwrap();
         let to = Jid::parse("juliet@capulet.example").unwrap();
-        let share = OutgoingShare { to, to_room: false, id: "m1".to_owned(), text: None, files: vec![file] };
+        let share = OutgoingShare { to, to_room: false, id: format!("m-{}", file.id), text: None, files: vec![file] };
         let mut message = write(&share).message;
         message.from = Some(Jid::parse("romeo@montague.example/orchard").unwrap());
         let stanza = message.clone().into_element().to_xml();
@@ -54,7 +55,7 @@ impl Desk {
         Self { fetcher, offer }
     }
 
-    async fn fetch(&self) -> Result<SharedFile, FetchError> {
+    pub(crate) async fn fetch(&self) -> Result<SharedFile, FetchError> {
         let policy = Policy { third_hosts: Rule::Fetch, unproven: Rule::Fetch, ..Policy::default() };
         let wish = Wish { asked: true, ..Wish::default() };
         match self.fetcher.decide(&self.offer, &policy, wish).await.unwrap() {
@@ -63,16 +64,16 @@ impl Desk {
         }
     }
 
-    fn state(&self) -> OfferState {
+    pub(crate) fn state(&self) -> OfferState {
         self.fetcher.store().offer(self.offer.key()).unwrap().unwrap().state
     }
 
-    fn staged(&self) -> u64 {
+    pub(crate) fn staged(&self) -> u64 {
         self.fetcher.store().staged().unwrap().iter().map(|staged| staged.len).sum()
     }
 }
 
-fn read(file: &SharedFile) -> Vec<u8> {
+pub(crate) fn read(file: &SharedFile) -> Vec<u8> {
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut file.open().unwrap(), &mut bytes).unwrap();
     bytes
@@ -81,7 +82,7 @@ fn read(file: &SharedFile) -> Vec<u8> {
 #[tokio::test]
 async fn a_file_is_fetched_in_one_request_and_proven() {
     let bytes = noise(SIZE);
-    let web = Web::new(&bytes, [Manner::Good]).await;
+    let web = Web::new(&bytes, [Manner::Good]);
     let desk = Desk::new(&bytes, &[web.url()]).await;
     let file = desk.fetch().await.unwrap();
     assert!(file.is_proven());
@@ -93,7 +94,7 @@ async fn a_file_is_fetched_in_one_request_and_proven() {
 #[tokio::test]
 async fn a_broken_connection_is_taken_up_at_the_byte_where_it_broke() {
     let bytes = noise(SIZE);
-    let web = Web::new(&bytes, [Manner::Breaks(200_000), Manner::Breaks(100_000), Manner::Good]).await;
+    let web = Web::new(&bytes, [Manner::Breaks(200_000), Manner::Breaks(100_000), Manner::Good]);
     let desk = Desk::new(&bytes, &[web.url()]).await;
     assert_eq!(read(&desk.fetch().await.unwrap()), bytes);
     assert_eq!(web.asked(), [None, Some("bytes=200000-".to_owned()), Some("bytes=300000-".to_owned())]);
@@ -102,7 +103,7 @@ async fn a_broken_connection_is_taken_up_at_the_byte_where_it_broke() {
 #[tokio::test]
 async fn a_server_without_ranges_is_read_again_from_the_start() {
     let bytes = noise(SIZE);
-    let web = Web::new(&bytes, [Manner::Breaks(200_000), Manner::NoRange]).await;
+    let web = Web::new(&bytes, [Manner::Breaks(200_000), Manner::NoRange]);
     let desk = Desk::new(&bytes, &[web.url()]).await;
     assert_eq!(read(&desk.fetch().await.unwrap()), bytes);
     assert_eq!(web.asked().len(), 2);
@@ -111,7 +112,7 @@ async fn a_server_without_ranges_is_read_again_from_the_start() {
 #[tokio::test]
 async fn another_source_goes_on_where_the_first_one_failed() {
     let bytes = noise(SIZE);
-    let (first, second) = (Web::new(&bytes, [Manner::Breaks(200_000), Manner::Status(404)]).await, Web::new(&bytes, [Manner::Good]).await);
+    let (first, second) = (Web::new(&bytes, [Manner::Breaks(200_000), Manner::Status(404)]), Web::new(&bytes, [Manner::Good]));
     let desk = Desk::new(&bytes, &[first.url(), second.url()]).await;
     assert_eq!(read(&desk.fetch().await.unwrap()), bytes);
     assert_eq!(second.asked(), [Some("bytes=200000-".to_owned())]);
@@ -120,7 +121,7 @@ async fn another_source_goes_on_where_the_first_one_failed() {
 #[tokio::test]
 async fn a_fetch_that_was_dropped_goes_on_after_a_restart() {
     let bytes = noise(SIZE);
-    let web = Web::new(&bytes, [Manner::Stalls(250_000), Manner::Good]).await;
+    let web = Web::new(&bytes, [Manner::Stalls(250_000), Manner::Good]);
     let folder = tempfile::tempdir().unwrap();
     let desk = Desk::in_store(Store::open(folder.path()).unwrap(), &bytes, &[web.url()], |_| ()).await;
     let Decision::Fetch(plan) = desk.fetcher.decide(&desk.offer, &open_policy(), Wish { asked: true, ..Wish::default() }).await.unwrap()
@@ -143,14 +144,14 @@ async fn a_fetch_that_was_dropped_goes_on_after_a_restart() {
     assert!(desk.fetcher.unfinished().await.unwrap().is_empty());
 }
 
-async fn reopened(folder: &std::path::Path, offer: CataloguedOffer) -> Desk {
+pub(crate) async fn reopened(folder: &std::path::Path, offer: CataloguedOffer) -> Desk {
     let rules = NetRules { loopback_http: true, ..NetRules::default() };
     let fetcher = Fetcher::new(Store::open(folder).unwrap(), None, rules).unwrap();
     let offer = fetcher.offer(offer.key()).await.unwrap().unwrap();
     Desk { fetcher, offer }
 }
 
-fn open_policy() -> Policy {
+pub(crate) fn open_policy() -> Policy {
     Policy { third_hosts: Rule::Fetch, unproven: Rule::Fetch, ..Policy::default() }
 }
 
@@ -160,7 +161,7 @@ async fn fails(manner: Manner) -> (FetchError, Desk, Web) {
 
 async fn fails_with(manners: impl IntoIterator<Item = Manner>) -> (FetchError, Desk, Web) {
     let bytes = noise(SIZE);
-    let web = Web::new(&bytes, manners).await;
+    let web = Web::new(&bytes, manners);
     let desk = Desk::new(&bytes, &[web.url()]).await;
     let error = desk.fetch().await.err().unwrap();
     assert_eq!(desk.state(), OfferState::Failed);
@@ -235,13 +236,13 @@ async fn a_redirect_to_a_private_address_is_not_followed() {
 #[tokio::test]
 async fn redirects_are_followed_three_times_and_no_more() {
     let bytes = noise(SIZE);
-    let last = Web::new(&bytes, [Manner::Good]).await;
-    let third = Web::new(&bytes, [Manner::Redirect(last.url())]).await;
-    let second = Web::new(&bytes, [Manner::Redirect(third.url())]).await;
-    let first = Web::new(&bytes, [Manner::Redirect(second.url())]).await;
+    let last = Web::new(&bytes, [Manner::Good]);
+    let third = Web::new(&bytes, [Manner::Redirect(last.url())]);
+    let second = Web::new(&bytes, [Manner::Redirect(third.url())]);
+    let first = Web::new(&bytes, [Manner::Redirect(second.url())]);
     let desk = Desk::new(&bytes, &[first.url()]).await;
     assert_eq!(read(&desk.fetch().await.unwrap()), bytes);
-    let one_more = Web::new(&bytes, [Manner::Redirect(first.url())]).await;
+    let one_more = Web::new(&bytes, [Manner::Redirect(first.url())]);
     let desk = Desk::new(&bytes, &[one_more.url()]).await;
     assert_eq!(desk.fetch().await.err().unwrap().class(), Class::Policy);
 }
@@ -249,7 +250,7 @@ async fn redirects_are_followed_three_times_and_no_more() {
 #[tokio::test]
 async fn a_host_that_cannot_be_reached_is_named() {
     let bytes = noise(10);
-    let web = Web::new(&bytes, [Manner::Good]).await;
+    let web = Web::new(&bytes, [Manner::Good]);
     let url = web.url();
     drop(web);
     let desk = Desk::new(&bytes, &[url]).await;

@@ -4,12 +4,14 @@
 
 mod connecting;
 mod copies;
+mod encrypted;
 mod fetching;
 mod hostile;
 mod logs;
+mod misbehaving;
 mod proxy;
 mod puppet;
 mod scene;
 mod sharing;
+mod steering;
 mod surviving;
-mod web;

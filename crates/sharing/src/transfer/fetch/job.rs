@@ -116,8 +116,7 @@ impl FetchJob {
         job
     }
 
-    /// What the bytes in staging came through. A driver that resumes asks before the first action, and sends what
-    /// [`Envelope::keeps`] of the staging file through [`crate::cipher::Decipher::relearn`]; the rest of it is cut off.
+    /// What the bytes in staging came through; `None` for plain ones.
     pub fn envelope(&self) -> Option<&Envelope> {
         let mark = self.stage.mark()?;
         self.candidates

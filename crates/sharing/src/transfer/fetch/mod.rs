@@ -23,10 +23,12 @@ pub use job::FetchJob;
 use std::ops::Range;
 use std::time::Duration;
 
+use candidate::Candidate;
+
 use crate::cipher::{Envelope, Fault, Opened};
 use crate::plan::Outcome;
 use crate::transfer::OpenUrl;
-use crate::{Hashed, SourceKey, Unproven, Verified};
+use crate::{Hashed, Plan, SourceKey, Unproven, Verified};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,17 @@ pub struct ResumePoint {
     /// The mark of the secret that opened them ([`crate::cipher::Secret::mark`]); `None` if they came as they are. Plain and
     /// encrypted sources, and those of different secrets, never mix in one file.
     pub envelope: Option<String>,
+}
+
+impl ResumePoint {
+    /// What the staged bytes came through, if a plan still holds the secret. Whoever resumes keeps what [`Envelope::keeps`] says and sends
+    /// it through [`crate::cipher::Decipher::relearn`]. `size` is that of the offer.
+    #[must_use]
+    pub fn envelope_in(&self, plan: &Plan, size: Option<u64>) -> Option<Envelope> {
+        let mark = self.envelope.as_deref()?;
+        let mut candidates = plan.attempts.iter().filter_map(|attempt| Candidate::new(attempt, size));
+        candidates.find(|candidate| candidate.mark() == Some(mark))?.envelope.map(|(envelope, _)| envelope)
+    }
 }
 
 /// What became of encrypted bytes, beside the digests of what was in them.
