@@ -1,5 +1,6 @@
 //! Which requirement is proved by which test, which is waived or open and why.
 
+mod decisions;
 mod proofs;
 mod reasons;
 mod report;
@@ -24,7 +25,8 @@ or open without one, and writes docs/requirements/status.md.
   --role CRS   only rows with one of these roles: C sends, R receives, S serves
   --open       prints the rows that are open
   --check      writes nothing; it is an error if status.md is out of date
-Unknown rows in tests and reasons, and reasons for rows that are proved, are errors.
+Unknown rows in tests and reasons, and reasons for rows that are proved, are errors, and so are decisions (docs/requirements/decisions.md)
+without a test that is there or a reason.
 ";
 
 /// All rows with what is known of each.
@@ -67,9 +69,12 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
 
 impl Status {
     fn collect() -> Result<Self> {
-        let rows = rows::read(&below(&["docs/requirements"], &["md"])?)?;
+        let documents = below(&["docs/requirements"], &["md"])?;
+        let rows = rows::read(&documents)?;
         let known: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        let (proofs, mut faults) = proofs::read(&below(&["crates", "testing", "xtask"], &["rs", "py", "sh"])?);
+        let code = below(&["crates", "testing", "xtask"], &["rs", "py", "sh"])?;
+        let (proofs, mut faults) = proofs::read(&code);
+        faults.extend(decisions::faults(&documents, &code));
         let text = std::fs::read_to_string(root().join("docs/requirements/reasons.toml"))
             .map_err(|error| format!("docs/requirements/reasons.toml: {error}"))?;
         let reasons = Reasons::read(&text)?;
