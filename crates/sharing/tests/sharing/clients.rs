@@ -190,7 +190,8 @@ fn envelopes_of_conversations_dino_kaidan_and_gajim_keep_their_words() {
     says(&opened, &json!({"shares": [{"via": "sfs", "file": {"name": "a"}}], "offers": []}));
 }
 
-/// Proves: AES-5-1, AES-7-1, AES-D-1, AES-4-1. Decision 16.
+/// Decision 16.
+/// Proves: AES-5-1, AES-7-1, AES-D-1, AES-4-1.
 #[test]
 fn aesgcm_links_are_read_strictly_whatever_profanity_chatsecure_or_monal_put_around_them() {
     let place = URL.strip_prefix("https:").unwrap();
@@ -232,7 +233,8 @@ fn aesgcm_links_are_read_strictly_whatever_profanity_chatsecure_or_monal_put_aro
     }
 }
 
-/// Proves: ESFS-3.1-D1. Decision 12.
+/// Decision 12.
+/// Proves: ESFS-3.1-D1.
 #[test]
 fn a_plain_copy_of_xepher_qxmpp_or_movim_never_leads_to_ciphertext() {
     let fields = format!("<name>a.jpg</name><size>7</size>{}", hash());
@@ -397,7 +399,8 @@ fn kontalk_matterbridge_and_biboumi_write_links_their_own_way() {
     says(&alone, &json!({"shares": [], "offers": [], "oob": [], "shown_body": URL}));
 }
 
-/// Proves: SIMS-5.6-2. Decisions 32 and 42.
+/// Decisions 32 and 42.
+/// Proves: SIMS-5.6-2.
 #[test]
 fn pictures_in_formatted_text_of_pidgin_movim_and_gajim_are_files_of_the_message_or_bits_or_nothing() {
     let name = "ni:///sha-256;47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
