@@ -97,6 +97,12 @@ impl CataloguedOffer {
         Ok(Self::from_row(row, &store.attachments_of(row.key)?))
     }
 
+    /// An offer that is in no catalogue but a passing one.
+    pub(crate) fn passing(key: OfferKey, offer: Offer) -> Self {
+        let message = Arc::new(Message::new(balcony_wire::stanza::MessageKind::Normal, None));
+        Self { key, offer: Arc::new(offer), message, received_at: SystemTime::now(), state: OfferState::New, again: false }
+    }
+
     fn again(self) -> Self {
         Self { again: true, ..self }
     }

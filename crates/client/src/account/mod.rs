@@ -31,7 +31,7 @@ use balcony_wire::{BareJid, Element, Jid, Stanza};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use url::Url;
 
-use crate::bits::{Asker, HandOut};
+use crate::bits::{Asker, HandOut, NoThumbnail, ThumbnailBytes};
 use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::{Fetch, Fetcher, Wish, own_hosts};
@@ -312,6 +312,16 @@ impl Account {
     /// Fetches what was offered: await it, or watch its progress. See [`Fetcher::fetch`].
     pub fn fetch(&self, offer: &CataloguedOffer, plan: Plan) -> Fetch {
         self.inner.fetcher.fetch(offer, plan)
+    }
+
+    /// A small picture of an offered file, if it has one that may be had: see [`Fetcher::thumbnail`]. Whether the sender is a contact
+    /// is found out here.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn thumbnail(&self, offer: &CataloguedOffer, mut wish: Wish) -> Result<ThumbnailBytes, NoThumbnail> {
+        wish.is_contact |= self.is_contact(&offer.provenance().sender().bare()).await;
+        self.inner.fetcher.thumbnail(offer, &self.policy(), wish).await
     }
 
     /// What decides and fetches for this account; works offline as well.

@@ -10,6 +10,7 @@ use balcony_session::iq_table::RequestError;
 use balcony_sharing::transfer::bits::{Bits, BitsCache, NoAnswer};
 use balcony_store::Store;
 use balcony_wire::bits_of_binary::{BitsOfBinary, ContentId};
+use balcony_wire::stanza::DefinedCondition;
 use balcony_wire::{Element, Jid};
 use tokio::sync::{mpsc, oneshot};
 
@@ -62,7 +63,9 @@ impl Asker {
         drop(commands);
         match answer.await.unwrap_or(Err(RequestError::Disconnected)) {
             Ok(answer) => Ok(answer),
-            Err(RequestError::Refused { .. }) => Err(NoAnswer::Refused),
+            Err(RequestError::Refused { error, .. }) if error.condition == DefinedCondition::ItemNotFound => Err(NoAnswer::Refused),
+            // Its server answers for a device that is gone.
+            Err(RequestError::Refused { .. }) => Err(silent("the sender's device is not there, or takes no questions")),
             Err(error) => Err(NoAnswer::Silent(error.to_string())),
         }
     }

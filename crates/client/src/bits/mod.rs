@@ -6,8 +6,10 @@ mod asking;
 mod fetch;
 mod hand_out;
 mod picture;
+mod thumbnail;
 
 pub(crate) use asking::Asker;
 pub(crate) use fetch::fetch;
 pub(crate) use hand_out::{HandOut, is_for_us};
 pub use picture::{NoSmallPicture, SmallPicture};
+pub use thumbnail::{NoThumbnail, ThumbnailBytes};

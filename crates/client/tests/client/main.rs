@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bits;
 mod connecting;
 mod copies;
 mod encrypted;

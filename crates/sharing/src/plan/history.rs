@@ -68,6 +68,9 @@ pub enum Outcome {
     /// No connection, no TLS, or one that broke.
     #[error("{0}")]
     Unreachable(String),
+    /// A device that was asked does not give it, or something else.
+    #[error("the sender's device does not give it: {0}")]
+    NotGiven(String),
     /// Silence for too long.
     #[error("it stopped sending for {0} seconds")]
     Stalled(u64),
@@ -90,6 +93,7 @@ impl Outcome {
             Self::TooShort { .. } => "too-short",
             Self::Blocked(_) => "blocked",
             Self::Unreachable(_) => "unreachable",
+            Self::NotGiven(_) => "not-given",
             Self::Stalled(_) => "stalled",
         }
     }
@@ -101,7 +105,7 @@ impl Outcome {
             Self::Gone(status) | Self::Refused(status) | Self::ServerFailed(status) | Self::Unusable(status) => status.to_string(),
             Self::TooLong(number) | Self::Stalled(number) => number.to_string(),
             Self::TooShort { got, expected } => format!("{got}/{expected}"),
-            Self::Blocked(words) | Self::Unreachable(words) => words.clone(),
+            Self::Blocked(words) | Self::Unreachable(words) | Self::NotGiven(words) => words.clone(),
         }
     }
 
@@ -126,6 +130,7 @@ impl Outcome {
             }
             "blocked" => Self::Blocked(detail.to_owned()),
             "unreachable" => Self::Unreachable(detail.to_owned()),
+            "not-given" => Self::NotGiven(detail.to_owned()),
             "stalled" => Self::Stalled(number()?),
             _ => return None,
         })

@@ -103,10 +103,11 @@ impl BitsJob {
     fn judged(&mut self, judged: Result<Bits, BitsError>) {
         let bits = match judged {
             Ok(bits) => bits,
-            Err(BitsError::Unknown) => return self.failed(Outcome::Gone(404)),
             Err(BitsError::WrongBytes) => return self.failed(Outcome::WrongBytes),
             Err(BitsError::TooLarge(_)) => return self.failed(Outcome::TooLong(super::MAX_READ as u64)),
-            Err(error @ (BitsError::OtherName | BitsError::Empty)) => return self.failed(Outcome::Blocked(error.to_string())),
+            Err(error @ (BitsError::Unknown | BitsError::OtherName | BitsError::Empty)) => {
+                return self.failed(Outcome::NotGiven(error.to_string()));
+            }
         };
         // SHA-256 is the store's own name for it.
         let mut hasher = Hasher::new(self.claim.algos().chain([HashAlgo::Sha256]));
@@ -223,9 +224,9 @@ mod tests {
         job.handle_carried(None);
         assert!(matches!(drained(&mut job).last(), Some(Action::Ask { .. })));
         for (answer, outcome) in [
-            (Err(NoAnswer::Refused), Outcome::Gone(404)),
+            (Err(NoAnswer::Refused), Outcome::NotGiven(BitsError::Unknown.to_string())),
             (Err(NoAnswer::Silent("no answer in time".to_owned())), Outcome::Unreachable("no answer in time".to_owned())),
-            (Ok(None), Outcome::Blocked(BitsError::Empty.to_string())),
+            (Ok(None), Outcome::NotGiven(BitsError::Empty.to_string())),
         ] {
             let mut job = BitsJob::new(&[asked()], claim(HashAlgo::Sha256));
             job.poll_action();

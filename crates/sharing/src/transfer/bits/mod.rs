@@ -9,9 +9,11 @@
 
 mod cache;
 mod job;
+mod thumbnail;
 
 pub use cache::BitsCache;
 pub use job::{Action, BitsJob, NoAnswer, is_for_bits};
+pub use thumbnail::as_offer;
 
 use std::time::Duration;
 
