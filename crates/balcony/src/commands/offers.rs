@@ -1,7 +1,7 @@
 //! `balcony list`, `fetch` and `why`: what was offered, from the catalogue. Listing and asking why happen offline.
 
 use balcony_client::{CataloguedOffer, Decision, Fetcher, Wish};
-use balcony_sharing::ByteLen;
+use balcony_sharing::{ByteLen, NamedBy};
 use balcony_sharing::plan::{LeftOut, Policy};
 use balcony_store::{Listing, OfferKey, OfferState, Store};
 use balcony_wire::BareJid;
@@ -113,8 +113,14 @@ fn show_plan(console: &Console, decision: &Decision) {
     };
     for (rank, attempt) in plan.iter().flat_map(|plan| &plan.attempts).enumerate() {
         let (how, exposure) = (attempt.how.to_string(), attempt.exposure.to_string());
-        let fields = json!({"rank": rank + 1, "attempt": how, "exposure": attempt.exposure.kind().as_str(), "words": exposure});
-        console.result("attempt", fields, format!("  {}. {}\n     {}", rank + 1, Safe(&how), Safe(&exposure)));
+        let (named_by, named) = match &attempt.named_by {
+            NamedBy::Sender => ("sender", String::new()),
+            NamedBy::Other(other) => (other.as_str(), format!("\n     named by {}, who does not offer it", Safe(other.as_str()))),
+        };
+        let fields = json!({
+            "rank": rank + 1, "attempt": how, "exposure": attempt.exposure.kind().as_str(), "words": exposure, "named_by": named_by
+        });
+        console.result("attempt", fields, format!("  {}. {}\n     {}{named}", rank + 1, Safe(&how), Safe(&exposure)));
     }
     let left_out: &[LeftOut] = match decision {
         Decision::Refuse(refusal) => &refusal.left_out,

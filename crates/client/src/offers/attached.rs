@@ -51,9 +51,14 @@ pub(super) fn take(store: &Store, attachment: &Attachment, stanza: &str, at: Sys
         let Some(after) = CataloguedOffer::from_row(&offer, &rows) else { continue };
         let is_news = |place: &&Place| !before.places().contains(place);
         let new: Vec<SourceKey> = after.places().iter().filter(is_news).map(|place| place.source.key()).collect();
-        if !new.is_empty() && may_go_on(store, &after, &new)? {
+        if new.is_empty() {
+            continue;
+        }
+        if let Some(state) = gone_on(store, &after, &new)?
             // What comes a second time was told the first time, or is found by whoever starts anew.
-            gained.extend((attached == Attached::New).then(|| after.again()));
+            && attached == Attached::New
+        {
+            gained.push(CataloguedOffer { state, ..after.again() });
         }
     }
     Ok(gained)
@@ -75,19 +80,19 @@ fn new_row(attachment: &Attachment, stanza: &str, at: SystemTime) -> NewAttachme
     }
 }
 
-/// Whether these new sources are of interest to an offer. One that had failed is new again if one of them was never tried.
-fn may_go_on(store: &Store, offer: &CataloguedOffer, new: &[SourceKey]) -> Result<bool, StoreError> {
+/// The state of an offer to which these new sources are of interest. One that had failed is new again if one of them was never tried.
+fn gone_on(store: &Store, offer: &CataloguedOffer, new: &[SourceKey]) -> Result<Option<OfferState>, StoreError> {
     match offer.state() {
-        OfferState::New | OfferState::Asking | OfferState::Fetching => Ok(true),
+        state @ (OfferState::New | OfferState::Asking | OfferState::Fetching) => Ok(Some(state)),
         OfferState::Failed => {
             let history = store.history(offer.key())?;
             let was_tried = |source: &SourceKey| history.records().iter().any(|record| record.source == *source);
             if new.iter().all(was_tried) {
-                return Ok(false);
+                return Ok(None);
             }
             store.set_offer_state(offer.key(), OfferState::New)?;
-            Ok(true)
+            Ok(Some(OfferState::New))
         }
-        OfferState::Here | OfferState::Declined | OfferState::Swept | OfferState::Own => Ok(false),
+        OfferState::Here | OfferState::Declined | OfferState::Swept | OfferState::Own => Ok(None),
     }
 }

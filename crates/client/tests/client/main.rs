@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod attaching;
 mod bits;
 mod connecting;
 mod copies;
