@@ -137,6 +137,7 @@ fn registry(domain: &BareJid, uploads: &Arc<Uploads>) -> Registry {
 fn stream_config(hub: &Hub, fake_salts: FakeSalts, settings: &settings::Settings) -> ServerConfig {
     let mut config = ServerConfig::new(hub.domain().clone(), fake_salts);
     config.resume_for = settings.resume_for;
+    config.confirms = true;
     config.timing.login = settings.limits.login_deadline;
     config.features = vec![
         caps_of(&hub.registry().info(&Place::Server)).write(),

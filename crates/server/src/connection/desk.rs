@@ -80,6 +80,11 @@ impl Desk {
         self.courier.is_idle() && self.take_over.is_none()
     }
 
+    /// Whether all that the client said is where it belongs.
+    pub(crate) fn is_done(&self) -> bool {
+        self.courier.is_idle()
+    }
+
     pub(crate) fn set_take_over(&mut self, to: oneshot::Sender<HandedOver>) {
         self.take_over = Some(to);
     }
@@ -160,6 +165,9 @@ impl Desk {
                 full |= pushed.is_err() || weight > most;
                 pushed
             });
+            if self.is_done() {
+                detached.confirm();
+            }
             if full {
                 tracing::debug!("a lost session was given up, too much waits for it");
                 break;

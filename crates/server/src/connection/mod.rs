@@ -157,6 +157,10 @@ impl Connection {
         let now = Instant::now();
         let room = if self.socket.unsent() < HIGH_WATER { BATCH } else { 0 };
         desk.exchange(room, |stanza| self.stream.send(now, stanza));
+        // Only now a crash loses nothing of what the client said.
+        if desk.is_done() {
+            self.stream.confirm(now);
+        }
     }
 
     /// Sleeps until something happens, and feeds it to the machine.

@@ -60,6 +60,9 @@ pub struct ServerConfig {
     pub resume_for: Duration,
     /// Stanzas that may wait for acknowledgement.
     pub queue: usize,
+    /// What a client says is acknowledged (XEP-0198) only when the driver says that it is where it belongs:
+    /// [`super::ServerStream::confirm`]. Else as soon as it is handed out, and a crash between the two loses it.
+    pub confirms: bool,
     /// Deadlines.
     pub timing: ServerTiming,
 }
@@ -81,6 +84,7 @@ impl ServerConfig {
             limits_after: Limits::AFTER_LOGIN,
             resume_for: Duration::from_secs(600),
             queue: 2000,
+            confirms: false,
             timing: ServerTiming::default(),
         }
     }

@@ -178,6 +178,11 @@ impl Detached {
         self.queue.waiting()
     }
 
+    /// As [`ServerStream::confirm`], for what was said before the connection was lost.
+    pub fn confirm(&mut self) {
+        self.queue.confirm(usize::MAX);
+    }
+
     /// How many stanzas of the client's were handled: for a later `<failed h=…/>`.
     pub fn handled(&self) -> u32 {
         self.queue.handled()

@@ -34,11 +34,13 @@ pub(super) struct Pulse {
     unasked_since: Instant,
     /// Id of the ping under way, where there is no stream management.
     ping: Option<String>,
+    /// The client was told less than what came, for want of confirmation.
+    owes: bool,
 }
 
 impl Pulse {
     pub(super) fn new(now: Instant) -> Self {
-        Self { now, heard: now, asked: None, unasked: 0, unasked_since: now, ping: None }
+        Self { now, heard: now, asked: None, unasked: 0, unasked_since: now, ping: None, owes: false }
     }
 
     pub(super) fn begin(&mut self, now: Instant) {
@@ -69,8 +71,10 @@ impl ServerStream {
 
     fn handle_stanza(&mut self, element: Element) {
         let Some(session) = self.session.as_mut() else { return };
-        if session.managed {
-            session.queue.count_handled();
+        match session.managed {
+            true if self.config.confirms => session.queue.count_pending(),
+            true => session.queue.count_handled(),
+            false => {}
         }
         match Stanza::read(element) {
             Ok(stanza) => self.handle_readable(stanza),
@@ -116,7 +120,17 @@ impl ServerStream {
     /// `<a/>`, where stream management is on.
     pub(super) fn acknowledge(&mut self) {
         if let Some(session) = self.session.as_ref().filter(|session| session.managed) {
+            self.pulse.owes = session.queue.has_pending();
             self.line.say(&sm::Ack { h: session.queue.handled() }.write());
+        }
+    }
+
+    /// All that the client said is where it belongs; a client that asked before hears of it.
+    pub(super) fn confirmed(&mut self) {
+        let Some(session) = self.session.as_mut() else { return };
+        session.queue.confirm(usize::MAX);
+        if self.pulse.owes && matches!(self.phase, Phase::Online) {
+            self.acknowledge();
         }
     }
 

@@ -165,6 +165,13 @@ impl ServerStream {
         }
     }
 
+    /// With [`ServerConfig::confirms`]: all that came as [`Action::Stanza`] is delivered, kept or answered. What never is, the client
+    /// says again when it resumes the session.
+    pub fn confirm(&mut self, now: Instant) {
+        self.pulse.now = now;
+        self.confirmed();
+    }
+
     /// Answers [`Action::LookUp`].
     pub fn handle_credentials(&mut self, now: Instant, keys: Option<StoredKeys>) {
         self.pulse.now = now;

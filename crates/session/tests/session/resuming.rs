@@ -464,3 +464,45 @@ fn a_server_that_asked_too_early_hears_of_what_is_kept_later() {
     assert_eq!(acknowledged(&pair), Some(true));
     assert!(pair.seen.end.is_none());
 }
+
+/// What a server acknowledged before it had it on its disk was lost when it was killed in between.
+#[test]
+fn a_server_acknowledges_only_what_its_driver_brought_where_it_belongs() {
+    let mut host = Host::default();
+    let config = ServerConfig { confirms: true, ..ServerConfig::clone(&server(true)) };
+    let mut pair = Pair::new(quick_client(), &Arc::new(config), 5);
+    pair.run(&mut host);
+    for text in ["c0", "c1"] {
+        pair.client.send(pair.now, message(text)).unwrap();
+    }
+    pair.client.probe(pair.now);
+    pair.run(&mut host);
+    assert_eq!(pair.served.bodies(), ["c0", "c1"]);
+    assert!(pair.seen.acknowledged.is_empty(), "asked, and told that nothing is done");
+    pair.server.confirm(pair.now);
+    pair.run(&mut host);
+    assert_eq!(pair.seen.acknowledged.len(), 2);
+    assert!(pair.seen.end.is_none());
+}
+
+#[test]
+fn what_a_server_did_not_get_done_is_said_again() {
+    for done in [false, true] {
+        let mut host = Host::default();
+        let config = Arc::new(ServerConfig { confirms: true, ..ServerConfig::clone(&server(true)) });
+        let mut pair = Pair::new(quick_client(), &config, 6);
+        pair.run(&mut host);
+        pair.client.send(pair.now, message("c0")).unwrap();
+        pair.run(&mut host);
+        pair.cut();
+        pair.run(&mut host);
+        let (resume, ..) = pair.part(&mut host);
+        if done {
+            host.detached.values_mut().for_each(Detached::confirm);
+        }
+        let mut pair = Pair::new(ClientConfig { resume, ..quick_client() }, &config, 7);
+        pair.run(&mut host);
+        assert!(pair.seen.online[0].1);
+        assert_eq!(pair.served.bodies().len(), usize::from(!done));
+    }
+}
