@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use balcony_sharing::net_rules::{MAX_REDIRECTS, check_address, check_url, follow, is_same_origin};
-use balcony_sharing::{FileName, NetRules, Source};
+use balcony_sharing::{FileName, NetRules, Origin, Source};
 use balcony_wire::http_upload::SlotHeader;
 use balcony_wire::url_data::{HttpDataKind, UrlData};
 use balcony_wire::{Element, Payload, ns};
@@ -16,8 +16,8 @@ use crate::offered::is_safe;
 pub(crate) fn run(data: &[u8]) {
     let mut choices = Choices::new(data);
     let own = choices.one_of(&["", "own.lit", "localhost", "127.0.0.1", "[::1]"]);
-    let own_hosts = [own].into_iter().filter(|own| !own.is_empty()).map(str::to_owned).collect();
-    let rules = NetRules { own_hosts, ..NetRules::default() };
+    let own = Origin::parse(own).into_iter().collect();
+    let rules = NetRules { own, ..NetRules::default() };
     let address = address(&mut choices);
     let Ok(text) = std::str::from_utf8(choices.rest()) else { return };
     let mut lines = text.split('\n');
@@ -60,8 +60,8 @@ fn address(choices: &mut Choices<'_>) -> IpAddr {
 }
 
 fn is_own(url: &Url, rules: &NetRules) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    rules.own_hosts.iter().any(|own| own == host)
+    let (host, port) = (url.host_str().unwrap_or_default().trim_end_matches('.'), url.port_or_known_default());
+    rules.own.iter().any(|own| own.host() == host && Some(own.port()) == port)
 }
 
 /// What may be asked for, said anew and not by the code that is tested.
