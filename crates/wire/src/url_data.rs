@@ -316,6 +316,23 @@ mod tests {
         assert!(!data.is_plain());
     }
 
+    /// Proves: URLD-4.1-1, URLD-4.1-2, HURL-2-1.
+    #[test]
+    fn prefixes_do_not_matter_namespaces_do_and_nothing_need_be_there() {
+        let data = |declared: &str, name: &str| {
+            let xml = format!(
+                "<u:url-data xmlns:u='http://jabber.org/protocol/url-data' {declared} target='https://a.example/'><{name} name='A' value='b'/></u:url-data>"
+            );
+            UrlData::read(&Element::parse(&xml).unwrap()).unwrap()
+        };
+        let ours = "http://jabber.org/protocol/url-data/scheme/http";
+        assert_eq!(data(&format!("xmlns:x='{ours}'"), "x:header").http.len(), 1);
+        assert_eq!(data(&format!("xmlns='{ours}'"), "header").http.len(), 1);
+        let other = data("xmlns:http='urn:example'", "http:header");
+        assert!(other.is_plain() && other.dropped.len() == 1);
+        assert!(UrlData::read(&UrlData::new("https://a.example/").write()).unwrap().is_plain());
+    }
+
     /// Proves: HURL-D-1.
     #[test]
     fn the_listing_of_0103_has_the_value_as_text() {

@@ -421,6 +421,7 @@ fn pictures_in_formatted_text_of_pidgin_movim_and_gajim_are_files_of_the_message
     );
 }
 
+/// Proves: MED-2-4, MED-3-1.
 #[test]
 fn media_of_a_form_are_told_and_offer_nothing() {
     let cid = "sha1+f24030b8d91d233bac14777be5ab531ca3b9f102@bob.xmpp.org";
