@@ -55,7 +55,7 @@ mod words;
 pub use balcony_session::Security;
 pub use balcony_session::client::{Credentials, End};
 pub use balcony_session::scram::Mechanism;
-pub use balcony_sharing::plan::{Answer, Concern, Policy, Question, Refusal, Wait};
+pub use balcony_sharing::plan::{Answer, Concern, Contacts, Policy, Question, Refusal, Rule, RuleError, Wait};
 pub use balcony_sharing::{Disposition, Offer, Plan};
 pub use balcony_store::{BlobRef, OfferKey, OfferState, OnClash, Store, StoreError};
 pub use balcony_wire::{BareJid, FullJid, Jid, JidError, Message};

@@ -14,8 +14,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use balcony_sharing::plan::{Question, Refusal, Wait};
-use balcony_sharing::{Offer, Plan, dialect};
+use balcony_sharing::{Offer, dialect};
 use balcony_store::{AttachmentRow, OfferKey, OfferRow, OfferState, Store, StoreError};
 use balcony_wire::Message;
 
@@ -32,20 +31,8 @@ pub struct CataloguedOffer {
     again: bool,
 }
 
-/// What to do about an offer.
-#[derive(Clone, Debug)]
-pub enum Decision {
-    /// The file is here already.
-    Have(SharedFile),
-    /// Fetch it by this plan, now.
-    Fetch(Plan),
-    /// Ask the person first.
-    Ask(Question),
-    /// Nothing to do but wait.
-    Wait(Wait),
-    /// It cannot or must not be fetched.
-    Refuse(Refusal),
-}
+/// What to do about an offer; the copy that is here already is a file.
+pub type Decision = balcony_sharing::Decision<SharedFile>;
 
 impl CataloguedOffer {
     /// Names its row in the catalogue.

@@ -55,6 +55,17 @@ impl Exposure {
     }
 }
 
+impl Exposure {
+    /// Who learns of it, without words around.
+    pub fn to_whom(&self) -> &str {
+        match self {
+            Self::Nothing => "nobody",
+            Self::Presence(jid) | Self::Peer(jid) => jid.as_str(),
+            Self::OwnServer(host) | Self::SendersServer(host) | Self::ThirdHost(host) | Self::Everybody(host) => host,
+        }
+    }
+}
+
 impl ExposureKind {
     /// The word that `explain` and settings use.
     pub fn as_str(self) -> &'static str {

@@ -28,7 +28,7 @@ pub use digest_set::{Agreement, DigestSet};
 pub use exposure::{Exposure, ExposureKind};
 pub use file_name::FileName;
 pub use media_type::{MediaType, Presentation};
-pub use net_rules::NetRules;
+pub use net_rules::{NetRules, Origin};
 pub use offer::{Disposition, NamedBy, Offer, OfferId, Place, Proof, Via};
 pub use plan::{Decision, Plan};
 pub use provenance::{Provenance, ProvenanceError, Received, RoomFacts, Way};

@@ -10,12 +10,19 @@ use url::{Host, Url};
 /// Where a user stands: what is theirs may be reached at any address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetRules {
-    /// Hosts of the user's own server: its upload service and the domain itself.
-    pub own_hosts: Vec<String>,
+    /// Web servers of the user's own server: of its upload service and the domain itself.
+    pub own: Vec<Origin>,
     /// Whether plain http to loopback is allowed: for tests and for `try`, never by default.
     pub loopback_http: bool,
     /// Whether requests go through Tor, so that .onion names can be reached and http to them is secure.
     pub onion: bool,
+}
+
+/// A web server: a host and the port it answers at. What answers at another port of the same host may be anything.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    host: String,
+    port: u16,
 }
 
 /// Why a URL, an address or a redirect is refused.
@@ -87,7 +94,7 @@ pub fn check_url(url: &Url, rules: &NetRules) -> Result<AddressRule, Refused> {
     if is_onion && !rules.onion {
         return Err(Refused::Onion(host.to_owned()));
     }
-    let is_own = rules.own_hosts.iter().any(|own| own.trim_end_matches('.').eq_ignore_ascii_case(host.trim_end_matches('.')));
+    let is_own = rules.is_own(url);
     let reach = match url.scheme() {
         "https" if is_own => Reach::Anywhere,
         "https" => Reach::Public,
@@ -103,6 +110,53 @@ pub fn check_url(url: &Url, rules: &NetRules) -> Result<AddressRule, Refused> {
         _ => {}
     }
     Ok(rule)
+}
+
+impl NetRules {
+    /// Whether a URL leads to a web server of the user's own server.
+    pub fn is_own(&self, url: &Url) -> bool {
+        Origin::of(url).is_some_and(|origin| self.own.contains(&origin))
+    }
+}
+
+impl Origin {
+    /// A host, at the port of https.
+    pub fn https(host: &str) -> Self {
+        Self::new(host, 443)
+    }
+
+    fn new(host: &str, port: u16) -> Self {
+        Self { host: host.trim_end_matches('.').to_ascii_lowercase(), port }
+    }
+
+    /// Where a URL leads; `None` if it names no host.
+    pub fn of(url: &Url) -> Option<Self> {
+        let host = url.host_str().filter(|host| !host.is_empty())?;
+        Some(Self::new(host, url.port_or_known_default()?))
+    }
+
+    /// From `host` or `host:port`; `None` if it is neither.
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(&format!("https://{text}/")).ok()?;
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        Self::of(&url).filter(|_| is_bare && url.password().is_none())
+    }
+
+    /// The host.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.port == 443 { f.write_str(&self.host) } else { write!(f, "{}:{}", self.host, self.port) }
+    }
 }
 
 impl AddressRule {
@@ -186,7 +240,8 @@ const LOCAL_NAMES: &[&str] = &["localhost", "local", "home.arpa", "internal", "l
 fn ends_in(name: &str, domain: &str) -> bool {
     let Some(start) = name.len().checked_sub(domain.len()) else { return false };
     let before = name.get(..start);
-    name.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(domain)) && before.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    name.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(domain))
+        && before.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn is_loopback_host(url: &Url) -> bool {
@@ -335,8 +390,13 @@ mod tests {
 
     #[test]
     fn the_own_server_may_be_anywhere_and_is_named_exactly() {
-        let rules = NetRules { own_hosts: vec!["upload.home.lit".into()], ..NetRules::default() };
+        let rules = NetRules { own: vec![Origin::https("upload.home.lit")], ..NetRules::default() };
         assert_eq!(check("https://Upload.Home.lit./x", &rules).unwrap().check("192.168.1.2".parse().unwrap()), Ok(()));
+        // Whatever answers at another port of the same machine is not the upload service.
+        assert!(check("https://upload.home.lit:8443/x", &rules).unwrap().check("192.168.1.2".parse().unwrap()).is_err());
+        let announced = NetRules { own: vec![Origin::parse("Upload.Home.lit.:5281").unwrap()], ..NetRules::default() };
+        assert_eq!(check("https://upload.home.lit:5281/x", &announced).unwrap().check("192.168.1.2".parse().unwrap()), Ok(()));
+        assert!(check("https://upload.home.lit/x", &announced).unwrap().check("192.168.1.2".parse().unwrap()).is_err());
         assert!(check("https://other.home.lit/x", &rules).unwrap().check("192.168.1.2".parse().unwrap()).is_err());
         assert!(matches!(check("http://upload.home.lit/x", &rules), Err(Refused::Insecure(_))));
     }

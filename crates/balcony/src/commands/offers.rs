@@ -2,7 +2,6 @@
 
 use balcony_client::{CataloguedOffer, Decision, Fetcher, Wish};
 use balcony_sharing::{ByteLen, NamedBy};
-use balcony_sharing::plan::{LeftOut, Policy};
 use balcony_store::{Listing, OfferKey, OfferState, Store};
 use balcony_wire::BareJid;
 use serde_json::json;
@@ -77,7 +76,7 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
 
 async fn decide(fetcher: &Fetcher, offer: &CataloguedOffer, asked: bool) -> Result<Decision, Failure> {
     let wish = Wish { asked, ..Wish::default() };
-    fetcher.decide(offer, &Policy::default(), wish).await.map_err(|error| local(&error))
+    fetcher.decide(offer, &fetcher.policy(), wish).await.map_err(|error| local(&error))
 }
 
 /// `balcony why`
@@ -96,7 +95,7 @@ pub(crate) async fn why(console: &Console, home: &Home, named: Option<&str>, arg
     let unasked = decide(&fetcher, &offer, false).await?;
     let asked = decide(&fetcher, &offer, true).await?;
     for (event, decision, when) in [("decision", &unasked, "when it comes"), ("if-asked", &asked, "if you ask for it")] {
-        let (word, words) = describe(decision);
+        let (word, words) = (decision.as_str(), decision.to_string());
         console.result(event, json!({"decision": word, "words": words}), format!("  {when}: {}", Safe(&words)));
     }
     show_plan(console, &asked);
@@ -105,12 +104,7 @@ pub(crate) async fn why(console: &Console, home: &Home, named: Option<&str>, arg
 
 /// Every attempt in its order, and the reason for every source left out.
 fn show_plan(console: &Console, decision: &Decision) {
-    let plan = match decision {
-        Decision::Fetch(plan) => Some(plan),
-        Decision::Ask(question) => Some(question.plan()),
-        Decision::Wait(balcony_sharing::plan::Wait::Until(_, plan)) => Some(plan),
-        _ => None,
-    };
+    let plan = decision.plan();
     for (rank, attempt) in plan.iter().flat_map(|plan| &plan.attempts).enumerate() {
         let (how, exposure) = (attempt.how.to_string(), attempt.exposure.to_string());
         let (named_by, named) = match &attempt.named_by {
@@ -122,23 +116,9 @@ fn show_plan(console: &Console, decision: &Decision) {
         });
         console.result("attempt", fields, format!("  {}. {}\n     {}{named}", rank + 1, Safe(&how), Safe(&exposure)));
     }
-    let left_out: &[LeftOut] = match decision {
-        Decision::Refuse(refusal) => &refusal.left_out,
-        _ => plan.map_or(&[], |plan| &plan.left_out),
-    };
-    for left_out in left_out {
+    for left_out in decision.left_out() {
         let fields = json!({"source": left_out.what, "reason": left_out.reason.code(), "words": left_out.reason.to_string()});
         console.result("left-out", fields, format!("  not {}: {}", Safe(&left_out.what), Safe(&left_out.reason.to_string())));
-    }
-}
-
-fn describe(decision: &Decision) -> (&'static str, String) {
-    match decision {
-        Decision::Have(_) => ("have", "the file is here already".to_owned()),
-        Decision::Fetch(_) => ("fetch", "it is fetched".to_owned()),
-        Decision::Ask(question) => ("ask", question.to_string()),
-        Decision::Wait(wait) => ("wait", balcony_sharing::Decision::Wait(wait.clone()).to_string()),
-        Decision::Refuse(refusal) => ("refuse", refusal.to_string()),
     }
 }
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use balcony_client::{Account, Availability, CataloguedOffer, Decision, Wish};
-use balcony_sharing::ByteLen;
-use balcony_sharing::plan::{Policy, Unasked, Wait};
+use balcony_sharing::plan::Wait;
 use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
 use serde_json::json;
@@ -39,13 +38,14 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 
 async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &cli::Receive) -> Result<(), Failure> {
     let mut offers = account.offers();
-    let policy = if args.ask { Policy { unasked: Unasked::Nobody, ..account.policy() } } else { account.policy() };
-    let unasked = match policy.unasked {
-        Unasked::Nobody => "nothing is fetched unasked".to_owned(),
-        Unasked::Contacts => format!("files of contacts up to {} are fetched unasked, --ask turns that off", ByteLen(policy.unasked_limit)),
-        Unasked::Everybody => format!("files up to {} are fetched unasked, --ask turns that off", ByteLen(policy.unasked_limit)),
+    if args.ask {
+        account.use_policy(account.policy().asking());
+    }
+    let unasked = if account.policy().fetches() {
+        "your rules say what is fetched unasked (`balcony policy` shows them), --ask turns that off"
+    } else {
+        "nothing is fetched unasked"
     };
-    account.set_policy(policy);
     console.step(
         "waiting",
         json!({"as": account.jid().as_str()}),

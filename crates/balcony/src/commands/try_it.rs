@@ -139,7 +139,7 @@ async fn pass(
 
 /// They know each other, so nothing needs to be asked.
 async fn fetch(juliet: &Account, offer: &CataloguedOffer) -> Result<balcony_client::SharedFile, Failure> {
-    let wish = Wish { is_contact: true, asked: true, ..Wish::default() };
+    let wish = Wish { asked: true, ..Wish::default() };
     let decision = juliet.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     fetching::get(&Console::new(false, true), juliet.fetcher(), offer, decision, true).await
 }

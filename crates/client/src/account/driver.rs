@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use balcony_session::Security;
@@ -20,6 +19,7 @@ use tokio::time::sleep_until;
 
 use super::answers;
 use super::bounce::Bounce;
+use super::contacts::{self, Book};
 use super::copies::Copies;
 use super::inbox::Inbox;
 use super::options::{Availability, ConnectOptions, ServerAddress};
@@ -45,7 +45,9 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     inbox: Inbox,
     state: watch::Sender<Connection>,
-    roster_changes: Arc<AtomicU64>,
+    book: Book,
+    /// The question for the roster of the present session.
+    asked_for_roster: Option<RequestId>,
     bounces: broadcast::Sender<Bounce>,
     copies: Copies,
     hand_out: HandOut,
@@ -81,7 +83,7 @@ impl Driver {
         commands: mpsc::Receiver<Command>,
         inbox: Inbox,
         state: watch::Sender<Connection>,
-        roster_changes: Arc<AtomicU64>,
+        book: Book,
         bounces: broadcast::Sender<Bounce>,
         copies: Copies,
         hand_out: HandOut,
@@ -90,7 +92,8 @@ impl Driver {
             hand_out,
             copies,
             bounces,
-            roster_changes,
+            book,
+            asked_for_roster: None,
             options,
             trust,
             commands,
@@ -395,6 +398,8 @@ impl Driver {
     fn online(&mut self, link: &mut Link, jid: FullJid, resumed: bool, learned: Learned, limits: PeerLimits) {
         if !resumed {
             self.sessions += 1;
+            // Before presence: then nothing that changes meanwhile is missed (RFC 6121 §2.2).
+            self.asked_for_roster = Some(link.stream.request(Instant::now(), None, Book::question(), contacts::ANSWER));
             self.copies.begin_session(self.sessions);
             if let Some(presence) = answers::presence(self.options.availability) {
                 // The stream ended again already; then there is nobody to tell.
@@ -428,7 +433,7 @@ impl Driver {
             }
             Stanza::Iq(iq) if matches!(iq.kind, IqKind::Get(_) | IqKind::Set(_)) => {
                 if answers::is_roster_push(&iq, &self.options.account) {
-                    self.roster_changes.fetch_add(1, Ordering::Relaxed);
+                    self.book.pushed(&iq.kind);
                 }
                 let answer = match is_for_us(&iq) {
                     true => self.hand_out.take(iq),
@@ -444,7 +449,10 @@ impl Driver {
     }
 
     fn answered(&mut self, request: RequestId, result: Result<Option<Element>, RequestError>) {
-        if let Some(done) = self.requests.remove(&request) {
+        if self.asked_for_roster == Some(request) {
+            self.asked_for_roster = None;
+            self.book.answered(self.sessions, result);
+        } else if let Some(done) = self.requests.remove(&request) {
             let _ = done.send(result);
         }
     }
@@ -480,9 +488,11 @@ fn failure(error: NetError) -> Failure {
     match error {
         NetError::Certificate { .. } => Failure::Certificate(words),
         NetError::Tls { .. } => Failure::Tls(words),
-        NetError::Unknown { .. } | NetError::TimedOut { .. } | NetError::Unreachable { .. } | NetError::Proxy { .. } | NetError::Forbidden(_) => {
-            Failure::Connect(words)
-        }
+        NetError::Unknown { .. }
+        | NetError::TimedOut { .. }
+        | NetError::Unreachable { .. }
+        | NetError::Proxy { .. }
+        | NetError::Forbidden(_) => Failure::Connect(words),
     }
 }
 

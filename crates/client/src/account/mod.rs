@@ -7,6 +7,7 @@ pub(crate) mod copies;
 mod driver;
 pub(crate) mod inbox;
 mod options;
+mod policy;
 mod report;
 mod socket;
 pub(crate) mod state;
@@ -17,29 +18,29 @@ pub use report::Report;
 pub use state::{Connection, Online};
 pub use upload_service::{Services, UploadService};
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use balcony_session::client::{Ask, Cause, End, SendError};
 use balcony_session::iq_table::RequestError;
-use balcony_sharing::plan::Policy;
-use balcony_sharing::{NetRules, Plan};
+use balcony_sharing::{NetRules, Origin};
 use balcony_store::{Store, StoreError};
 use balcony_wire::{BareJid, Element, Jid, Stanza};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use url::Url;
 
-use crate::bits::{Asker, HandOut, NoThumbnail, ThumbnailBytes};
+use crate::bits::{Asker, HandOut};
 use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
-use crate::fetch::{Fetch, Fetcher, Wish, own_hosts};
+use crate::fetch::Fetcher;
+use crate::fetch::standing::{Standing, remember_own};
 use crate::net::proxy::Proxy;
 use crate::net::tls::Trust;
-use crate::offers::{self, CataloguedOffer, Decision, Offers};
+use crate::offers::{self, CataloguedOffer, Offers};
 use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError};
 use bounce::{BOUNCES, Bounce};
+use contacts::{Book, BookView};
 use copies::{Copies, Runner};
 use driver::Driver;
 use state::{Command, Delivery};
@@ -60,12 +61,9 @@ struct Inner {
     state: watch::Receiver<Connection>,
     fetcher: Fetcher,
     trust: Trust,
-    policy: std::sync::Mutex<Policy>,
     /// The services of one connection, by its number.
     services: Mutex<Option<(u64, Arc<Services>)>>,
-    contacts: Mutex<Option<Contacts>>,
-    /// Changes of the roster that the server told.
-    roster_changes: Arc<AtomicU64>,
+    book: BookView,
     /// Messages of ours that came back.
     bounces: broadcast::Sender<Bounce>,
     /// Limits that services told when they refused.
@@ -74,14 +72,6 @@ struct Inner {
     news: broadcast::Receiver<CataloguedOffer>,
     /// What was in the catalogue when the account was connected.
     first: offers::Mark,
-}
-
-/// The contacts of one session.
-struct Contacts {
-    session: u64,
-    /// Changes of the roster seen before.
-    changes: u64,
-    known: Arc<BTreeSet<BareJid>>,
 }
 
 /// The account is not connected any more.
@@ -110,15 +100,17 @@ impl Account {
         // Reading the system's authorities takes milliseconds, as does the catalogue.
         let (trust, known) = blocking(move || (Trust::new(pem.as_deref()), known(&opened, &account))).await;
         let trust = trust?.by_way_of(options.proxy.clone());
-        let (first, hosts) = known.map_err(|error| ConnectError::Store(Box::new(error)))?;
+        let (first, standing) = known.map_err(|error| ConnectError::Store(Box::new(error)))?;
         let (commands, taken) = mpsc::channel(COMMANDS);
         let (inbox, arrivals) = inbox::inbox();
         let (state, watched) = watch::channel(Connection::Connecting);
         let (tell, news) = broadcast::channel(offers::WAITING);
-        let roster_changes = Arc::new(AtomicU64::new(0));
         let (bounces, _) = broadcast::channel(BOUNCES);
         let jid = options.account.clone();
-        let rules = rules(&options, hosts);
+        let onion = options.proxy.as_ref().is_some_and(Proxy::reaches_onion);
+        let rules = NetRules { own: standing.own.clone(), loopback_http: options.loopback_http, onion };
+        let (kept, view) = Book::new(Arc::clone(&standing.contacts));
+        tokio::spawn(contacts::keep(store.clone(), jid.clone(), view.contacts.clone()));
         let copies = Copies::default();
         let asker = Asker::online(store.clone(), commands.downgrade());
         let hand_out = HandOut::start(store.clone(), jid.clone(), commands.downgrade());
@@ -127,18 +119,16 @@ impl Account {
             tokio::spawn(Runner { copies: copies.clone(), store: store.clone(), account, commands, state: watched.clone() }.run());
         }
         tokio::spawn(offers::watch(store.clone(), jid.clone(), arrivals, copies.clone(), tell));
-        let driver = Driver::new(options, trust.clone(), taken, inbox, state, roster_changes.clone(), bounces.clone(), copies, hand_out);
+        let driver = Driver::new(options, trust.clone(), taken, inbox, state, kept, bounces.clone(), copies, hand_out);
         tokio::spawn(driver.run());
         let inner = Inner {
             jid,
             commands,
             state: watched,
-            fetcher: Fetcher::with_trust(store, trust.clone(), rules).with_asker(asker),
+            fetcher: Fetcher::with_trust(store, trust.clone(), rules).of_account(standing).with_contacts(view.contacts.clone()).with_asker(asker),
             trust,
-            policy: std::sync::Mutex::default(),
             services: Mutex::new(None),
-            contacts: Mutex::new(None),
-            roster_changes,
+            book: view,
             bounces,
             limits: std::sync::Mutex::default(),
             news,
@@ -232,7 +222,7 @@ impl Account {
         }
         let services = Arc::new(upload_service::discover(self).await);
         for service in &services.uploads {
-            self.keep_own_host(service.jid.domain()).await;
+            self.keep_own(Origin::https(service.jid.domain())).await;
         }
         *known = Some((online.connection, Arc::clone(&services)));
         Ok(services)
@@ -280,50 +270,6 @@ impl Account {
         Offers::behind(self.store().clone(), self.jid().clone(), self.inner.news.resubscribe(), self.inner.first)
     }
 
-    /// The person's rules from here on.
-    pub fn set_policy(&self, policy: Policy) {
-        *self.inner.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
-    }
-
-    /// The person's rules.
-    pub fn policy(&self) -> Policy {
-        self.inner.policy.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Decides what to do about an offer that nobody asked for. May ask the server for the contacts and its services, nobody else.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn decide(&self, offer: &CataloguedOffer) -> Result<Decision, StoreError> {
-        self.decide_for(offer, Wish::default()).await
-    }
-
-    /// As [`Account::decide`], with what the person wants; whether the sender is a contact is found out here.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn decide_for(&self, offer: &CataloguedOffer, mut wish: Wish) -> Result<Decision, StoreError> {
-        // Which hosts are ours; offline, those known from earlier.
-        let _ = self.services().await;
-        wish.is_contact |= self.is_contact(&offer.provenance().sender().bare()).await;
-        self.inner.fetcher.decide(offer, &self.policy(), wish).await
-    }
-
-    /// Fetches what was offered: await it, or watch its progress. See [`Fetcher::fetch`].
-    pub fn fetch(&self, offer: &CataloguedOffer, plan: Plan) -> Fetch {
-        self.inner.fetcher.fetch(offer, plan)
-    }
-
-    /// A small picture of an offered file, if it has one that may be had: see [`Fetcher::thumbnail`]. Whether the sender is a contact
-    /// is found out here.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub async fn thumbnail(&self, offer: &CataloguedOffer, mut wish: Wish) -> Result<ThumbnailBytes, NoThumbnail> {
-        wish.is_contact |= self.is_contact(&offer.provenance().sender().bare()).await;
-        self.inner.fetcher.thumbnail(offer, &self.policy(), wish).await
-    }
-
     /// What decides and fetches for this account; works offline as well.
     pub fn fetcher(&self) -> &Fetcher {
         &self.inner.fetcher
@@ -332,26 +278,6 @@ impl Account {
     /// Where its files and its catalogue are.
     pub fn store(&self) -> &Store {
         self.inner.fetcher.store()
-    }
-
-    /// Whether somebody is in the roster, or is the account itself.
-    async fn is_contact(&self, jid: &BareJid) -> bool {
-        if *jid == self.inner.jid {
-            return true;
-        }
-        let Ok(online) = self.online().await else { return false };
-        let (session, changes) = (online.session, self.inner.roster_changes.load(Ordering::Relaxed));
-        let mut contacts = self.inner.contacts.lock().await;
-        let known = match &*contacts {
-            Some(contacts) if (contacts.session, contacts.changes) == (session, changes) => Arc::clone(&contacts.known),
-            _ => {
-                let Some(asked) = contacts::ask(self).await else { return false };
-                let known = Arc::new(asked);
-                *contacts = Some(Contacts { session, changes, known: Arc::clone(&known) });
-                known
-            }
-        };
-        known.contains(jid)
     }
 
     pub(crate) fn trust(&self) -> &Trust {
@@ -366,20 +292,20 @@ impl Account {
         self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).get(service).copied()
     }
 
-    /// The account's own server named this host for uploads or downloads.
-    pub(crate) async fn learn_own_host(&self, url: &Url) {
-        if let Some(host) = url.host_str() {
-            self.keep_own_host(host).await;
+    /// The account's own server named this URL for uploads or downloads.
+    pub(crate) async fn learn_own(&self, url: &Url) {
+        if let Some(origin) = Origin::of(url) {
+            self.keep_own(origin).await;
         }
     }
 
-    async fn keep_own_host(&self, host: &str) {
-        if !self.inner.fetcher.add_own_host(host) {
+    async fn keep_own(&self, origin: Origin) {
+        if !self.inner.fetcher.add_own(origin) {
             return;
         }
-        let (store, jid, hosts) = (self.store().clone(), self.inner.jid.clone(), self.inner.fetcher.rules().own_hosts);
-        if let Err(error) = blocking(move || own_hosts::remember(&store, &jid, &hosts)).await {
-            tracing::warn!(%error, "a host of the own server could not be remembered");
+        let (store, jid, own) = (self.store().clone(), self.inner.jid.clone(), self.inner.fetcher.rules().own);
+        if let Err(error) = blocking(move || remember_own(&store, &jid, &own)).await {
+            tracing::warn!(%error, "a web server of the own server could not be remembered");
         }
     }
 
@@ -398,15 +324,9 @@ impl std::fmt::Debug for Account {
     }
 }
 
-/// What is in the catalogue by now, and the hosts known to be the server's.
-fn known(store: &Store, account: &BareJid) -> Result<(offers::Mark, Vec<String>), StoreError> {
-    Ok((offers::Mark::now(store)?, own_hosts::remembered(store, account)?))
-}
-
-/// What is the person's own on the net.
-fn rules(options: &ConnectOptions, remembered: Vec<String>) -> NetRules {
-    let hosts = options.own_hosts.iter().cloned().chain(remembered);
-    NetRules { loopback_http: options.loopback_http, onion: options.proxy.as_ref().is_some_and(Proxy::reaches_onion), ..own_hosts::rules(&options.account, hosts) }
+/// What is in the catalogue by now, and what is remembered of the account.
+fn known(store: &Store, account: &BareJid) -> Result<(offers::Mark, Standing), StoreError> {
+    Ok((offers::Mark::now(store)?, Standing::remembered(store, account)?))
 }
 
 /// Why the task is gone: what it said last.

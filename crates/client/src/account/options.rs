@@ -67,8 +67,6 @@ pub struct ConnectOptions {
     pub resource: Option<String>,
     /// Whether others see us.
     pub availability: Availability,
-    /// Hosts that belong to the account's server besides its domain and its upload service: they may have private addresses.
-    pub own_hosts: Vec<String>,
     /// Allow plain http to this machine. For tests; never by default.
     pub loopback_http: bool,
 }
@@ -86,7 +84,6 @@ impl ConnectOptions {
             proxy: None,
             resource: None,
             availability: Availability::Available(0),
-            own_hosts: Vec::new(),
             loopback_http: false,
         }
     }

@@ -4,17 +4,19 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use balcony_sharing::plan::{self, Answer, Circumstances, Policy};
+use balcony_sharing::plan::{self, Answer, Circumstances, Contacts, Policy};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
-use balcony_sharing::{NetRules, Plan};
+use balcony_sharing::{NetRules, Origin, Plan};
 use balcony_store::{OfferKey, OfferState, Store, StoreError};
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::orders::{Order, Orders, Reins};
+use super::standing::Standing;
 use super::work::{Ending, Work, job_of};
 use super::{FetchError, FetchEvent, SharedFile};
 use crate::bits::Asker;
@@ -35,6 +37,8 @@ pub struct Fetcher {
     pub(crate) store: Store,
     trust: Trust,
     rules: Arc<Mutex<NetRules>>,
+    policy: Arc<Mutex<Policy>>,
+    contacts: watch::Receiver<Arc<Contacts>>,
     settings: FetchSettings,
     asker: Asker,
     turns: Arc<Mutex<Arc<Semaphore>>>,
@@ -45,10 +49,8 @@ pub struct Fetcher {
 pub struct Wish {
     /// They ask for this very file now.
     pub asked: bool,
-    /// What they agreed to.
+    /// What they agree to now, beside what they agreed to before.
     pub answers: Vec<Answer>,
-    /// The sender is somebody they know.
-    pub is_contact: bool,
     /// Bytes cost money on this network.
     pub metered: bool,
 }
@@ -63,9 +65,21 @@ impl Fetcher {
     }
 
     pub(crate) fn with_trust(store: Store, trust: Trust, rules: NetRules) -> Self {
+        let (policy, contacts) = (Arc::default(), watch::channel(Arc::default()).1);
         let asker = Asker::offline(store.clone());
         let turns = Arc::new(Mutex::new(Arc::new(Semaphore::new(AT_ONCE))));
-        Self { store, trust, rules: Arc::new(Mutex::new(rules)), settings: FetchSettings::default(), asker, turns }
+        Self { store, trust, rules: Arc::new(Mutex::new(rules)), policy, contacts, settings: FetchSettings::default(), asker, turns }
+    }
+
+    /// The same with the rules and the contacts of an account.
+    pub(crate) fn of_account(self, standing: Standing) -> Self {
+        let contacts = watch::channel(standing.contacts).1;
+        Self { policy: Arc::new(Mutex::new(standing.policy)), contacts, ..self }
+    }
+
+    /// The same with contacts that come and go.
+    pub(crate) fn with_contacts(self, contacts: watch::Receiver<Arc<Contacts>>) -> Self {
+        Self { contacts, ..self }
     }
 
     /// How many fetches run at once from now on, at least one; those under way go on beside them. 3 if nobody says otherwise.
@@ -107,12 +121,27 @@ impl Fetcher {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// One more host that belongs to the person's server; `true` if that is news.
-    pub(crate) fn add_own_host(&self, host: &str) -> bool {
+    /// The person's rules.
+    pub fn policy(&self) -> Policy {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Other rules from here on, and nowhere kept.
+    pub(crate) fn use_policy(&self, policy: Policy) {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// Whom the person knows, as far as that is known here.
+    pub fn contacts(&self) -> Arc<Contacts> {
+        Arc::clone(&self.contacts.borrow())
+    }
+
+    /// One more web server that belongs to the person's server; `true` if that is news.
+    pub(crate) fn add_own(&self, origin: Origin) -> bool {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = !rules.own_hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+        let is_new = !rules.own.contains(&origin);
         if is_new {
-            rules.own_hosts.push(host.to_owned());
+            rules.own.push(origin);
         }
         is_new
     }
@@ -160,24 +189,21 @@ impl Fetcher {
             now: SystemTime::now(),
             rules: self.rules(),
             have: copy.as_ref().map(|copy| copy.digests().clone()),
-            is_contact: wish.is_contact,
+            contacts: self.contacts(),
             asked: wish.asked,
             metered: wish.metered,
             answers: wish.answers,
             ..Circumstances::at(SystemTime::now())
         };
-        Ok(match plan::decide(offer, policy, &history, &circumstances) {
-            plan::Decision::Have(_) => {
-                let copy = copy.expect("only the copy named in the circumstances is had");
-                let (store, blob) = (self.store.clone(), copy.clone());
-                blocking(move || store.offer_is_here(key, &blob)).await?;
-                Decision::Have(SharedFile::new(self.store.clone(), copy, offer))
-            }
-            plan::Decision::Fetch(plan) => Decision::Fetch(plan),
-            plan::Decision::Ask(question) => Decision::Ask(question),
-            plan::Decision::Wait(wait) => Decision::Wait(wait),
-            plan::Decision::Refuse(refusal) => Decision::Refuse(refusal),
-        })
+        let decision = plan::decide(offer, policy, &history, &circumstances);
+        if let (plan::Decision::Have(_), Some(blob)) = (&decision, copy.clone()) {
+            let store = self.store.clone();
+            blocking(move || store.offer_is_here(key, &blob)).await?;
+        }
+        Ok(decision.map(|_| {
+            let copy = copy.expect("only the copy named in the circumstances is had");
+            SharedFile::new(self.store.clone(), copy, offer)
+        }))
     }
 
     /// Fetches what was offered, by a plan: await it, or watch its [`Fetch::progress`]. Nothing happens before.

@@ -5,8 +5,8 @@ mod fetcher;
 mod file;
 mod opening;
 mod orders;
-pub(crate) mod own_hosts;
 mod sink;
+pub(crate) mod standing;
 mod work;
 
 pub use error::{FetchError, SetupError};

@@ -1,6 +1,6 @@
 //! Sends a file with one PUT: one pass over it, the digests taken on the way if they are not known.
 
-use balcony_sharing::net_rules::{NetRules, check_url};
+use balcony_sharing::net_rules::{NetRules, Origin, check_url};
 use balcony_sharing::transfer::upload::{Put, PutFailure};
 use balcony_sharing::verify::{Hashed, Hasher};
 use hyper::Method;
@@ -27,8 +27,8 @@ pub(crate) struct PutDone {
 pub(crate) async fn put(put: &Put, input: Input, hasher: Option<Hasher>, trust: &Trust, moved: Moved) -> Result<PutDone, PutFailure> {
     let network = |why: String| PutFailure::Network(why);
     // The account's own server chose the host: it may be anywhere.
-    let own = put.url.host_str().map(str::to_owned);
-    let rules = NetRules { own_hosts: own.into_iter().collect(), loopback_http: put.url.scheme() == "http", onion: trust.proxy().is_some_and(Proxy::reaches_onion) };
+    let own = Origin::of(&put.url).into_iter().collect();
+    let rules = NetRules { own, loopback_http: put.url.scheme() == "http", onion: trust.proxy().is_some_and(Proxy::reaches_onion) };
     let rule = check_url(&put.url, &rules).map_err(|refused| network(refused.to_string()))?;
     let mut headers = HeaderMap::new();
     for header in &put.headers {

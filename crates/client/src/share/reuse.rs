@@ -67,8 +67,7 @@ fn is_young(link: &Link, now: SystemTime) -> bool {
 async fn look(account: &Account, url: &str, size: u64) -> Look {
     let rules = account.fetcher().rules();
     let Ok(url) = Url::parse(url) else { return Look::Gone };
-    let is_own = |host: &str| rules.own_hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
-    if !url.host_str().is_some_and(is_own) {
+    if !rules.is_own(&url) {
         return Look::Unknown;
     }
     let Ok(rule) = check_url(&url, &rules) else { return Look::Unknown };

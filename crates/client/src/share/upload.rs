@@ -67,7 +67,7 @@ pub(super) async fn upload(
                 }
                 Action::Put(put) => {
                     let host = put.url.host_str().unwrap_or_default().to_owned();
-                    account.learn_own_host(&put.url).await;
+                    account.learn_own(&put.url).await;
                     events.tell(ShareEvent::Uploading { position, host, size: put.size }).await;
                     running = Some(start(account, put, looked, hashes));
                 }
@@ -75,7 +75,7 @@ pub(super) async fn upload(
                 Action::Learned { service, max_file_size } => account.learn_limit(&service, max_file_size),
                 Action::Ended(Ok(uploaded)) => {
                     if let Ok(url) = Url::parse(&uploaded.get_url) {
-                        account.learn_own_host(&url).await;
+                        account.learn_own(&url).await;
                     }
                     return Ok((uploaded, hashed));
                 }

@@ -91,7 +91,7 @@ fn base64_of(hex: &str) -> String {
 }
 
 async fn plan(account: &Account, offer: &CataloguedOffer) -> balcony_client::Plan {
-    let wish = Wish { asked: true, is_contact: true, ..Wish::default() };
+    let wish = Wish { asked: true, ..Wish::default() };
     match account.decide_for(offer, wish).await.unwrap() {
         Decision::Fetch(plan) => plan,
         Decision::Ask(question) => question.yes(),
@@ -194,7 +194,8 @@ async fn thumbnails_in_the_message_are_shown_and_others_only_where_a_file_would_
     let stranger = account.thumbnail(&offer, Wish::default()).await;
     assert!(matches!(stranger, Err(NoThumbnail::Ask(_))), "{stranger:?}");
     assert_eq!(asked(&puppet), 0, "a stranger does not learn that we are there");
-    let contact = Wish { is_contact: true, ..Wish::default() };
+    account.use_policy("fetch romeo@localhost from message, own-server, senders-device, senders-server".parse().unwrap());
+    let contact = Wish::default();
     assert!(account.thumbnail(&offer, contact.clone()).await.is_ok());
     assert!(account.thumbnail(&offer, contact.clone()).await.is_ok());
     assert_eq!(asked(&puppet), 1, "kept for the second look");
@@ -239,8 +240,7 @@ async fn a_thumbnail_on_the_web_is_bounded_and_a_picture_by_its_bytes() {
                 break offer;
             }
         };
-        let wish = Wish { is_contact: true, ..Wish::default() };
-        let shown = account.thumbnail(&offer, wish).await;
+        let shown = account.thumbnail(&offer, Wish::default()).await;
         assert_eq!(shown.is_ok(), is_shown, "{name}: {shown:?}");
         assert!(
             account.store().offers(balcony_store::Listing::All, None, 10).unwrap().iter().all(|row| row.blob.is_none()),

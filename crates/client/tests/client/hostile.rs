@@ -9,10 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use balcony_client::{CataloguedOffer, Class, ConnectOptions, Decision, FetchError, Fetcher, ServerAddress, SharedFile, Wish};
 use balcony_session::Security;
 use balcony_sharing::dialect::{self, OutgoingFile, OutgoingShare, write};
-use balcony_sharing::plan::{Policy, Rule};
+use balcony_sharing::plan::Policy;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
-use balcony_sharing::{NetRules, Received, Source};
+use balcony_sharing::{NetRules, Origin, Received, Source};
 use balcony_store::{Listing, NewOffer, Store};
 use balcony_wire::file_sharing::FileSharing;
 use balcony_wire::stanza::MessageKind;
@@ -121,7 +121,7 @@ impl Desk {
     }
 
     async fn fetch(&self) -> Result<SharedFile, FetchError> {
-        let policy = Policy { third_hosts: Rule::Fetch, ..Policy::default() };
+        let policy: Policy = "fetch everybody".parse().unwrap();
         match self.fetcher.decide(&self.offer, &policy, Wish { asked: true, ..Wish::default() }).await.unwrap() {
             Decision::Fetch(plan) => tokio::time::timeout(PATIENCE, self.fetcher.fetch(&self.offer, plan)).await.expect("it never ends"),
             other => panic!("{other:?}"),
@@ -257,7 +257,10 @@ async fn redirects_to_other_kinds_of_places_are_not_followed() {
 async fn a_web_server_with_the_certificate_of_another_is_not_believed() {
     let scene = Scene::with(|settings| settings.listen.https.set_ip([0, 0, 0, 0].into())).await;
     let port = scene.server.https_addr().port();
-    let own = NetRules { own_hosts: vec!["127.0.0.2".into(), "localhost".into()], ..NetRules::default() };
+    let own = NetRules {
+        own: ["127.0.0.2", "localhost"].map(|host| Origin::parse(&format!("{host}:{port}")).unwrap()).into(),
+        ..NetRules::default()
+    };
     let (url, ca) = (format!("https://127.0.0.2:{port}/AAAAAAAAAAAAAAAAAAAAAA/x"), scene.server.ca_pem().unwrap());
     let error = Desk::with(b"x", &url, own.clone(), Some(ca)).await.fetch().await.err().unwrap();
     assert!(error.to_string().contains("it is for another name"), "{error}");
@@ -267,8 +270,9 @@ async fn a_web_server_with_the_certificate_of_another_is_not_believed() {
     let error = Desk::with(b"x", &url, own, Some(ca)).await.fetch().await.err().unwrap();
     assert!(error.to_string().contains("no longer there"), "with both right the server is heard: {error}");
     let plain = Mouth::once("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx").await;
-    let rules = NetRules { own_hosts: vec!["127.0.0.1".into()], ..NetRules::default() };
-    let error = Desk::with(b"x", &plain.url().replace("http:", "https:"), rules, None).await.fetch().await.err().unwrap();
+    let url = plain.url().replace("http:", "https:");
+    let rules = NetRules { own: Origin::of(&url.parse().unwrap()).into_iter().collect(), ..NetRules::default() };
+    let error = Desk::with(b"x", &url, rules, None).await.fetch().await.err().unwrap();
     assert_eq!(error.class(), Class::Network, "what speaks no TLS is no https: {error}");
 }
 

@@ -1,5 +1,6 @@
 //! What happened when sources were tried: data that goes back into the next plan.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::SourceKey;
@@ -164,18 +165,27 @@ impl History {
         &self.records
     }
 
-    /// How the last attempt at a source ended, and how many failed in a row.
-    pub(super) fn of(&self, source: &SourceKey) -> Option<(&Record, u32)> {
-        let mut own = self.records.iter().rev().filter(|record| record.source == *source);
-        let last = own.next()?;
-        let failed_before = own.take_while(|record| !record.outcome.is_success()).count();
-        Some((last, u32::try_from(failed_before).unwrap_or(u32::MAX).saturating_add(1)))
+    /// What is known of each source.
+    pub(super) fn pasts(&self) -> BTreeMap<&SourceKey, Past<'_>> {
+        let mut pasts: BTreeMap<&SourceKey, Past<'_>> = BTreeMap::new();
+        for record in &self.records {
+            let past = pasts.entry(&record.source).or_insert(Past { last: record, failures: 0, fatal: None });
+            past.last = record;
+            past.failures = if record.outcome.is_success() { 0 } else { past.failures.saturating_add(1) };
+            past.fatal = if record.outcome.is_final() { Some(record) } else { past.fatal };
+        }
+        pasts
     }
+}
 
-    /// Whether a source gave wrong bytes once, whatever happened since.
-    pub(super) fn last_final(&self, source: &SourceKey) -> Option<&Record> {
-        self.records.iter().rev().find(|record| record.source == *source && record.outcome.is_final())
-    }
+/// What is known of one source.
+pub(super) struct Past<'a> {
+    /// The last attempt.
+    pub(super) last: &'a Record,
+    /// How many failed in a row up to the last one.
+    pub(super) failures: u32,
+    /// It would do the same again, as it did here, whatever happened since.
+    pub(super) fatal: Option<&'a Record>,
 }
 
 /// How long a source that failed so often in a row is left alone: 30 s, doubled each time, a day at most.

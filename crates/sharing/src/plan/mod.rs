@@ -2,6 +2,9 @@
 //!
 //! Pure: the same offer, rules, history and circumstances give the same plan, word for word. Speaks XEP-0447 §3.2 and §6.
 
+mod answer;
+mod contacts;
+mod desk;
 mod encrypted;
 mod history;
 mod policy;
@@ -10,12 +13,15 @@ mod rank;
 mod reason;
 mod vicinity;
 
+pub use answer::Answer;
+pub use contacts::Contacts;
 pub use history::{History, Outcome, Record};
-pub use policy::{Policy, Rule, Unasked};
-pub use question::{Answer, Concern, Question};
+pub use policy::{Case, MAX_RULES, Miss, Policy, RoomKind, Rule, RuleError, Ruling, Standing, TypeRange, Verdict, Who};
+pub use question::{Concern, Question};
 pub use reason::Reason;
 pub use vicinity::Redirects;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use balcony_wire::Jid;
@@ -26,11 +32,11 @@ use crate::cipher::Secret;
 use crate::net_rules::AddressRule;
 use crate::{Agreement, DigestSet, Exposure, NamedBy, NetRules, Offer, Proof, SourceKey, Via};
 
-/// What to do about an offer.
+/// What to do about an offer; `H` is the copy that is here already, by its digests unless a store gives the file itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The bytes are here already: these are the digests of the copy.
-    Have(DigestSet),
+pub enum Decision<H = DigestSet> {
+    /// The bytes are here already.
+    Have(H),
     /// Fetch it by this plan, now.
     Fetch(Plan),
     /// Ask the person first.
@@ -139,18 +145,20 @@ pub struct Circumstances {
     pub now: SystemTime,
     /// What is ours on the net.
     pub rules: NetRules,
-    /// Further hosts known to be the sender's server's, beside its domain and what lies below it.
-    pub senders_hosts: Vec<String>,
+    /// Whom the person knows.
+    pub contacts: Arc<Contacts>,
+    /// Who may enter the room it was said in, if it was said in one.
+    pub room: RoomKind,
     /// Digests of a copy that the store has under one of the offer's digests.
     pub have: Option<DigestSet>,
-    /// Whether the sender is somebody the person knows: a contact, or one of their own devices.
-    pub is_contact: bool,
     /// Whether the person asks for this file now.
     pub asked: bool,
     /// Whether bytes cost money on this network.
     pub metered: bool,
     /// What the person has agreed to for this offer.
     pub answers: Vec<Answer>,
+    /// Whether the person has said no to it.
+    pub declined: bool,
 }
 
 impl Circumstances {
@@ -160,12 +168,13 @@ impl Circumstances {
         Self {
             now,
             rules: NetRules::default(),
-            senders_hosts: Vec::new(),
+            contacts: Arc::default(),
+            room: RoomKind::Public,
             have: None,
-            is_contact: false,
             asked: false,
             metered: false,
             answers: Vec::new(),
+            declined: false,
         }
     }
 }
@@ -177,7 +186,7 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
         return Decision::Have(copy.clone());
     }
     if is_nothing(offer) {
-        return Decision::Fetch(lay_out(offer, policy, history, circumstances));
+        return question::weigh_nothing(offer, policy, circumstances);
     }
     if offer.is_pending() && offer.said_in().contains(&Via::Jingle) {
         return Decision::Refuse(Refusal { left_out: vec![session(offer)] });
@@ -185,20 +194,37 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
     if offer.is_pending() {
         return Decision::Wait(Wait::ForSource);
     }
-    let plan = lay_out(offer, policy, history, circumstances);
-    if plan.attempts.is_empty() {
-        return match plan.left_out.iter().filter_map(|left_out| left_out.reason.until()).min() {
-            Some(until) => Decision::Wait(Wait::Until(until, plan)),
-            None => Decision::Refuse(Refusal { left_out: plan.left_out }),
+    let laid = rank::lay(offer, policy, history, circumstances);
+    if laid.candidates.is_empty() {
+        let left_out = laid.left_out;
+        return match left_out.iter().filter_map(|left_out| left_out.reason.until()).min() {
+            Some(until) => Decision::Wait(Wait::Until(until, Plan { attempts: Vec::new(), left_out })),
+            None => Decision::Refuse(Refusal { left_out }),
         };
     }
-    question::weigh(plan, offer, policy, circumstances)
+    if circumstances.declined && !circumstances.asked {
+        return Decision::Refuse(question::declined(laid));
+    }
+    question::weigh(laid, offer, circumstances)
 }
 
 /// The plan as `why` shows it: every attempt the rules do not forbid, whether or not a person must be asked, and the reason for the rest.
 #[must_use]
 pub fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Plan {
-    rank::lay_out(offer, policy, history, circumstances)
+    let laid = rank::lay(offer, policy, history, circumstances);
+    Plan { attempts: laid.candidates.into_iter().map(|candidate| candidate.attempt).collect(), left_out: laid.left_out }
+}
+
+/// Which rule decides about an attempt of such a plan, and what it says.
+#[must_use]
+pub fn ruling(offer: &Offer, policy: &Policy, circumstances: &Circumstances, attempt: &Attempt) -> Ruling {
+    desk::Desk::new(offer, policy, circumstances).ask_about(attempt).0
+}
+
+/// Every rule before the one that decides about such an attempt, and what keeps it from being about it.
+#[must_use]
+pub fn passed_over(offer: &Offer, policy: &Policy, circumstances: &Circumstances, attempt: &Attempt) -> Vec<Vec<Miss>> {
+    desk::Desk::new(offer, policy, circumstances).passed_over(attempt)
 }
 
 /// Whether the file is empty and provably so: then there is nothing to fetch.
@@ -230,13 +256,25 @@ impl Refusal {
     fn words(&self) -> String {
         match &self.left_out[..] {
             [] => "the offer names no place to fetch the file from".to_owned(),
+            all if all.iter().any(|left_out| left_out.reason == Reason::Declined) => Reason::Declined.to_string(),
             [only] => format!("{} cannot be used: {}", only.what, only.reason),
             [first, ..] => format!("none of {} sources can be used; the first: {}", self.left_out.len(), first.reason),
         }
     }
 }
 
-impl Decision {
+impl<H> Decision<H> {
+    /// The same with another kind of copy.
+    pub fn map<T>(self, copy: impl FnOnce(H) -> T) -> Decision<T> {
+        match self {
+            Self::Have(have) => Decision::Have(copy(have)),
+            Self::Fetch(plan) => Decision::Fetch(plan),
+            Self::Ask(question) => Decision::Ask(question),
+            Self::Wait(wait) => Decision::Wait(wait),
+            Self::Refuse(refusal) => Decision::Refuse(refusal),
+        }
+    }
+
     /// The word that `explain` uses.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -285,7 +323,7 @@ impl std::fmt::Display for How {
 }
 
 /// For people: what will happen and why.
-impl std::fmt::Display for Decision {
+impl<H> std::fmt::Display for Decision<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Have(_) => f.write_str("the file is here already"),

@@ -1,9 +1,12 @@
-//! What a person has to agree to before a file is fetched, and what they agreed to.
+//! What a person has to agree to before a file is fetched.
 
 use balcony_wire::Jid;
 
-use super::{Attempt, Circumstances, Decision, LeftOut, Plan, Policy, Reason, Refusal, Rule, Unasked};
-use crate::{ByteLen, Disposition, Exposure, ExposureKind, NamedBy, Offer, Proof};
+use super::desk::Desk;
+use super::policy::{Case, Miss, Rule, Standing, Verdict};
+use super::rank::{Candidate, Laid};
+use super::{Answer, Circumstances, Decision, LeftOut, Plan, Policy, Reason, Refusal};
+use crate::{ByteLen, DigestSet, Disposition, Exposure, ExposureKind, MediaType, Offer, SourceKey};
 
 /// A plan that needs a yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +22,19 @@ pub enum Concern {
     Attachment,
     /// Nothing is fetched unasked.
     FetchingIsOff,
+    /// A rule says to ask.
+    Rule {
+        /// which, counted from 1
+        number: usize,
+        /// as written
+        rule: String,
+    },
+    /// No rule fetches such a file unasked.
+    NoRule,
     /// The sender is no contact.
     Stranger(Jid),
+    /// The sender is none of those whose files are fetched unasked.
+    Person(Jid),
     /// Larger than what is fetched unasked.
     Large {
         /// bytes announced
@@ -30,6 +44,8 @@ pub enum Concern {
     },
     /// The size is not known.
     UnknownSize,
+    /// Files of this type are not fetched unasked.
+    Type(MediaType),
     /// Bytes cost money on this network.
     Metered,
     /// Nothing can prove the bytes.
@@ -38,19 +54,6 @@ pub enum Concern {
     Reveals(Exposure),
     /// Somebody else than the sender says where it is: whoever names a place can see who comes (XEP-0447 §6).
     NamedBy(Jid),
-}
-
-/// What a person agreed to, for one offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// To fetch it although the rules would not do so unasked.
-    Fetch,
-    /// To take it without proof.
-    Unproven,
-    /// To reveal so much.
-    Reveal(ExposureKind),
-    /// To go where others than the sender say it is.
-    Others,
 }
 
 impl Question {
@@ -72,12 +75,9 @@ impl Question {
 
     /// The agreement as data, so that it outlives this question.
     pub fn answers(&self) -> Vec<Answer> {
-        let mut answers: Vec<Answer> = Vec::new();
-        for answer in self.concerns.iter().map(Concern::answer) {
-            if !answers.contains(&answer) {
-                answers.push(answer);
-            }
-        }
+        let mut answers: Vec<Answer> = self.concerns.iter().map(Concern::answer).collect();
+        answers.sort();
+        answers.dedup();
         answers
     }
 }
@@ -87,111 +87,164 @@ impl Concern {
     pub fn answer(&self) -> Answer {
         match self {
             Self::Unproven => Answer::Unproven,
-            Self::Reveals(exposure) => Answer::Reveal(exposure.kind()),
-            Self::NamedBy(_) => Answer::Others,
+            Self::Reveals(exposure) => Answer::Reveal(exposure.clone()),
+            Self::NamedBy(other) => Answer::NamedBy(other.clone()),
             _ => Answer::Fetch,
         }
     }
+
+    /// What is asked in the same breath: two hosts that neither side's server vouches for are one question.
+    fn sort(&self) -> Sort {
+        match self {
+            Self::Reveals(exposure) => Sort::Reveals(exposure.kind()),
+            Self::Unproven => Sort::Unproven,
+            Self::NamedBy(_) => Sort::NamedBy,
+            _ => Sort::Unasked,
+        }
+    }
 }
 
-/// Splits a plan into what may be done now and what needs a question.
-pub(super) fn weigh(plan: Plan, offer: &Offer, policy: &Policy, circumstances: &Circumstances) -> Decision {
-    let answered = |answer: Answer| circumstances.answers.contains(&answer);
-    let mut concerns = Vec::new();
-    if !circumstances.asked && !answered(Answer::Fetch) {
-        concerns.extend(unasked(offer, policy, circumstances));
-    }
-    // The tag of an encrypted file proves it as well as a digest does.
-    let is_proven = offer.proof() == Proof::Digest || plan.attempts.iter().all(|attempt| attempt.how.proves_itself());
-    if !is_proven && !answered(Answer::Unproven) {
-        match policy.unproven {
-            Rule::Fetch => {}
-            Rule::Ask => concerns.push(Concern::Unproven),
-            Rule::Never => return Decision::Refuse(refuse_all(plan, &Reason::Unproven)),
-        }
-    }
-    let may_reveal = |exposure: &Exposure| policy.rule_for(exposure.kind()) == Rule::Fetch || answered(Answer::Reveal(exposure.kind()));
-    let is_trusted = |attempt: &Attempt| answered(Answer::Others) || stranger(attempt, offer).is_none();
-    let is_free = |attempt: &Attempt| is_trusted(attempt) && may_reveal(&attempt.exposure);
-    let plan = match () {
-        () if plan.attempts.iter().any(is_free) => without_what_needs_asking(plan, offer, is_free),
-        // One question at a time: others' places only when the sender's own are used up.
-        () => {
-            let plan = if plan.attempts.iter().any(is_trusted) { without_what_needs_asking(plan, offer, is_trusted) } else { plan };
-            let others = plan.attempts.iter().filter(|attempt| !is_trusted(attempt)).filter_map(|attempt| stranger(attempt, offer));
-            others.map(|other| Concern::NamedBy(other.clone())).for_each(|concern| push(&mut concerns, concern));
-            concerns.extend(plan.exposures().into_iter().filter(|exposure| !may_reveal(exposure)).cloned().map(Concern::Reveals));
-            plan
-        }
+/// [`Concern`] without the details.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Unasked,
+    Unproven,
+    Reveals(ExposureKind),
+    NamedBy,
+}
+
+/// What a person would have to agree to for a case that the rules do not simply fetch: what keeps the nearest fetching rule from
+/// covering it, and whatever they should know anyhow.
+pub(super) fn concerns(
+    policy: &Policy,
+    case: &Case<'_>,
+    rule: Option<usize>,
+    exposure: &Exposure,
+    who: &Jid,
+    other: Option<&Jid>,
+) -> Vec<Concern> {
+    let nearest = policy.nearest(case);
+    let misses = nearest.as_ref().map_or(&[][..], |(_, misses)| misses);
+    let mut concerns: Vec<Concern> = match &nearest {
+        None => vec![Concern::FetchingIsOff],
+        Some((rule, misses)) => misses.iter().filter_map(|miss| missed(*miss, rule, case, who)).collect(),
     };
-    if concerns.is_empty() { Decision::Fetch(plan) } else { Decision::Ask(Question { plan, concerns }) }
-}
-
-/// Why nobody fetches this without being told to.
-fn unasked(offer: &Offer, policy: &Policy, circumstances: &Circumstances) -> Vec<Concern> {
-    let mut concerns = Vec::new();
-    if offer.disposition() == Some(Disposition::Attachment) {
-        concerns.push(Concern::Attachment);
+    if let (Some(at), true) = (rule, nearest.is_some() && misses.is_empty()) {
+        concerns.extend(policy.rules().get(at).map(|rule| Concern::Rule { number: at + 1, rule: rule.to_string() }));
     }
-    match policy.unasked {
-        Unasked::Nobody => concerns.push(Concern::FetchingIsOff),
-        Unasked::Contacts if !circumstances.is_contact && !offer.provenance().is_own() => {
-            concerns.push(Concern::Stranger(offer.provenance().sender().clone()));
-        }
-        Unasked::Contacts | Unasked::Everybody => {}
+    concerns.extend(other.map(|other| Concern::NamedBy(other.clone())));
+    if !case.is_proven {
+        concerns.push(Concern::Unproven);
     }
-    match offer.size() {
-        None => concerns.push(Concern::UnknownSize),
-        Some(size) if size > policy.unasked_limit => concerns.push(Concern::Large { size, limit: policy.unasked_limit }),
-        Some(_) => {}
+    let is_told_to_strangers =
+        case.standing == Standing::Stranger && matches!(case.exposure, ExposureKind::Presence | ExposureKind::SendersServer);
+    let is_misplaced = case.exposure > ExposureKind::OwnServer && misses.contains(&Miss::Place);
+    if is_told_to_strangers || is_misplaced || case.exposure >= ExposureKind::ThirdHost {
+        concerns.push(Concern::Reveals(exposure.clone()));
     }
-    if circumstances.metered && !policy.unasked_when_metered {
-        concerns.push(Concern::Metered);
+    if concerns.is_empty() {
+        concerns.push(Concern::NoRule);
     }
     concerns
 }
 
-/// Who named a place, if it is neither the sender nor one of our own devices.
-fn stranger<'a>(attempt: &'a Attempt, offer: &Offer) -> Option<&'a Jid> {
-    match &attempt.named_by {
-        NamedBy::Other(other) if other.bare() != *offer.provenance().account() => Some(other),
-        NamedBy::Other(_) | NamedBy::Sender => None,
+/// The words for what keeps a fetching rule from covering a case; proof and places are spoken of apart from rules.
+fn missed(miss: Miss, rule: &Rule, case: &Case<'_>, who: &Jid) -> Option<Concern> {
+    match miss {
+        Miss::Who if case.standing == Standing::Stranger => Some(Concern::Stranger(who.clone())),
+        Miss::Who => Some(Concern::Person(who.clone())),
+        Miss::Size => Some(match (case.size, rule.up_to) {
+            (None, _) => Concern::UnknownSize,
+            (Some(size), Some(limit)) if size > limit => Concern::Large { size, limit },
+            (Some(_), _) => Concern::NoRule,
+        }),
+        Miss::Type => Some(Concern::Type(case.media_type.clone())),
+        Miss::Network => Some(Concern::Metered),
+        Miss::Place | Miss::Proof | Miss::NamedBy => None,
     }
 }
 
-fn push(concerns: &mut Vec<Concern>, concern: Concern) {
-    if !concerns.contains(&concern) {
-        concerns.push(concern);
+/// Splits what may be tried into what may be done now and what needs a question.
+pub(super) fn weigh(laid: Laid, offer: &Offer, circumstances: &Circumstances) -> Decision<DigestSet> {
+    let open = |candidate: &Candidate| open_concerns(&candidate.concerns, offer, circumstances);
+    let (free, asking): (Vec<_>, Vec<_>) =
+        laid.candidates.into_iter().map(|candidate| (open(&candidate), candidate)).partition(|(concerns, _)| concerns.is_empty());
+    let mut left_out = laid.left_out;
+    if !free.is_empty() {
+        left_out.extend(asking.into_iter().map(|(concerns, candidate)| later(candidate, concerns)));
+        return Decision::Fetch(Plan { attempts: free.into_iter().map(|(_, candidate)| candidate.attempt).collect(), left_out });
+    }
+    // The least revealing comes first: only what asks for no more than that is asked for along with it.
+    let sorts: Vec<_> = asking.first().map_or(Vec::new(), |(concerns, _)| concerns.iter().map(Concern::sort).collect());
+    let (now, rest): (Vec<_>, Vec<_>) =
+        asking.into_iter().partition(|(concerns, _)| concerns.iter().all(|concern| sorts.contains(&concern.sort())));
+    left_out.extend(rest.into_iter().map(|(concerns, candidate)| later(candidate, concerns)));
+    let mut concerns: Vec<Concern> = Vec::new();
+    let mut attempts = Vec::new();
+    for (own, candidate) in now {
+        own.into_iter().for_each(|concern| {
+            if !concerns.contains(&concern) {
+                concerns.push(concern)
+            }
+        });
+        attempts.push(candidate.attempt);
+    }
+    Decision::Ask(Question { plan: Plan { attempts, left_out }, concerns })
+}
+
+/// A file of no bytes: nobody is asked for it, and the rules say whether the person is.
+pub(super) fn weigh_nothing(offer: &Offer, policy: &Policy, circumstances: &Circumstances) -> Decision<DigestSet> {
+    let desk = Desk::new(offer, policy, circumstances);
+    let (ruling, concerns) = desk.ask_about_nothing();
+    let concerns = open_concerns(&concerns, offer, circumstances);
+    match ruling.verdict {
+        Verdict::Never => {
+            let reason = Reason::Forbidden { exposure: Exposure::Nothing, rule: desk.rule(ruling) };
+            let nothing = LeftOut { source: SourceKey::from_record("nothing"), what: "the empty file".to_owned(), reason };
+            Decision::Refuse(Refusal { left_out: vec![nothing] })
+        }
+        _ if concerns.is_empty() => Decision::Fetch(Plan::default()),
+        _ => Decision::Ask(Question { plan: Plan::default(), concerns }),
     }
 }
 
-/// Where something can be done without a question, what needs one waits until that has failed.
-fn without_what_needs_asking(plan: Plan, offer: &Offer, is_free: impl Fn(&Attempt) -> bool) -> Plan {
-    let (attempts, asking): (Vec<_>, Vec<_>) = plan.attempts.into_iter().partition(is_free);
-    let why = |attempt: &Attempt| match stranger(attempt, offer) {
-        Some(other) => Reason::NamedByOther(other.clone()),
-        None => Reason::NeedsAnswer(attempt.exposure.clone()),
-    };
-    let mut left_out = plan.left_out;
-    left_out.extend(asking.into_iter().map(|attempt| attempt.left_out(why)));
-    Plan { attempts, left_out }
+/// What is still to be agreed to before this is tried.
+fn open_concerns(own: &[Concern], offer: &Offer, circumstances: &Circumstances) -> Vec<Concern> {
+    let answered = |answer: Answer| circumstances.answers.iter().any(|given| given.settles(&answer)) || (circumstances.asked && answer == Answer::Fetch);
+    let is_attachment = offer.disposition() == Some(Disposition::Attachment);
+    is_attachment
+        .then_some(Concern::Attachment)
+        .into_iter()
+        .chain(own.iter().cloned())
+        .filter(|concern| !answered(concern.answer()))
+        .collect()
 }
 
-fn refuse_all(plan: Plan, reason: &Reason) -> Refusal {
-    let mut left_out: Vec<LeftOut> = plan.attempts.into_iter().map(|attempt| attempt.left_out(|_| reason.clone())).collect();
-    left_out.extend(plan.left_out);
+fn later(candidate: Candidate, concerns: Vec<Concern>) -> LeftOut {
+    let other = concerns.iter().find_map(|concern| match concern {
+        Concern::NamedBy(other) => Some(other.clone()),
+        _ => None,
+    });
+    candidate.attempt.left_out(|_| other.map_or(Reason::NeedsAnswer(concerns), Reason::NamedByOther))
+}
+
+/// The person said no, so nothing is done until they ask for the file.
+pub(super) fn declined(laid: Laid) -> Refusal {
+    let mut left_out: Vec<_> = laid.candidates.into_iter().map(|candidate| candidate.attempt.left_out(|_| Reason::Declined)).collect();
+    left_out.extend(laid.left_out);
     Refusal { left_out }
 }
 
 /// For people: what they agree to.
 impl std::fmt::Display for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("fetch it? ")?;
-        for (at, concern) in self.concerns.iter().enumerate() {
-            write!(f, "{}{concern}", if at == 0 { "" } else { "; " })?;
-        }
-        Ok(())
+        write!(f, "fetch it? {}", joined(&self.concerns))
     }
+}
+
+/// Several concerns in one line.
+pub(super) fn joined(concerns: &[Concern]) -> String {
+    concerns.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl std::fmt::Display for Concern {
@@ -199,11 +252,15 @@ impl std::fmt::Display for Concern {
         match self {
             Self::Attachment => f.write_str("the sender meant it to be saved, so it waits for you"),
             Self::FetchingIsOff => f.write_str("your rules fetch nothing unasked"),
+            Self::Rule { number, rule } => write!(f, "your rule {number} says so ({rule})"),
+            Self::NoRule => f.write_str("none of your rules fetches such a file unasked"),
             Self::Stranger(sender) => write!(f, "{sender} is not among your contacts"),
+            Self::Person(sender) => write!(f, "your rules do not fetch files of {sender} unasked"),
             Self::Large { size, limit } => {
                 write!(f, "it has {}, and your rules fetch up to {} unasked", ByteLen(*size), ByteLen(*limit))
             }
             Self::UnknownSize => f.write_str("its size is not known"),
+            Self::Type(media_type) => write!(f, "your rules do not fetch files of type {media_type} unasked"),
             Self::Metered => f.write_str("bytes cost money on this network"),
             Self::Unproven => f.write_str("the offer has no hash that could prove the bytes are the sender's"),
             Self::Reveals(exposure) => write!(f, "{exposure}"),

@@ -1,4 +1,5 @@
-//! Puts sources into an order: the sender's own before others', untried before failed, less revealing before more revealing, as named.
+//! Puts sources into an order: the sender's own before others', untried before failed, proven before unproven, less revealing before
+//! more revealing, as named.
 //!
 //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 //! XEP-0103 URL address information, v0.4.1 <https://xmpp.org/extensions/xep-0103.html>
@@ -8,39 +9,57 @@
 //! XEP-0448 Encryption for stateless file sharing, v0.2.0 <https://xmpp.org/extensions/xep-0448.html>
 //! Status: partial: encrypted files of others are fetched and opened; none is written.
 
-use std::time::SystemTime;
-
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
-use super::history::back_off;
-use super::vicinity::{Redirects, Vicinity, is_onion};
-use super::{Attempt, Circumstances, History, How, HttpRequest, LeftOut, Plan, Policy, Reason, Rule, encrypted};
+use super::desk::Desk;
+use super::history::{Past, back_off};
+use super::policy::Verdict;
+use super::vicinity::{Redirects, is_onion};
+use super::{Attempt, Circumstances, Concern, History, How, HttpRequest, LeftOut, Policy, Reason, encrypted};
 use crate::exposure::is_within;
 use crate::net_rules::check_url;
 use crate::offer::{NamedBy, Place};
 use crate::{Exposure, Offer, Proof, Source, UrlSource};
 
-/// Every source of the offer: an attempt or a reason.
-pub(super) fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Plan {
-    let mut plan = Plan::default();
-    let mut ranked = Vec::new();
-    let redirects = Redirects::new(Vicinity::new(offer, circumstances), policy, circumstances);
+/// Something that may be tried, and what a person would have to agree to before.
+pub(super) struct Candidate {
+    pub(super) attempt: Attempt,
+    /// Nothing where the rules say to fetch it.
+    pub(super) concerns: Vec<Concern>,
+}
+
+/// Every source of an offer: something to try, or a reason why not.
+#[derive(Default)]
+pub(super) struct Laid {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// Judges every source and puts those that may be tried into their order.
+pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Circumstances) -> Laid {
+    let desk = Desk::new(offer, policy, around);
+    let (redirects, pasts) = (desk.redirects(), history.pasts());
+    let mut laid = Laid::default();
+    let mut ranked = Vec::with_capacity(offer.places().len());
     for place in offer.places() {
-        for way in ways(place, offer, &redirects, circumstances) {
-            match way.and_then(|attempt| judge(attempt, policy, history, circumstances)) {
-                Ok((failures, attempt)) => {
-                    ranked.push(((attempt.named_by != NamedBy::Sender, failures > 0, attempt.exposure.kind()), attempt));
+        for way in ways(place, offer, &redirects, around) {
+            let past = way.as_ref().ok().and_then(|attempt| pasts.get(&attempt.source));
+            match way.and_then(|attempt| judge(attempt, &desk, past)) {
+                Ok((failures, candidate)) => {
+                    let is_others = place.named_by != NamedBy::Sender;
+                    let rank = (is_others, failures > 0, !desk.is_proven(&candidate.attempt.how), candidate.attempt.exposure.kind());
+                    ranked.push((rank, candidate));
                 }
-                Err(left_out) => plan.left_out.push(left_out),
+                Err(left_out) => laid.left_out.push(left_out),
             }
         }
     }
     ranked.sort_by_key(|(rank, _)| *rank); // stable: the sender's order decides what is equal
-    plan.attempts = ranked.into_iter().map(|(_, attempt)| attempt).collect();
-    plan
+    laid.candidates = ranked.into_iter().map(|(_, candidate)| candidate).collect();
+    laid
 }
 
 /// What a source comes to: one attempt, several where encrypted bytes lie at several places, or why there is none.
@@ -72,13 +91,15 @@ fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstan
     vec![one.map_err(left_out)]
 }
 
-/// An attempt and how often it failed in a row before, or why it is not made.
-fn judge(attempt: Attempt, policy: &Policy, history: &History, around: &Circumstances) -> Result<(u32, Attempt), LeftOut> {
-    if policy.rule_for(attempt.exposure.kind()) == Rule::Never {
-        return Err(attempt.left_out(|attempt| Reason::Forbidden(attempt.exposure.clone())));
+/// How often it failed in a row before and what may be tried, or why nothing.
+fn judge(attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(u32, Candidate), LeftOut> {
+    let (ruling, concerns) = desk.ask_about(&attempt);
+    if ruling.verdict == Verdict::Never {
+        let rule = desk.rule(ruling);
+        return Err(attempt.left_out(|attempt| Reason::Forbidden { exposure: attempt.exposure.clone(), rule }));
     }
-    match failures(&attempt, history, around) {
-        Ok(failures) => Ok((failures, attempt)),
+    match failures(past, desk.around()) {
+        Ok(failures) => Ok((failures, Candidate { attempt, concerns })),
         Err(reason) => Err(attempt.left_out(|_| reason)),
     }
 }
@@ -120,19 +141,17 @@ fn attempt(place: &Place, how: How, exposure: Exposure) -> Attempt {
     Attempt { source: place.source.key(), named_by: place.named_by.clone(), how, exposure }
 }
 
-fn failures(attempt: &Attempt, history: &History, around: &Circumstances) -> Result<u32, Reason> {
-    if let Some(record) = history.last_final(&attempt.source) {
-        return Err(Reason::Failed(record.outcome.clone()));
+/// How often it failed in a row, or why it is left alone for now or for good.
+fn failures(past: Option<&Past<'_>>, around: &Circumstances) -> Result<u32, Reason> {
+    let Some(past) = past else { return Ok(0) };
+    if let Some(fatal) = past.fatal {
+        return Err(Reason::Failed(fatal.outcome.clone()));
     }
-    let Some((last, failures)) = history.of(&attempt.source) else { return Ok(0) };
-    if last.outcome.is_success() {
-        return Ok(0);
+    let until = past.last.at + back_off(past.failures);
+    if past.failures > 0 && !around.asked && around.now < until {
+        return Err(Reason::Later { outcome: past.last.outcome.clone(), until });
     }
-    let until: SystemTime = last.at + back_off(failures);
-    if !around.asked && around.now < until {
-        return Err(Reason::Later { outcome: last.outcome.clone(), until });
-    }
-    Ok(failures)
+    Ok(past.failures)
 }
 
 /// The headers a sender asks for (XEP-0104), encoded here as its §4.1 wants; one that is refused makes the source useless.

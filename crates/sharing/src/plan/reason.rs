@@ -7,7 +7,8 @@ use balcony_wire::Jid;
 use crate::Exposure;
 use crate::cipher::SecretError;
 use crate::net_rules::Refused;
-use crate::plan::Outcome;
+use crate::plan::question::joined;
+use crate::plan::{Concern, Outcome};
 
 /// Why a source is left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,18 +46,23 @@ pub enum Reason {
     /// An encrypted source that names no place.
     #[error("it does not say where its bytes are")]
     NoPlace,
-    /// The rules forbid what it reveals.
-    #[error("your rules forbid it: {0}")]
-    Forbidden(Exposure),
-    /// It needs a yes, and something else does not.
-    #[error("it is asked only after the others, and after asking you: {0}")]
-    NeedsAnswer(Exposure),
+    /// A rule forbids it, or it is never done whatever the rules say.
+    #[error("{}", forbidden(exposure, rule.as_ref()))]
+    Forbidden {
+        /// what it would reveal
+        exposure: Exposure,
+        /// which rule, counted from 1, and its text
+        rule: Option<(usize, String)>,
+    },
+    /// It needs a yes, and something else does not or needs less.
+    #[error("it is asked only after the others, and after asking you: {}", joined(.0))]
+    NeedsAnswer(Vec<Concern>),
+    /// The person said no to the file.
+    #[error("you said no to it")]
+    Declined,
     /// Somebody else than the sender names it: it needs a yes (XEP-0447 §6).
     #[error("{0}, who does not offer the file, says that it is there: it is asked only after the sender's own, and after asking you")]
     NamedByOther(Jid),
-    /// The rules take nothing that cannot be proven.
-    #[error("your rules take no file without a usable hash")]
-    Unproven,
     /// It failed for good.
     #[error("tried before: {0}")]
     Failed(Outcome),
@@ -93,12 +99,19 @@ impl Reason {
             Self::Secret(_) => "secret-unusable",
             Self::EncryptedUnproven => "encrypted-unproven",
             Self::NoPlace => "no-place",
-            Self::Forbidden(_) => "forbidden",
+            Self::Forbidden { .. } => "forbidden",
             Self::NeedsAnswer(_) => "needs-answer",
             Self::NamedByOther(_) => "named-by-other",
-            Self::Unproven => "unproven",
+            Self::Declined => "declined",
             Self::Failed(_) => "failed",
             Self::Later { .. } => "later",
         }
+    }
+}
+
+fn forbidden(exposure: &Exposure, rule: Option<&(usize, String)>) -> String {
+    match rule {
+        Some((number, rule)) => format!("your rule {number} forbids it ({rule}): {exposure}"),
+        None => format!("that is never done: {exposure}"),
     }
 }

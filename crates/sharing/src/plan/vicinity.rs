@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use super::{Circumstances, Policy, Rule};
+use super::policy::Verdict;
+use super::{Answer, Circumstances};
 use crate::exposure::is_within;
-use crate::{Exposure, ExposureKind, Offer};
+use crate::{Exposure, ExposureKind, Offer, Origin};
 
 /// Whose hosts are whose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Vicinity {
-    own: Vec<String>,
+    own: Vec<Origin>,
     own_domain: String,
-    senders: Vec<String>,
+    /// Empty where nobody can tell who the sender is.
     senders_domain: String,
 }
 
@@ -21,17 +22,18 @@ impl Vicinity {
     pub(super) fn new(offer: &Offer, around: &Circumstances) -> Self {
         let provenance = offer.provenance();
         Self {
-            own: around.rules.own_hosts.clone(),
+            own: around.rules.own.clone(),
             own_domain: provenance.account().domain().to_owned(),
-            senders: around.senders_hosts.clone(),
-            senders_domain: provenance.sender().domain().to_owned(),
+            senders_domain: provenance.person().map_or_else(String::new, |person| person.domain().to_owned()),
         }
     }
 
     /// What a request to this URL reveals, and to whom.
     pub(super) fn exposure(&self, url: &Url) -> Exposure {
         let host = url.host_str().unwrap_or_default();
-        let named = |hosts: &[String]| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+        let is_announced = Origin::of(url).is_some_and(|origin| self.own.contains(&origin));
+        // What answers at another port of the own domain need not be the own server's.
+        let is_own = is_announced || (url.port_or_known_default() == Some(443) && is_within(host, &self.own_domain));
         let is_loopback = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -39,9 +41,9 @@ impl Vicinity {
         };
         if url.scheme() == "http" && !is_loopback && !is_onion(url) {
             Exposure::Everybody(host.to_owned())
-        } else if named(&self.own) || is_within(host, &self.own_domain) || is_loopback {
+        } else if is_own || is_loopback {
             Exposure::OwnServer(host.to_owned())
-        } else if named(&self.senders) || is_within(host, &self.senders_domain) {
+        } else if is_within(host, &self.senders_domain) {
             Exposure::SendersServer(host.to_owned())
         } else {
             Exposure::ThirdHost(host.to_owned())
@@ -53,33 +55,39 @@ pub(super) fn is_onion(url: &Url) -> bool {
     is_within(url.host_str().unwrap_or_default(), "onion")
 }
 
-/// Where answers may send us on to: hosts that reveal no more than the plan does already, or than a rule or an answer of the person
-/// allows (`docs/decisions/0012-redirects-and-exposure.md`).
+/// Where answers may send us on to: hosts that reveal no more than the plan does already, or than a rule or an answer of the
+/// person allows (`docs/decisions/0012-redirects-and-exposure.md`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirects(Arc<Known>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     vicinity: Vicinity,
+    /// What the rules fetch unasked.
     allowed: Vec<ExposureKind>,
+    /// What the person agreed to, unless a rule forbids it.
+    answered: Vec<Answer>,
 }
 
 const KINDS: [ExposureKind; 4] = [ExposureKind::OwnServer, ExposureKind::SendersServer, ExposureKind::ThirdHost, ExposureKind::Everybody];
 
 impl Redirects {
-    pub(super) fn new(vicinity: Vicinity, policy: &Policy, around: &Circumstances) -> Self {
-        let is_allowed = |kind: &ExposureKind| {
-            let agreed = around.answers.contains(&super::Answer::Reveal(*kind)) && policy.rule_for(*kind) != Rule::Never;
-            agreed || policy.rule_for(*kind) == Rule::Fetch
+    /// `verdict` says what the rules say of places that reveal so much.
+    pub(super) fn new(vicinity: Vicinity, around: &Circumstances, verdict: impl Fn(ExposureKind) -> Verdict) -> Self {
+        let allowed = KINDS.into_iter().filter(|kind| verdict(*kind) == Verdict::Fetch).collect();
+        let is_forbidden = |answer: &Answer| match answer {
+            Answer::Reveal(exposure) => verdict(exposure.kind()) == Verdict::Never,
+            Answer::RevealAny(kind) => verdict(*kind) == Verdict::Never,
+            Answer::Fetch | Answer::Unproven | Answer::NamedBy(_) => true,
         };
-        let allowed = KINDS.into_iter().filter(is_allowed).collect();
-        Self(Arc::new(Known { vicinity, allowed }))
+        let answered = around.answers.iter().filter(|answer| !is_forbidden(answer)).cloned().collect();
+        Self(Arc::new(Known { vicinity, allowed, answered }))
     }
 
     /// Only to hosts that reveal what the plan reveals anyway, where nothing is known about whose they are.
     #[must_use]
     pub fn within_the_plan() -> Self {
-        Self(Arc::new(Known { vicinity: Vicinity::default(), allowed: Vec::new() }))
+        Self(Arc::new(Known { vicinity: Vicinity::default(), allowed: Vec::new(), answered: Vec::new() }))
     }
 
     /// What following a redirect would reveal, if that is more than `planned` and more than the person allows.
@@ -87,7 +95,8 @@ impl Redirects {
     pub fn refusal(&self, to: &Url, planned: &[ExposureKind]) -> Option<Exposure> {
         let exposure = self.vicinity().exposure(to);
         let kind = exposure.kind();
-        let is_allowed = self.0.allowed.contains(&kind) || planned.iter().any(|planned| kind <= *planned);
+        let is_allowed =
+            self.0.allowed.contains(&kind) || self.0.answered.iter().any(|answer| answer.settles(&Answer::Reveal(exposure.clone()))) || planned.iter().any(|planned| kind <= *planned);
         (!is_allowed).then_some(exposure)
     }
 

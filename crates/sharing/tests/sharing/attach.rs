@@ -1,12 +1,14 @@
 //! Sources that come in messages of their own: by the listings of XEP-0447, as Dino sends them, in any order, and forged.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use balcony_sharing::attach::{Attachment, MAX_ATTACHED, MAX_FROM_ONE, MAX_FROM_OTHERS, NotJoined, join, joins};
 use balcony_sharing::dialect::{self, Reading};
-use balcony_sharing::plan::{Answer, Circumstances, Concern, Decision, History, Outcome, Policy, Record, Rule, decide};
+use balcony_sharing::plan::{Answer, Circumstances, Concern, Contacts, Decision, History, Outcome, Policy, Record, decide};
 use balcony_sharing::{NamedBy, Offer, Received, RoomFacts, Source};
 use balcony_wire::file_sharing::MAX_SOURCES;
+use balcony_wire::roster::RosterItem;
 use balcony_wire::{BareJid, Element, Message, Stanza};
 use proptest::prelude::*;
 
@@ -254,7 +256,8 @@ fn in_a_room_the_id_of_the_room_names_the_message_and_the_occupant_id_the_sender
 }
 
 fn contact() -> Circumstances {
-    Circumstances { is_contact: true, ..Circumstances::at(at(1_000)) }
+    let romeo = RosterItem::new("romeo@montague.lit".parse().unwrap());
+    Circumstances { contacts: Arc::new(Contacts::from_items([romeo])), ..Circumstances::at(at(1_000)) }
 }
 
 /// Proves: SFS-6-2.
@@ -265,7 +268,7 @@ fn without_a_usable_hash_what_others_attach_is_ignored() {
     let own = attaching("juliet@shakespeare.lit/phone", "m", "", &["https://evil.example/x"]);
     let own = own.replace("to='juliet@shakespeare.lit'", "to='romeo@montague.lit'");
     join(&mut offers, &[attachment(&Received::own(message(&own), &juliet()), 1).unwrap()]);
-    let lenient = Policy { unproven: Rule::Fetch, third_hosts: Rule::Fetch, ..Policy::default() };
+    let lenient: Policy = "fetch everybody even unproven".parse().unwrap();
     let decision = decide(&offers[0], &lenient, &History::default(), &contact());
     let plan = decision.plan().unwrap();
     assert_eq!(plan.left_out.iter().map(|left_out| left_out.reason.code()).collect::<Vec<_>>(), ["not-the-senders"]);
@@ -285,7 +288,7 @@ fn with_a_strangers_place(own: &[&str], strangers: &str) -> Offer {
 fn where_a_stranger_says_it_is_nobody_goes_unasked_and_never_before_the_senders_own() {
     // It would be the least revealing place of all: our own server.
     let strangers = "https://upload.shakespeare.lit/x";
-    let lenient = Policy { third_hosts: Rule::Fetch, ..Policy::default() };
+    let lenient: Policy = "fetch everybody".parse().unwrap();
     let decide = |offer: &Offer, around: &Circumstances| decide(offer, &lenient, &History::default(), around);
     let both = with_a_strangers_place(&["https://chat.lit/1"], strangers);
     let Decision::Fetch(plan) = decide(&both, &contact()) else { panic!("the sender's own needs no question") };
@@ -298,9 +301,9 @@ fn where_a_stranger_says_it_is_nobody_goes_unasked_and_never_before_the_senders_
     for asked in [false, true] {
         let Decision::Ask(question) = decide(&alone, &Circumstances { asked, ..contact() }) else { panic!("not unasked") };
         assert_eq!(question.concerns(), [Concern::NamedBy("coven@chat.lit/mallory".parse().unwrap())]);
-        assert_eq!(question.answers(), [Answer::Others]);
+        assert_eq!(question.answers(), [Answer::NamedBy("coven@chat.lit/mallory".parse().unwrap())]);
     }
-    let agreed = Circumstances { answers: vec![Answer::Others], ..contact() };
+    let agreed = Circumstances { answers: vec![Answer::NamedBy("coven@chat.lit/mallory".parse().unwrap())], ..contact() };
     assert_eq!(decide(&alone, &agreed).plan().map(|plan| plan.attempts.len()), Some(1));
     let Decision::Fetch(plan) = decide(&both, &agreed) else { panic!("agreed to") };
     let named: Vec<_> = plan.attempts.iter().map(|attempt| attempt.named_by == NamedBy::Sender).collect();

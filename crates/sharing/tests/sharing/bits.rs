@@ -1,12 +1,14 @@
 //! Bits of binary as offers: read from messages, planned, fetched. Bytes and names are those of the vectors.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use balcony_sharing::dialect::{carried, read};
-use balcony_sharing::plan::{Circumstances, Decision, History, How, Policy, decide};
+use balcony_sharing::plan::{Circumstances, Contacts, Decision, History, How, Policy, decide};
 use balcony_sharing::transfer::bits::{Action, BitsJob};
 use balcony_sharing::transfer::fetch::Fetched;
 use balcony_sharing::{Exposure, Offer, Proof, Received, Via};
+use balcony_wire::roster::RosterItem;
 use balcony_wire::stanza::Stanza;
 use balcony_wire::{BareJid, Element, Message};
 
@@ -31,7 +33,9 @@ fn from(sender: &str, payloads: &str) -> (Message, Vec<Offer>) {
 }
 
 fn asked(offer: &Offer) -> Decision {
-    let around = Circumstances { asked: true, is_contact: true, ..Circumstances::at(SystemTime::UNIX_EPOCH) };
+    let romeo = RosterItem::new("romeo@montague.lit".parse().unwrap());
+    let around =
+        Circumstances { asked: true, contacts: Arc::new(Contacts::from_items([romeo])), ..Circumstances::at(SystemTime::UNIX_EPOCH) };
     decide(offer, &Policy::default(), &History::default(), &around)
 }
 

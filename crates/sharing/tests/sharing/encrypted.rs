@@ -3,7 +3,7 @@
 
 use balcony_sharing::cipher::{Cipher, Secret};
 use balcony_sharing::plan::{
-    Answer, Attempt, Circumstances, Decision, History, How, HttpRequest, Outcome, Policy, Redirects, Rule, decide, lay_out,
+    Answer, Attempt, Circumstances, Decision, History, How, HttpRequest, Outcome, Policy, Redirects, decide, lay_out,
 };
 use balcony_sharing::transfer::fetch::{Fetched, ResumePoint};
 use balcony_sharing::verify::Hasher;
@@ -395,7 +395,7 @@ fn a_link_with_its_key_is_fetched_by_its_tag_and_nobody_is_asked_about_proof() {
         ))
     };
     let offer = link("aesgcm://files.montague.lit/x.jpg");
-    let policy = Policy { unproven: Rule::Never, ..Policy::default() };
+    let policy: Policy = "never everybody if unproven\nfetch everybody".parse().unwrap();
     match decide(&offer, &policy, &History::default(), &around()) {
         Decision::Fetch(plan) => assert!(matches!(plan.attempts[0].how, How::Encrypted { .. }), "{plan:?}"),
         other => panic!("{other:?}"),
@@ -439,9 +439,11 @@ fn a_redirect_to_a_third_host_needs_a_rule_or_an_answer() {
     let stays = go(&Policy::default(), Vec::new(), third);
     assert_eq!(stays.asked.len(), 1);
     assert!(matches!(&failures(&stays)[..], [Outcome::Blocked(words)] if words.contains("cdn.example")), "{:?}", failures(&stays));
-    let kind = Exposure::ThirdHost(String::new()).kind();
-    assert!(go(&Policy::default(), vec![Answer::Reveal(kind)], third).result.is_ok());
-    assert!(go(&Policy { third_hosts: Rule::Fetch, ..Policy::default() }, Vec::new(), third).result.is_ok());
-    assert!(go(&Policy { third_hosts: Rule::Never, ..Policy::default() }, vec![Answer::Reveal(kind)], third).result.is_err());
+    let agreed = |host: &str| vec![Answer::Reveal(Exposure::ThirdHost(host.to_owned()))];
+    let rules = |text: &str| -> Policy { text.parse().unwrap() };
+    assert!(go(&Policy::default(), agreed("cdn.example"), third).result.is_ok());
+    assert!(go(&Policy::default(), agreed("other.example"), third).result.is_err(), "a yes is for one host");
+    assert!(go(&rules("fetch everybody"), Vec::new(), third).result.is_ok());
+    assert!(go(&rules("never everybody from third-hosts\nfetch everybody"), agreed("cdn.example"), third).result.is_err());
     assert!(go(&Policy::default(), Vec::new(), "https://cdn.montague.lit/x").result.is_ok(), "no more than the plan reveals anyway");
 }

@@ -13,5 +13,7 @@ mod models;
 mod odd;
 mod others;
 mod plans;
+mod plans_always;
+mod plans_rules;
 mod said;
 mod upload;

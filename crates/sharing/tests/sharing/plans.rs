@@ -1,45 +1,45 @@
 //! Where a file is fetched from, in which order, and why not from elsewhere.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, read, write};
 use balcony_sharing::plan::{
-    Answer, Circumstances, Concern, Decision, History, How, HttpRequest, Outcome, Policy, Reason, Record, Rule, Unasked, Wait, decide,
-    lay_out,
+    Answer, Circumstances, Concern, Contacts, Decision, History, How, HttpRequest, Outcome, Policy, Record, Wait, decide,
 };
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
-use balcony_sharing::{Disposition, ExposureKind, NetRules, Offer, Proof, Received, Source, UnknownSource, UrlSource};
+use balcony_sharing::{Disposition, Exposure, ExposureKind, NetRules, Offer, Origin, Proof, Received, Source, UnknownSource, UrlSource};
 use balcony_wire::hashes::HashAlgo;
+use balcony_wire::roster::RosterItem;
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use balcony_wire::{BareJid, Jid, Message};
-use proptest::prelude::*;
 
-fn noon() -> SystemTime {
+pub(crate) fn noon() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-fn jid(text: &str) -> Jid {
+pub(crate) fn jid(text: &str) -> Jid {
     Jid::parse(text).unwrap()
 }
 
-fn juliet() -> BareJid {
+pub(crate) fn juliet() -> BareJid {
     jid("juliet@capulet.lit").into_bare().unwrap()
 }
 
-fn hashed(algos: &[HashAlgo]) -> Hashed {
+pub(crate) fn hashed(algos: &[HashAlgo]) -> Hashed {
     let mut hasher = Hasher::new(algos.iter().copied());
     hasher.update(b"summit");
     hasher.finish()
 }
 
 /// What Romeo offers to Juliet.
-fn offer_with(algos: &[HashAlgo], disposition: Option<Disposition>, sources: Vec<Source>) -> Offer {
+pub(crate) fn offer_with(algos: &[HashAlgo], disposition: Option<Disposition>, sources: Vec<Source>) -> Offer {
     let file = OutgoingFile { sources, disposition, ..OutgoingFile::new("f1", "summit.jpg", None, &hashed(algos)) };
     let share = OutgoingShare { to: juliet().into(), to_room: false, id: "m1".into(), text: None, files: vec![file] };
     received(write(&share).message).remove(0)
 }
 
-fn received(message: Message) -> Vec<Offer> {
+pub(crate) fn received(message: Message) -> Vec<Offer> {
     let message = Message { from: Some(jid("romeo@montague.lit/orchard")), ..message };
     read(&Received::direct(message, &juliet()).unwrap()).offers
 }
@@ -49,7 +49,11 @@ fn offer(urls: &[&str]) -> Offer {
 }
 
 fn contact() -> Circumstances {
-    Circumstances { is_contact: true, ..Circumstances::at(noon()) }
+    Circumstances { contacts: Arc::new(Contacts::from_items([RosterItem::new(jid("romeo@montague.lit"))])), ..Circumstances::at(noon()) }
+}
+
+pub(crate) fn rules(text: &str) -> Policy {
+    text.parse().unwrap()
 }
 
 fn decision(offer: &Offer) -> Decision {
@@ -68,9 +72,9 @@ fn failed(source: &str, outcome: Outcome, ago: u64) -> History {
     History::new(vec![Record { source: Source::url(source).key(), outcome, at: noon() - Duration::from_secs(ago) }])
 }
 
-const OWN: &str = "https://upload.capulet.lit/x/summit.jpg";
-const SENDERS: &str = "https://upload.montague.lit/x/summit.jpg";
-const THIRD: &str = "https://files.example/x/summit.jpg";
+pub(crate) const OWN: &str = "https://upload.capulet.lit/x/summit.jpg";
+pub(crate) const SENDERS: &str = "https://upload.montague.lit/x/summit.jpg";
+pub(crate) const THIRD: &str = "https://files.example/x/summit.jpg";
 
 /// Proves: SFS-3.2-1, SIMS-4.2-1.
 #[test]
@@ -88,7 +92,7 @@ fn a_copy_that_is_here_is_not_fetched_again() {
 /// Proves: SFS-6-4.
 #[test]
 fn less_revealing_sources_come_first() {
-    let policy = Policy { third_hosts: Rule::Fetch, ..Policy::default() };
+    let policy = rules("fetch everybody");
     let decision = decide(&offer(&[THIRD, SENDERS, OWN]), &policy, &History::default(), &contact());
     assert_eq!(urls(&decision), [OWN, SENDERS, THIRD]);
     let kinds: Vec<_> = decision.plan().unwrap().attempts.iter().map(|attempt| attempt.exposure.kind()).collect();
@@ -99,10 +103,10 @@ fn less_revealing_sources_come_first() {
 #[test]
 fn an_insecure_protocol_counts_as_showing_private_data() {
     const PLAIN: &str = "http://upload.capulet.lit/x";
-    let lenient = Policy { senders_server: Rule::Fetch, third_hosts: Rule::Fetch, peers: Rule::Fetch, ..Policy::default() };
-    let plain_at_home = NetRules { loopback_http: true, own_hosts: vec!["upload.capulet.lit".to_owned()], ..NetRules::default() };
+    let lenient = rules("fetch everybody even unproven even metered");
+    let plain_at_home = NetRules { loopback_http: true, own: vec![Origin::parse("upload.capulet.lit:80").unwrap()], ..NetRules::default() };
     let not_told = "upload.capulet.lit is not reached over TLS";
-    let told = "your rules forbid it: upload.capulet.lit and everybody on the way there see your IP address and the file";
+    let told = "that is never done: upload.capulet.lit and everybody on the way there see your IP address and the file";
     for (rules, reason, words) in [(NetRules::default(), "address-refused", not_told), (plain_at_home, "forbidden", told)] {
         let around = Circumstances { rules, asked: true, ..contact() };
         let decision = decide(&offer(&[PLAIN, OWN]), &lenient, &History::default(), &around);
@@ -120,12 +124,12 @@ fn a_third_host_is_asked_only_after_the_person_was() {
         question.to_string(),
         "fetch it? files.example, which is neither your server nor the sender's, sees your IP address and the time"
     );
-    assert_eq!(question.answers(), [Answer::Reveal(ExposureKind::ThirdHost)]);
+    assert_eq!(question.answers(), [Answer::Reveal(Exposure::ThirdHost("files.example".into()))]);
     let agreed = Circumstances { answers: question.answers(), ..contact() };
-    assert_eq!(decide(&offer(&[THIRD]), &Policy::default(), &History::default(), &agreed), Decision::Fetch(question.yes()));
+    assert_eq!(urls(&decide(&offer(&[THIRD]), &Policy::default(), &History::default(), &agreed)), [THIRD]);
     let both = decision(&offer(&[THIRD, SENDERS]));
     assert_eq!((both.as_str(), urls(&both), reasons(&both)), ("fetch", vec![SENDERS.to_owned()], vec!["needs-answer"]));
-    let never = Policy { third_hosts: Rule::Never, ..Policy::default() };
+    let never = rules("never everybody from third-hosts");
     let refused = decide(&offer(&[THIRD]), &never, &History::default(), &contact());
     assert_eq!((refused.as_str(), reasons(&refused)), ("refuse", vec!["forbidden"]));
 }
@@ -134,7 +138,7 @@ fn a_third_host_is_asked_only_after_the_person_was() {
 #[test]
 fn an_attachment_is_never_fetched_unasked() {
     let attachment = offer_with(&[HashAlgo::Sha256], Some(Disposition::Attachment), vec![Source::url(OWN)]);
-    let everybody = Policy { unasked: Unasked::Everybody, unasked_limit: u64::MAX, ..Policy::default() };
+    let everybody = rules("fetch everybody");
     let Decision::Ask(question) = decide(&attachment, &everybody, &History::default(), &contact()) else { panic!() };
     assert_eq!(question.concerns(), [Concern::Attachment]);
     let asked = Circumstances { asked: true, ..contact() };
@@ -151,11 +155,17 @@ fn what_is_fetched_unasked_is_a_rule_of_person_size_and_network() {
         other => panic!("{other}"),
     };
     let policy = Policy::default();
+    let romeo = || jid("romeo@montague.lit/orchard");
     assert_eq!(concerns(&policy, &contact()), []);
-    assert_eq!(concerns(&policy, &Circumstances::at(noon())), [Concern::Stranger(jid("romeo@montague.lit/orchard"))]);
+    assert_eq!(concerns(&policy, &Circumstances::at(noon())), [Concern::Stranger(romeo())]);
     assert_eq!(concerns(&policy, &Circumstances { metered: true, ..contact() }), [Concern::Metered]);
-    assert_eq!(concerns(&Policy { unasked_limit: 5, ..policy.clone() }, &contact()), [Concern::Large { size: 6, limit: 5 }]);
-    assert_eq!(concerns(&Policy { unasked: Unasked::Nobody, ..policy }, &contact()), [Concern::FetchingIsOff]);
+    assert_eq!(concerns(&rules("fetch contacts even metered"), &Circumstances { metered: true, ..contact() }), []);
+    assert_eq!(concerns(&rules("fetch contacts up to 5 bytes"), &contact()), [Concern::Large { size: 6, limit: 5 }]);
+    assert_eq!(concerns(&rules("fetch contacts video/*"), &contact()), [Concern::Type(offer.media_type())]);
+    assert_eq!(concerns(&rules("fetch group Family"), &contact()), [Concern::Person(romeo())]);
+    assert_eq!(concerns(&rules("ask everybody"), &contact()), [Concern::FetchingIsOff]);
+    let asking = Concern::Rule { number: 1, rule: "ask romeo@montague.lit".to_owned() };
+    assert_eq!(concerns(&rules("ask romeo@montague.lit\nfetch contacts"), &contact()), [asking]);
 }
 
 /// Proves: SFS-3.2-4.
@@ -165,11 +175,18 @@ fn a_share_without_sources_waits() {
 }
 
 #[test]
-fn an_empty_file_is_fetched_without_asking_anybody() {
-    let nothing = OutgoingFile::new("f1", "empty.txt", None, &Hasher::new([HashAlgo::Sha256]).finish());
-    let share = OutgoingShare { to: juliet().into(), to_room: false, id: "m1".into(), text: None, files: vec![nothing] };
-    let offers = received(write(&share).message);
-    assert!(matches!(decision(&offers[0]), Decision::Fetch(plan) if plan.attempts.is_empty()));
+fn for_an_empty_file_nobody_is_asked_and_yet_the_rules_hold() {
+    let empty = |disposition| {
+        let file = OutgoingFile::new("f1", "empty.txt", None, &Hasher::new([HashAlgo::Sha256]).finish());
+        let files = vec![OutgoingFile { disposition, ..file }];
+        received(write(&OutgoingShare { to: juliet().into(), to_room: false, id: "m1".into(), text: None, files }).message).remove(0)
+    };
+    let offer = empty(Some(Disposition::Inline));
+    assert!(matches!(decision(&offer), Decision::Fetch(plan) if plan.attempts.is_empty()));
+    let decide_as = |policy: &Policy, around: &Circumstances| decide(&offer, policy, &History::default(), around).as_str();
+    assert_eq!(decide_as(&Policy::default(), &Circumstances::at(noon())), "ask", "strangers make no files here");
+    assert_eq!(decide_as(&rules("never strangers"), &Circumstances::at(noon())), "refuse");
+    assert_eq!(decision(&empty(Some(Disposition::Attachment))).as_str(), "ask");
 }
 
 /// Proves: SFS-6-2, SFS-6-3, SFS-6-D1, HREC-5-3.
@@ -186,13 +203,13 @@ fn without_a_usable_hash_only_the_senders_own_secure_sources_count() {
         offer.add_source(Source::url("https://evil.example/x"), &other("mallory@evil.example/x"));
         offer.add_source(Source::url("https://upload.montague.lit/again"), &other("romeo@montague.lit/phone"));
         let around = Circumstances { rules: NetRules { loopback_http: true, ..NetRules::default() }, ..contact() };
-        let policy = Policy { unproven: Rule::Fetch, third_hosts: Rule::Fetch, ..Policy::default() };
+        let policy = rules("fetch everybody even unproven");
         let decision = decide(&offer, &policy, &History::default(), &around);
         assert_eq!(urls(&decision), [SENDERS, "https://upload.montague.lit/again"]);
         assert_eq!(reasons(&decision), ["insecure-unproven", "not-the-senders"]);
         let Decision::Ask(question) = decide(&offer, &Policy::default(), &History::default(), &around) else { panic!() };
         assert_eq!(question.concerns(), [Concern::Unproven]);
-        let strict = Policy { unproven: Rule::Never, ..Policy::default() };
+        let strict = rules("never everybody if unproven");
         assert_eq!(decide(&offer, &strict, &History::default(), &around).as_str(), "refuse");
     }
 }
@@ -287,112 +304,4 @@ fn every_outcome_comes_back_from_the_catalogue_as_it_was() {
     }
     assert_eq!(Outcome::from_record("too-short", "1"), None);
     assert_eq!(Outcome::from_record("exploded", ""), None);
-}
-
-fn any_source() -> impl Strategy<Value = Source> {
-    let url = prop::sample::select(vec![
-        OWN,
-        SENDERS,
-        THIRD,
-        "https://other.example/y",
-        "http://upload.montague.lit/x",
-        "http://127.0.0.1/x",
-        "https://10.0.0.1/",
-        "https://[::1]/",
-        "ftp://files.example/x",
-        "nonsense",
-        "https://abcdefghijklmnop.onion/x",
-        "https://romeo:pw@files.example/x",
-    ]);
-    prop_oneof![
-        6 => url.prop_map(Source::url),
-        1 => Just(Source::Published { from: jid("romeo@montague.lit/orchard"), id: "x".into(), applications: Vec::new() }),
-    ]
-}
-
-fn any_rule() -> impl Strategy<Value = Rule> {
-    prop::sample::select(vec![Rule::Fetch, Rule::Ask, Rule::Never])
-}
-
-fn any_policy() -> impl Strategy<Value = Policy> {
-    let unasked = prop::sample::select(vec![Unasked::Nobody, Unasked::Contacts, Unasked::Everybody]);
-    (unasked, 0..12_u64, any::<bool>(), any_rule(), any_rule(), any_rule(), any_rule()).prop_map(
-        |(unasked, unasked_limit, unasked_when_metered, senders_server, third_hosts, peers, unproven)| Policy {
-            unasked,
-            unasked_limit,
-            unasked_when_metered,
-            senders_server,
-            third_hosts,
-            peers,
-            unproven,
-        },
-    )
-}
-
-fn any_history() -> impl Strategy<Value = History> {
-    let outcome = prop::sample::select(vec![Outcome::Fetched, Outcome::WrongBytes, Outcome::Stalled(30), Outcome::Gone(404)]);
-    let record = (any_source(), outcome, 0..100_000_u64);
-    prop::collection::vec(record, 0..4).prop_map(|records| {
-        let at = |ago| noon() - Duration::from_secs(ago);
-        History::new(records.into_iter().map(|(source, outcome, ago)| Record { source: source.key(), outcome, at: at(ago) }).collect())
-    })
-}
-
-fn any_circumstances() -> impl Strategy<Value = Circumstances> {
-    (any::<[bool; 5]>()).prop_map(|[is_contact, asked, metered, loopback_http, onion]| Circumstances {
-        is_contact,
-        asked,
-        metered,
-        rules: NetRules { loopback_http, onion, own_hosts: Vec::new() },
-        ..Circumstances::at(noon())
-    })
-}
-
-fn any_offer() -> impl Strategy<Value = Offer> {
-    let algos = prop::sample::select(vec![&[HashAlgo::Sha256][..], &[HashAlgo::Sha1], &[]]);
-    let disposition = prop::sample::select(vec![None, Some(Disposition::Attachment), Some(Disposition::Inline)]);
-    (algos, disposition, prop::collection::vec(any_source(), 0..5))
-        .prop_map(|(algos, disposition, sources)| offer_with(algos, disposition, sources))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Every source is in the plan or has a reason, once; nothing forbidden is attempted; the same input gives the same plan.
-    #[test]
-    fn every_source_is_accounted_for_and_nothing_forbidden_is_done(
-        offer in any_offer(), policy in any_policy(), history in any_history(), around in any_circumstances(),
-    ) {
-        let plan = lay_out(&offer, &policy, &history, &around);
-        let mut told: Vec<_> = plan.attempts.iter().map(|attempt| attempt.source.clone()).collect();
-        told.extend(plan.left_out.iter().map(|left_out| left_out.source.clone()));
-        told.sort();
-        let mut named: Vec<_> = offer.sources().map(Source::key).collect();
-        named.sort();
-        prop_assert_eq!(&told, &named);
-        prop_assert_eq!(&plan, &lay_out(&offer, &policy, &history, &around));
-        prop_assert!(plan.left_out.iter().all(|left_out| !left_out.reason.to_string().is_empty()));
-
-        let decision = decide(&offer, &policy, &history, &around);
-        prop_assert_eq!(&decision, &decide(&offer, &policy, &history, &around));
-        for attempt in decision.plan().into_iter().flat_map(|plan| &plan.attempts) {
-            let How::Http(HttpRequest { url, addresses, .. }) = &attempt.how else { panic!("not by HTTP") };
-            prop_assert!(policy.rule_for(attempt.exposure.kind()) != Rule::Never);
-            prop_assert!(url.scheme() == "https" || around.rules.loopback_http);
-            prop_assert!(addresses.check("10.0.0.1".parse().unwrap()).is_err());
-            let wrong = |record: &&Record| record.source == attempt.source && record.outcome == Outcome::WrongBytes;
-            prop_assert!(history.records().iter().find(wrong).is_none());
-        }
-        if let Decision::Fetch(plan) = &decision {
-            prop_assert!(plan.attempts.iter().all(|attempt| policy.rule_for(attempt.exposure.kind()) == Rule::Fetch));
-            prop_assert!(around.asked || offer.disposition() != Some(Disposition::Attachment));
-            prop_assert!(around.asked || around.is_contact || policy.unasked == Unasked::Everybody);
-            prop_assert!(offer.proof() == Proof::Digest || policy.unproven == Rule::Fetch);
-        }
-        if offer.proof() == Proof::None {
-            let insecure = |left_out: &balcony_sharing::plan::LeftOut| left_out.reason == Reason::InsecureUnproven;
-            let has_http = offer.sources().any(|source| source.to_string().starts_with("http:"));
-            prop_assert_eq!(plan.left_out.iter().any(insecure), has_http);
-        }
-    }
 }

@@ -1,0 +1,77 @@
+//! The person's rules and what is decided by them.
+
+use balcony_sharing::Plan;
+use balcony_sharing::plan::Policy;
+use balcony_store::StoreError;
+
+use super::Account;
+use crate::bits::{NoThumbnail, ThumbnailBytes};
+use crate::blocking::blocking;
+use crate::fetch::{Fetch, Wish, standing};
+use crate::offers::{CataloguedOffer, Decision};
+
+impl Account {
+    /// The person's rules.
+    pub fn policy(&self) -> Policy {
+        self.fetcher().policy()
+    }
+
+    /// Other rules from here on; they are kept. Dropping the future may or may not change them.
+    ///
+    /// # Errors
+    /// When they could not be written; the old ones hold.
+    pub async fn set_policy(&self, policy: Policy) -> Result<(), StoreError> {
+        self.fetcher().set_policy(self.jid(), policy).await
+    }
+
+    /// Other rules for this account object and its clones; they are kept nowhere.
+    pub fn use_policy(&self, policy: Policy) {
+        self.fetcher().use_policy(policy);
+    }
+
+    /// Decides what to do about an offer that nobody asked for. May ask the server for the contacts and its services, nobody else.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decide(&self, offer: &CataloguedOffer) -> Result<Decision, StoreError> {
+        self.decide_for(offer, Wish::default()).await
+    }
+
+    /// As [`Account::decide`], with what the person wants.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decide_for(&self, offer: &CataloguedOffer, wish: Wish) -> Result<Decision, StoreError> {
+        // Which hosts are ours and who is known; offline, as it was the last time.
+        let _ = self.services().await;
+        self.contacts().await;
+        self.fetcher().decide(offer, &self.policy(), wish).await
+    }
+
+    /// Fetches what was offered: await it, or watch its progress. See [`crate::Fetcher::fetch`].
+    pub fn fetch(&self, offer: &CataloguedOffer, plan: Plan) -> Fetch {
+        self.fetcher().fetch(offer, plan)
+    }
+
+    /// A small picture of an offered file, if it has one that may be had: see [`crate::Fetcher::thumbnail`].
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn thumbnail(&self, offer: &CataloguedOffer, wish: Wish) -> Result<ThumbnailBytes, NoThumbnail> {
+        self.contacts().await;
+        self.fetcher().thumbnail(offer, &self.policy(), wish).await
+    }
+}
+
+impl crate::fetch::Fetcher {
+    /// Other rules for an account from here on; they are kept.
+    ///
+    /// # Errors
+    /// When they could not be written; the old ones hold.
+    pub async fn set_policy(&self, account: &balcony_wire::BareJid, policy: Policy) -> Result<(), StoreError> {
+        let (store, account, kept) = (self.store.clone(), account.clone(), policy.clone());
+        blocking(move || standing::remember_policy(&store, &account, &kept)).await?;
+        self.use_policy(policy);
+        Ok(())
+    }
+}

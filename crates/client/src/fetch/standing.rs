@@ -1,0 +1,110 @@
+//! What a person's account knows between connections, remembered in the store: their rules, whom they know, and which web servers
+//! are their own server's. With it, decisions offline are those of the last connection.
+//!
+//! Where a person connects to is not among their own web servers: much else may lie behind that address, which links of others must
+//! not reach.
+
+use std::sync::Arc;
+
+use balcony_sharing::plan::{Contacts, Policy};
+use balcony_sharing::{NetRules, Origin};
+use balcony_store::{Store, StoreError};
+use balcony_wire::BareJid;
+
+use super::{Fetcher, SetupError};
+use crate::net::proxy::Proxy;
+use crate::net::tls::Trust;
+
+/// What is remembered of an account.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) policy: Policy,
+    pub(crate) contacts: Arc<Contacts>,
+    pub(crate) own: Vec<Origin>,
+}
+
+impl Fetcher {
+    /// Decides and fetches as this account would, without connecting it: the same authorities (`ca_pem` besides the system's), the
+    /// same proxy, its rules, its contacts and its own web servers, as far as an earlier connection learnt them. Blocks for a moment.
+    ///
+    /// # Errors
+    /// When the authority or the store cannot be read.
+    pub fn offline(account: &BareJid, ca_pem: Option<&str>, proxy: Option<Proxy>, store: Store) -> Result<Self, SetupError> {
+        let onion = proxy.as_ref().is_some_and(Proxy::reaches_onion);
+        let trust = Trust::new(ca_pem)?.by_way_of(proxy);
+        let standing = Standing::remembered(&store, account)?;
+        let rules = NetRules { own: standing.own.clone(), onion, ..NetRules::default() };
+        Ok(Self::with_trust(store, trust, rules).of_account(standing))
+    }
+}
+
+impl Standing {
+    /// What the store remembers; of an account that was never connected, the domain alone and the rules everybody begins with.
+    pub(crate) fn remembered(store: &Store, account: &BareJid) -> Result<Self, StoreError> {
+        let policy = match store.setting(&setting("policy", account))? {
+            None => Policy::default(),
+            // Written by a later version, or by hand: without rules everything is asked about.
+            Some(text) => text.parse().unwrap_or_else(|_| Policy::new(Vec::new())),
+        };
+        let contacts = store.setting(&setting("contacts", account))?.map(|text| Contacts::from_record(&text));
+        let hosts = store.setting(&setting("own-hosts", account))?.unwrap_or_default();
+        let mut own = vec![Origin::https(account.domain())];
+        own.extend(hosts.split_whitespace().filter_map(Origin::parse).filter(|origin| *origin != Origin::https(account.domain())));
+        Ok(Self { policy, contacts: Arc::new(contacts.unwrap_or_default()), own })
+    }
+}
+
+/// Remembers the rules.
+pub(crate) fn remember_policy(store: &Store, account: &BareJid, policy: &Policy) -> Result<(), StoreError> {
+    store.set_setting(&setting("policy", account), Some(&policy.to_string()))
+}
+
+/// Remembers whom the person knows.
+pub(crate) fn remember_contacts(store: &Store, account: &BareJid, contacts: &Contacts) -> Result<(), StoreError> {
+    store.set_setting(&setting("contacts", account), Some(&contacts.to_record()))
+}
+
+/// Remembers which web servers are the own server's.
+pub(crate) fn remember_own(store: &Store, account: &BareJid, own: &[Origin]) -> Result<(), StoreError> {
+    let hosts: Vec<_> = own.iter().map(ToString::to_string).collect();
+    store.set_setting(&setting("own-hosts", account), Some(&hosts.join(" ")))
+}
+
+fn setting(what: &str, account: &BareJid) -> String {
+    format!("{what} {account}")
+}
+
+#[cfg(test)]
+mod tests {
+    use balcony_wire::Jid;
+    use balcony_wire::roster::RosterItem;
+
+    use super::*;
+
+    #[test]
+    fn what_a_connection_learnt_is_known_offline_and_to_its_own_account_only() {
+        let (store, account): (_, BareJid) = (Store::in_memory().unwrap(), "romeo@montague.example".parse().unwrap());
+        let own = [Origin::parse("files.montague.example:5443").unwrap(), Origin::https("montague.example")];
+        remember_own(&store, &account, &own).unwrap();
+        let policy: Policy = "never everybody if metered\nfetch contacts".parse().unwrap();
+        remember_policy(&store, &account, &policy).unwrap();
+        let contacts = Contacts::from_items([RosterItem::new(Jid::parse("nurse@capulet.example").unwrap())]);
+        remember_contacts(&store, &account, &contacts).unwrap();
+
+        let offline = Fetcher::offline(&account, None, None, store.clone()).unwrap();
+        assert_eq!(offline.rules().own, [Origin::https("montague.example"), Origin::parse("files.montague.example:5443").unwrap()]);
+        assert!(!offline.rules().loopback_http);
+        assert_eq!((offline.policy(), &*offline.contacts()), (policy, &contacts));
+
+        let other = Fetcher::offline(&"juliet@capulet.example".parse().unwrap(), None, None, store).unwrap();
+        assert_eq!(other.rules().own, [Origin::https("capulet.example")]);
+        assert_eq!((other.policy(), other.contacts().len()), (Policy::default(), 0));
+    }
+
+    #[test]
+    fn rules_that_cannot_be_read_fetch_nothing() {
+        let (store, account): (_, BareJid) = (Store::in_memory().unwrap(), "romeo@montague.example".parse().unwrap());
+        store.set_setting(&setting("policy", &account), Some("fetch everything from everywhere")).unwrap();
+        assert!(!Fetcher::offline(&account, None, None, store).unwrap().policy().fetches());
+    }
+}
