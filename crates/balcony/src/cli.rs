@@ -65,6 +65,8 @@ pub(crate) enum Command {
     List(List),
     /// Fetch a file that was offered.
     Fetch(Fetch),
+    /// Write the small picture of a file that was offered to a file.
+    Thumbnail(Thumbnail),
     /// Say where a file could be had, in which order, what that reveals, and what was left out.
     Why(Why),
     /// Say what a stanza offers: read it from a file or standard input, offline.
@@ -226,6 +228,9 @@ pub(crate) struct Send {
     /// Ask the other side to show it (inline) or to keep it as a file (attachment) [default: inline for pictures, sound and video].
     #[arg(long, value_enum)]
     pub(crate) disposition: Option<DispositionArg>,
+    /// A small picture of the file for those who do not fetch it: PNG, JPEG or WebP of at most 8 KiB. It goes along in the message.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) thumbnail: Option<PathBuf>,
     /// Say what is coming before it is uploaded: the file is read once for its digests, the offer goes out, and the link follows
     /// when the upload is done.
     #[arg(long)]
@@ -343,6 +348,9 @@ pub(crate) struct List {
     /// Only what was shared with this address.
     #[arg(long, value_name = "JID")]
     pub(crate) with: Option<String>,
+    /// Say which have a small picture, and where that is; `balcony thumbnail` writes it to a file.
+    #[arg(long)]
+    pub(crate) thumbnails: bool,
     /// At most this many, the latest.
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub(crate) limit: u32,
@@ -363,6 +371,20 @@ pub(crate) struct Fetch {
     /// When the name is taken.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) on_clash: Clash,
+}
+
+/// `balcony thumbnail`
+#[derive(Debug, Args)]
+pub(crate) struct Thumbnail {
+    /// Number of the offer, as `balcony list` shows it.
+    #[arg(value_name = "OFFER")]
+    pub(crate) offer: i64,
+    /// Write it to this file, which must not be there yet, or into this folder.
+    #[arg(long, value_name = "FILE|DIR", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(crate) into: PathBuf,
+    /// Answer the questions with yes.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 /// `balcony why`

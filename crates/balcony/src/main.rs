@@ -65,6 +65,7 @@ async fn command(cli: &Cli, console: &Console) -> Result<(), Failure> {
         Command::Receive(args) => commands::receive::run(console, &home()?, account, args).await?,
         Command::List(args) => commands::offers::list(console, &home()?, account, args)?,
         Command::Fetch(args) => commands::offers::fetch(console, &home()?, account, args).await?,
+        Command::Thumbnail(args) => commands::thumbnail::run(console, &home()?, account, args).await?,
         Command::Why(args) => commands::offers::why(console, &home()?, account, args).await?,
         Command::Accounts(args) => commands::accounts::run(console, &home()?, args)?,
         Command::Completions { shell } => commands::manual::completions(*shell),

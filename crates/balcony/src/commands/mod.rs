@@ -12,4 +12,5 @@ pub(crate) mod outbox;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod thumbnail;
 pub(crate) mod try_it;

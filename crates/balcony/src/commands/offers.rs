@@ -6,6 +6,7 @@ use balcony_store::{Listing, OfferKey, OfferState, Store};
 use balcony_wire::BareJid;
 use serde_json::json;
 
+use super::thumbnail;
 use crate::cli;
 use crate::connect;
 use crate::console::Console;
@@ -41,11 +42,15 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
         if let Some(object) = fields.as_object_mut() {
             object.insert("state".to_owned(), json!(row.state.as_str()));
             object.insert("with".to_owned(), json!(row.conversation.as_str()));
+            if args.thumbnails {
+                object.insert("thumbnails".to_owned(), thumbnail::fields(&offer));
+            }
         }
+        let picture = if args.thumbnails { thumbnail::words(&offer) } else { String::new() };
         let direction = if row.state == OfferState::Own { "to" } else { "from" };
         let size = offer.size().map_or_else(|| "size unknown".to_owned(), |size| ByteLen(size).to_string());
         let words = format!(
-            "{:>4}  {:<9} {} ({size}) {direction} {}",
+            "{:>4}  {:<9} {} ({size}) {direction} {}{picture}",
             row.key.number(),
             row.state.as_str(),
             Safe(offer.name().as_str()),
@@ -57,7 +62,7 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
 }
 
 /// The offer of a number, and what fetches it.
-fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, CataloguedOffer), Failure> {
+pub(super) fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fetcher, CataloguedOffer), Failure> {
     let (entry, store) = connect::store(home, named)?;
     let unknown = || Failure::new(Class::Usage, format!("there is no offer {number}")).advise("`balcony list` shows those that are there");
     let row = store.offer(OfferKey::from_number(number)).map_err(|error| local(&error))?.ok_or_else(unknown)?;

@@ -1,8 +1,9 @@
 //! `balcony send`: files to people, by upload and one message that every client understands.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use balcony_client::{Account, Availability, FileFrom, Sending, Sent, ShareEvent};
+use balcony_client::{Account, Availability, FileFrom, Sending, Sent, ShareEvent, SmallPicture};
 use balcony_sharing::ByteLen;
 use balcony_wire::Jid;
 use serde_json::json;
@@ -19,6 +20,9 @@ use crate::signals::interrupted;
 /// Bytes read from standard input at most where no service says how many it takes.
 const LARGEST_PIPE: u64 = 16 << 30;
 
+/// Bytes of a thumbnail that are looked at; those that are taken are fewer.
+const LARGEST_PICTURE: u64 = 64 * 1024;
+
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Send) -> Result<(), Failure> {
     let recipients = recipients(&args.to)?;
@@ -29,17 +33,24 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     if from_pipe && (args.files.len() > 1 || args.name.is_none()) {
         return Err(Failure::new(Class::Usage, "what comes from standard input has no name, and goes alone").advise("give it a --name"));
     }
+    let picture = picture(args)?;
     are_files(&args.files)?;
     let account = connect::account(home, named, Availability::Hidden).await?;
-    let sent = go(console, &account, &recipients, args).await;
+    let sent = go(console, &account, &recipients, args, picture).await;
     // Whatever came of it, what was said is flushed and acknowledged.
     account.close().await;
     sent
 }
 
-async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli::Send) -> Result<(), Failure> {
+async fn go(
+    console: &Console,
+    account: &Account,
+    recipients: &[Jid],
+    args: &cli::Send,
+    picture: Option<SmallPicture>,
+) -> Result<(), Failure> {
     let files = files(account, args).await?;
-    let Some(sending) = sending(account, recipients, files, args) else { return Ok(()) };
+    let Some(sending) = sending(account, recipients, files, args, picture) else { return Ok(()) };
     // The same command again, after it was stopped, goes on and sends nothing twice.
     let unfinished = sending.unfinished().await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     outbox::take_up(console, account).await?;
@@ -83,6 +94,21 @@ pub(crate) fn are_files(paths: &[PathBuf]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The small picture that goes along with a file.
+fn picture(args: &cli::Send) -> Result<Option<SmallPicture>, Failure> {
+    let Some(path) = &args.thumbnail else { return Ok(None) };
+    if args.files.len() > 1 {
+        return Err(Failure::new(Class::Usage, "--thumbnail is for one file, several were given"));
+    }
+    let unreadable = |error: std::io::Error| Failure::new(Class::Local, format!("cannot read {}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    // One byte too many is enough to tell that it is too large.
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(LARGEST_PICTURE).read_to_end(&mut bytes).map_err(unreadable)?;
+    let no_picture = |error| Failure::new(Class::Usage, format!("{} is no thumbnail: {error}", path.display()));
+    SmallPicture::new(bytes).map(Some).map_err(no_picture)
+}
+
 fn recipients(named: &[String]) -> Result<Vec<Jid>, Failure> {
     let parse = |text: &String| {
         text.parse().map_err(|error| {
@@ -94,7 +120,13 @@ fn recipients(named: &[String]) -> Result<Vec<Jid>, Failure> {
     named.iter().map(parse).collect()
 }
 
-fn sending(account: &Account, recipients: &[Jid], files: Vec<FileFrom>, args: &cli::Send) -> Option<Sending> {
+fn sending(
+    account: &Account,
+    recipients: &[Jid],
+    files: Vec<FileFrom>,
+    args: &cli::Send,
+    picture: Option<SmallPicture>,
+) -> Option<Sending> {
     let mut share: Option<balcony_client::Share> = None;
     for file in files {
         let mut next = match share {
@@ -113,6 +145,9 @@ fn sending(account: &Account, recipients: &[Jid], files: Vec<FileFrom>, args: &c
         share = Some(next);
     }
     let mut share = share?;
+    if let Some(picture) = picture {
+        share = share.thumbnail(picture);
+    }
     if args.announce_first {
         share = share.announce_first();
     }

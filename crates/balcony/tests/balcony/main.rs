@@ -11,4 +11,5 @@ mod others;
 mod own;
 mod peers;
 mod process;
+mod thumbnails;
 mod proxy;
