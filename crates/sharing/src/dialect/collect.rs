@@ -18,15 +18,15 @@ use super::{Dropped, Reading, Share, bits, file_sharing, media_sharing, session}
 use crate::Via;
 
 /// Reads elements that stand side by side, without folding. `roots` are the elements they were found in.
-pub(super) fn collect(found: Vec<Found<'_>>, roots: &[Element], sender: &Jid) -> Reading {
+pub(super) fn collect(found: &[Found<'_>], roots: &[Element], sender: &Jid) -> Reading {
     let mut collector = Collector::default();
-    for found in &found {
+    for found in found {
         collector.take(*found, sender);
     }
     let mut reading = collector.finish(roots, sender);
     let shared = reading.shares.iter_mut().flat_map(|share| &mut share.sources);
     let attached = reading.attach.iter_mut().flat_map(|attach| &mut attach.sources);
-    bits::resolve(shared.chain(attached), &found, sender);
+    bits::resolve(shared.chain(attached), found, sender);
     reading
 }
 

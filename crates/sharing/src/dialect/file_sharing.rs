@@ -1,9 +1,9 @@
 //! XEP-0447 elements as shares and attached sources.
 //!
 //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
-//! Status: partial: sources that are attached later are read but not joined to their offer; no further sources are announced for files of others.
+//! Status: partial: published Jingle sessions are named and not used.
 //! XEP-0367 Message attaching, v0.3 <https://xmpp.org/extensions/xep-0367.html>
-//! Status: partial: attached sources are read, and written beside what only knows links; they are not joined to the message they name.
+//! Status: partial: what else belongs to an earlier message is shown by itself; rooms are not joined yet.
 //! XEP-0358 Publishing available Jingle sessions, v0.4 <https://xmpp.org/extensions/xep-0358.html>
 //! Status: partial: the announcement is read and named in plans; no session is started.
 

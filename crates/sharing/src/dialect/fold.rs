@@ -229,7 +229,7 @@ impl Covering {
             Some(attached) if attached.is_empty() && (is_all_text || self.is_marked) => {
                 Some("it stands in for a file that another message offers")
             }
-            _ if self.has_offers && is_all_text && (self.is_marked || self.waits_for_one) => {
+            _ if self.has_offers && is_all_text && (self.is_marked || self.waits_for_one) && link.via != Via::AesGcm => {
                 Some("it stands in for the share in the same message")
             }
             _ => None,

@@ -5,6 +5,7 @@
 //! XEP-0454 OMEMO media sharing, v0.1.0 <https://xmpp.org/extensions/xep-0454.html>
 //! Status: partial: links are read and fetched; none is written, as OMEMO is not spoken.
 
+use balcony_wire::bits_of_binary::ContentId;
 use balcony_wire::encrypted_source::EncryptedSource;
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::file_sharing::SourceElement;
@@ -15,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::Share;
-use crate::{Source, Via};
+use crate::{Source, UnknownSource, Via};
 
 /// A link, with the metadata that stands beside it (COMPAT: Fluux).
 pub(super) fn share(url: &str, file: Option<FileMetadata>) -> Share {
@@ -23,7 +24,10 @@ pub(super) fn share(url: &str, file: Option<FileMetadata>) -> Share {
         return Share { file, sources: vec![Source::Encrypted(encrypted)], ..Share::blank(Via::AesGcm) };
     }
     let via = if file.is_some() { Via::BareFile } else { Via::OutOfBand };
-    Share { file, sources: vec![Source::url(url)], ..Share::blank(via) }
+    // COMPAT(Cheogram): bits of binary by their name; which ones they are is said where the whole message is known
+    let is_bits = ContentId::from_uri(url).is_some();
+    let source = if is_bits { Source::Unknown(UnknownSource::Uri(url.to_owned())) } else { Source::url(url) };
+    Share { file, sources: vec![source], ..Share::blank(via) }
 }
 
 /// Whether an out-of-band address can be that of a file: places, people and telephones are none (XEP-0066 §5 allows any scheme).

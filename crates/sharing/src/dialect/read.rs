@@ -7,7 +7,7 @@ use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Element, Jid, Message, Payload as _, ns};
 
 use super::collect::collect;
-use super::{Dropped, Reading, Share, fold, gather, out_of_band, pictures, session, shown_body};
+use super::{Dropped, Reading, Share, bits, fold, gather, out_of_band, pictures, session, shown_body};
 use crate::{Provenance, Received};
 
 /// Reads what a message says about files. Payloads of error messages are echoes and say nothing (decision 50).
@@ -18,10 +18,12 @@ pub fn read(received: &Received<Message>) -> Reading {
         let ignored = vec![Dropped::new("message", "an error echoes what was sent")];
         return Reading { ignored, body: message.body(), ..Reading::default() };
     }
-    let mut reading = collect(gather::in_message(&message.payloads), &message.payloads, provenance.sender());
+    let found = gather::in_message(&message.payloads);
+    let mut reading = collect(&found, &message.payloads, provenance.sender());
     reading.body = message.body();
     let id = provenance.name_of(message);
-    let links = links(&mut reading);
+    let mut links = links(&mut reading);
+    bits::resolve(links.iter_mut().flat_map(|link| &mut link.sources), &found, provenance.sender());
     fold::fold(&mut reading, links, id.as_deref(), provenance);
     reading.pictures = pictures::in_text(&message.payloads, &reading.offers);
     reading.form_media = pictures::in_forms(&message.payloads);
@@ -35,7 +37,7 @@ pub(crate) fn read_element(element: &Element, account: Option<&BareJid>) -> Read
     let address = |name| element.attr(name).and_then(|jid| Jid::from_server(jid).ok());
     let (from, to) = (address("from"), address("to"));
     let Some(sender) = from.clone().or_else(nobody) else { return Reading::default() };
-    let mut reading = collect(gather::anywhere(element), std::slice::from_ref(element), &sender);
+    let mut reading = collect(&gather::anywhere(element), std::slice::from_ref(element), &sender);
     let kind = element.attr("type").unwrap_or_default();
     if !element.is("iq", ns::CLIENT) || !matches!(kind, "set" | "result") {
         return reading;

@@ -287,6 +287,15 @@ fn cheogram_marks_the_link_for_sims_and_for_links_and_has_blurhashes() {
                 "shares": [{"via": "sims", "file": {"width": 64, "length_ms": 3000, "thumbnails": [{"uri": "data:image/blurhash,LEHV6nWB2yk8pyo0adR%2A.7kCMdnj", "media_type": "image/blurhash"}]}}]}),
     );
     assert_eq!(ignored(&found), [format!("oob {URL}")]);
+    let cid = "cid:sha1+0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33@bob.xmpp.org";
+    let asked = chat(&format!("<body>{cid}</body>{}", oob(cid)));
+    says(
+        &asked,
+        &json!({"shares": [], "shown_body": null, "offers": [{"plan": [{"attempt": "romeo@montague.lit/orchard, asked for the bytes"}]}]}),
+    );
+    let data = format!("<data xmlns='urn:xmpp:bob' cid='{}' type='image/png'>Zm9v</data>", &cid[4..]);
+    let here = chat(&format!("<body>{cid}</body>{}{data}", oob(cid)));
+    says(&here, &json!({"shares": [], "offers": [{"plan": [{"attempt": "the bytes in the message itself", "exposure": "nothing"}]}]}));
     let place = chat("<body>geo:52.5,13.4</body><x xmlns='jabber:x:oob'><url>geo:52.5,13.4</url></x>");
     says(&place, &json!({"oob": ["geo:52.5,13.4"], "offers": [], "shown_body": "geo:52.5,13.4"}));
 }
