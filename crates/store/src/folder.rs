@@ -24,11 +24,12 @@ impl Folder {
         Ok(Self { handle: handle.map_err(|errno| StoreError::of_file("open the folder", path, errno))?, path: path.to_owned() })
     }
 
-    /// A folder in this one, made if it is not there.
+    /// A folder in this one, made if it is not there so that it survives a loss of power.
     pub(crate) fn child(&self, name: &str) -> Result<Self, StoreError> {
         let path = self.path.join(name);
         match mkdirat(&self.handle, name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            Ok(()) => self.sync()?,
+            Err(Errno::EXIST) => {}
             Err(errno) => return Err(StoreError::of_file("make the folder", path, errno)),
         }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -189,7 +189,9 @@ impl Staging {
     fn write_note(&mut self) -> Result<(), StoreError> {
         let note = Note { sidecar: self.sidecar.clone(), synced: self.synced, boot: self.store.place().boot() };
         let text = serde_json::to_vec_pretty(&note).map_err(|error| self.fail("write", error.into()))?;
-        self.store.place().write_note(&self.job, &text)
+        // While nothing is synced there is nothing that a note could save: without it the transfer starts over, as it would with it.
+        let is_dear = self.synced > 0;
+        self.store.place().write_note(&self.job, &text, is_dear)
     }
 
     fn fail(&self, doing: &'static str, error: std::io::Error) -> StoreError {

@@ -88,7 +88,8 @@ const SAME: &str = "SELECT 1 FROM attachments WHERE account = ?1 AND conversatio
     AND speaker = ?4 AND message IS ?5 AND share IS ?6 AND stanza = ?7 LIMIT 1";
 const COUNT_TO_TARGET: &str = "SELECT count(*) FROM attachments WHERE account = ?1 AND conversation = ?2 AND target = ?3 AND speaker = ?4";
 const SUM_OF_SENDER: &str = "SELECT count(*), ifnull(sum(bytes), 0) FROM attachments WHERE account = ?1 AND speaker = ?2";
-const COUNT_WAITING: &str = "SELECT count(*), ifnull(sum(speaker = ?2), 0) FROM attachments WHERE account = ?1 AND is_waiting = 1";
+const COUNT_WAITING: &str = "SELECT count(*), ifnull(sum(speaker = ?2), 0) FROM attachments
+    WHERE account = ?1 AND is_waiting = 1 AND speaker <> ?1";
 const STALE: &str = "DELETE FROM attachments WHERE is_waiting = 1 AND added_at < ?1";
 const IS_AWAITED: &str = "SELECT NOT EXISTS (SELECT 1 FROM targets WHERE account = ?1 AND conversation = ?2 AND target = ?3)";
 

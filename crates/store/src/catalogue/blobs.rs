@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use balcony_sharing::DigestSet;
 use balcony_wire::hashes::{Digest, HashAlgo};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::stamps::{put_stamp, stamped};
 use super::uses::put_use;
@@ -16,6 +16,9 @@ use crate::{BlobRef, JobId, OfferState, Store, StoreError};
 const BY_DIGEST: &str = "SELECT sha256 FROM blob_digests WHERE algo = ?1 AND digest = ?2 ORDER BY sha256 LIMIT 16";
 const BY_SHA256: &str = "SELECT size, is_proven FROM blobs WHERE sha256 = ?1";
 const DIGESTS: &str = "SELECT algo, digest FROM blob_digests WHERE sha256 = ?1 LIMIT 32";
+
+/// Bytes of a file that nobody wants to fetch twice because the power went in a bad moment.
+const DEAR: u64 = 1 << 20;
 
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] = &[BY_DIGEST, BY_SHA256, DIGESTS];
@@ -61,13 +64,19 @@ impl Store {
         })
     }
 
+    /// A process that dies forgets nothing of it; a loss of power may, and then a small file is fetched once more.
     pub(crate) fn note_move(&self, moving: &Move) -> Result<(), StoreError> {
         const SQL: &str = "INSERT OR REPLACE INTO moves (job, size, is_proven, digests) VALUES (?1, ?2, ?3, ?4)";
         let Move { job, blob } = moving;
-        self.catalogue().change(|transaction| {
-            transaction.execute(SQL, params![job.as_str(), to_int(blob.size), blob.is_proven, to_text(&blob.digests)])?;
-            Ok(())
-        })
+        let note = |connection: &Connection| {
+            let values = params![job.as_str(), to_int(blob.size), blob.is_proven, to_text(&blob.digests)];
+            connection.prepare_cached(SQL)?.execute(values).map(drop)
+        };
+        if blob.size >= DEAR {
+            self.catalogue().change(|transaction| note(transaction))
+        } else {
+            self.catalogue().with_lightly(|connection| note(connection))
+        }
     }
 
     pub(crate) fn forget_move(&self, job: &JobId) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! What is known, in one SQLite file. One connection per store; other processes have theirs, and WAL keeps them apart.
 //!
-//! `synchronous = FULL`: a row that says "sent" or "this blob is whole" must not be forgotten by a loss of power.
+//! A row that says "sent" or "this blob is whole" must not be forgotten by a loss of power: `synchronous = FULL`, or a sync of the log
+//! that several transactions share (`durable.rs`). What may be forgotten then, as it is only advice, says so: `with_lightly`.
 
 pub(crate) mod answers;
 pub(crate) mod attachments;
@@ -8,6 +9,7 @@ pub(crate) mod bits;
 mod blobs;
 pub(crate) mod bounds;
 pub(crate) mod digest_memory;
+mod durable;
 pub(crate) mod links;
 mod migrations;
 pub(crate) mod offers;
@@ -21,6 +23,7 @@ mod stamps;
 pub(crate) mod uploads;
 pub(crate) mod uses;
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,6 +34,8 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::{MAX_ROWS, Store, StoreError};
 
+use durable::Log;
+
 /// How long another process may hold the catalogue.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -39,21 +44,24 @@ const BUSY: Duration = Duration::from_secs(10);
 pub(crate) struct Catalogue {
     connection: Mutex<Connection>,
     path: PathBuf,
+    log: Log,
 }
 
 impl Catalogue {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         restrict(path)?;
         let connection = Connection::open(path).map_err(|error| of_sqlite(path, error))?;
-        let catalogue = Self { connection: Mutex::new(connection), path: path.to_owned() };
+        let mut catalogue = Self { connection: Mutex::new(connection), path: path.to_owned(), log: Log::in_memory() };
         catalogue.prepare()?;
+        // after the first look into it the log is there
+        catalogue.log = Log::of(path).map_err(|error| StoreError::of_file("open the log of", path, error))?;
         Ok(catalogue)
     }
 
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
         let path = Path::new("in memory");
         let connection = Connection::open_in_memory().map_err(|error| of_sqlite(path, error))?;
-        let catalogue = Self { connection: Mutex::new(connection), path: path.to_owned() };
+        let catalogue = Self { connection: Mutex::new(connection), path: path.to_owned(), log: Log::in_memory() };
         catalogue.prepare()?;
         Ok(catalogue)
     }
@@ -112,10 +120,8 @@ impl Catalogue {
     /// As [`Self::with`], for what a loss of power may take back: nothing waits for the disk. A process that dies loses nothing.
     fn with_lightly<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         self.with(|connection| {
-            connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-            let value = work(connection);
-            connection.execute_batch("PRAGMA synchronous = FULL")?;
-            value
+            let connection = &mut *Lightly::begin(connection)?;
+            work(connection)
         })
     }
 
@@ -131,11 +137,47 @@ impl Catalogue {
     /// As [`Self::change`], with other work in between that fails in its own way.
     fn change_with<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner); // a transaction rolls back when dropped
-        let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let mut lightly = Lightly::begin(&mut connection).map_err(|error| self.error(error))?;
+        let begun = lightly.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| self.error(error))?;
         let value = work(&transaction)?;
         transaction.commit().map_err(|error| self.error(error))?;
+        let number = self.log.note();
+        drop(lightly);
+        drop(connection);
+        self.log.sync(number).map_err(|error| StoreError::of_file("write", &self.path, error))?;
         Ok(value)
+    }
+}
+
+/// A connection that does not sync by itself, for a while.
+struct Lightly<'a>(&'a mut Connection);
+
+impl<'a> Lightly<'a> {
+    fn begin(connection: &'a mut Connection) -> rusqlite::Result<Self> {
+        connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        Ok(Self(connection))
+    }
+}
+
+impl Deref for Lightly<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.0
+    }
+}
+
+impl DerefMut for Lightly<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.0
+    }
+}
+
+impl Drop for Lightly<'_> {
+    fn drop(&mut self) {
+        // it reads no file; were it to fail, what comes next would fail as well
+        let _ = self.0.execute_batch("PRAGMA synchronous = FULL");
     }
 }
 

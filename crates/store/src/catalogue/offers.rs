@@ -1,12 +1,13 @@
 //! Offers that came and went: the stanza as it was, who said it, and what became of it. Lists are newest first and bounded.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use balcony_sharing::{DigestSet, Offer};
 use balcony_wire::BareJid;
 use balcony_wire::hashes::{Digest, HashAlgo};
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::bounds::{self, Standing};
 use super::{bounded, known, to_int, to_millis, to_size, to_time};
@@ -146,6 +147,9 @@ const BY_MESSAGE: &str =
 const SAME_STANZA: &str = "SELECT stanzas.id FROM offers JOIN stanzas ON stanzas.id = offers.stanza
     WHERE account = ?1 AND conversation = ?2 AND speaker = ?3 AND message = ?4 AND stanzas.stanza = ?5 AND provenance = ?6 LIMIT 1";
 
+const SET_STATE: &str = "UPDATE offers SET state = ?2 WHERE id = ?1";
+const IS_HERE: &str = "UPDATE offers SET state = 'here', blob = ?2 WHERE id = ?1";
+
 #[cfg(test)]
 pub(super) const QUERIES: &[&str] = &[ALL, OF_ACCOUNT, OF_CONVERSATION, BY_KEY, BY_DIGEST, BY_BLOB, BY_MESSAGE, SAME_STANZA];
 
@@ -200,8 +204,7 @@ impl NewOffer {
 }
 
 impl OfferState {
-    const ALL: [Self; 8] =
-        [Self::New, Self::Asking, Self::Fetching, Self::Here, Self::Failed, Self::Declined, Self::Swept, Self::Own];
+    const ALL: [Self; 8] = [Self::New, Self::Asking, Self::Fetching, Self::Here, Self::Failed, Self::Declined, Self::Swept, Self::Own];
 
     /// The word that the catalogue and programs use.
     pub fn as_str(self) -> &'static str {
@@ -252,20 +255,23 @@ impl Store {
     }
 
     /// Writes offers down, all of them or none: those of one message, or of several. Says of each its key, and whether it is new. It
-    /// keeps the bounds of [`crate::bounds`]; what goes for them is older than all of these.
+    /// keeps the bounds of [`crate::bounds`]: what goes for them is older.
     ///
     /// # Errors
     /// When the disk is full or the catalogue fails.
     pub fn add_offers(&self, offers: &[NewOffer]) -> Result<Vec<(OfferKey, bool)>, StoreError> {
         self.catalogue().change(|transaction| {
-            let mut last = None;
+            let (mut last, mut speakers) = (None, BTreeMap::new());
             let mut added = Vec::with_capacity(offers.len());
             for offer in offers {
                 let speaker = speaker(&offer.sender, offer.occupant.as_deref());
                 added.push(add(transaction, offer, &speaker, &mut last)?);
                 if offer.state != OfferState::Own {
-                    bounds::keep(transaction, offer.account.as_str(), &speaker, offer.standing)?;
+                    speakers.insert((offer.account.as_str(), speaker), offer.standing);
                 }
+            }
+            for ((account, speaker), standing) in speakers {
+                bounds::keep(transaction, account, &speaker, standing)?;
             }
             Ok(added)
         })
@@ -336,25 +342,25 @@ impl Store {
         self.offer_rows(BY_BLOB, &[&blob.sha256().as_bytes(), &bounded(limit)])
     }
 
-    /// Notes what became of an offer. For [`OfferState::Here`] there is [`Store::offer_is_here`].
+    /// Notes what became of an offer. For [`OfferState::Here`] there is [`Store::offer_is_here`]. But for what a person decided, a loss
+    /// of power may take it back: then the offer is looked at once more.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] if there is no such offer; when the catalogue fails.
     pub fn set_offer_state(&self, key: OfferKey, state: OfferState) -> Result<(), StoreError> {
-        let changed = self
-            .catalogue()
-            .with(|connection| connection.execute("UPDATE offers SET state = ?2 WHERE id = ?1", params![key.0, state.as_str()]))?;
+        let set = |connection: &mut Connection| connection.prepare_cached(SET_STATE)?.execute(params![key.0, state.as_str()]);
+        let changed = if state == OfferState::Declined { self.catalogue().with(set) } else { self.catalogue().with_lightly(set) }?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Unknown("the offer")) }
     }
 
-    /// Notes that the bytes of an offer are in the store.
+    /// Notes that the bytes of an offer are in the store. A loss of power may take that back: the bytes are found by their digests then.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] if there is no such offer; when the catalogue fails, or the file is not in it any more.
     pub fn offer_is_here(&self, key: OfferKey, blob: &BlobRef) -> Result<(), StoreError> {
-        let changed = self.catalogue().with(|connection| {
-            connection.execute("UPDATE offers SET state = 'here', blob = ?2 WHERE id = ?1", params![key.0, blob.sha256().as_bytes()])
-        })?;
+        let changed = self
+            .catalogue()
+            .with_lightly(|connection| connection.prepare_cached(IS_HERE)?.execute(params![key.0, blob.sha256().as_bytes()]))?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Unknown("the offer")) }
     }
 

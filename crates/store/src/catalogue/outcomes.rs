@@ -17,15 +17,15 @@ const OF_SOURCE: &str = "SELECT source, code, detail, at FROM outcomes WHERE sou
 pub(super) const QUERIES: &[&str] = &[OF_OFFER, OF_SOURCE];
 
 impl Store {
-    /// Writes down how an attempt ended.
+    /// Writes down how an attempt ended. A loss of power may take it back: then it is tried once more.
     ///
     /// # Errors
     /// When the disk is full or the catalogue fails, or there is no such offer.
     pub fn add_outcome(&self, offer: OfferKey, record: &Record) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO outcomes (offer, source, code, detail, at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let Record { source, outcome, at } = record;
-        let changed = self.catalogue().with(|connection| {
-            connection.execute(SQL, params![offer.number(), source.as_str(), outcome.code(), outcome.detail(), to_millis(*at)])
+        let changed = self.catalogue().with_lightly(|connection| {
+            connection.prepare_cached(SQL)?.execute( params![offer.number(), source.as_str(), outcome.code(), outcome.detail(), to_millis(*at)])
         })?;
         debug_assert_eq!(changed, 1);
         Ok(())

@@ -28,9 +28,7 @@ pub(crate) struct Disk {
 impl Disk {
     /// The folders of a store in `root`, made if they are not there.
     pub(crate) fn open(root: &Folder) -> Result<Self, StoreError> {
-        let disk = Self { staging: root.child("staging")?, blobs: root.child("blobs")?, damaged: root.child("damaged")? };
-        root.sync()?;
-        Ok(disk)
+        Ok(Self { staging: root.child("staging")?, blobs: root.child("blobs")?, damaged: root.child("damaged")? })
     }
 
     fn locked(&self, job: &JobId, file: File) -> Result<Option<Held>, StoreError> {
@@ -69,16 +67,16 @@ impl Place for Disk {
         Ok(self.staging.names()?.iter().filter_map(|name| JobId::from_record(name)).collect())
     }
 
-    fn write_note(&self, job: &JobId, note: &[u8]) -> Result<(), StoreError> {
+    fn write_note(&self, job: &JobId, note: &[u8], is_dear: bool) -> Result<(), StoreError> {
         let (name, fresh) = (note_name(job), format!("{job}.json.new"));
         self.staging.remove(&fresh)?; // left by a crash; only the holder of the job gets here
         let fail = |error| StoreError::of_file("write", self.staging.path_of(&name), error);
         let mut file = self.staging.create_new(&fresh, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| StoreError::Busy(job.clone()))?;
-        let written = file.write_all(note).and_then(|()| file.sync_all()).map_err(fail);
+        let written = file.write_all(note).and_then(|()| if is_dear { file.sync_all() } else { Ok(()) }).map_err(fail);
         written.and_then(|()| self.staging.rename(&fresh, &self.staging, &name)).inspect_err(|_| {
             let _ = self.staging.remove(&fresh); // the first error is the one to tell
         })?;
-        self.staging.sync()
+        if is_dear { self.staging.sync() } else { Ok(()) }
     }
 
     fn read_note(&self, job: &JobId) -> Result<Option<Vec<u8>>, StoreError> {
@@ -115,9 +113,8 @@ impl Place for Disk {
     }
 
     fn sync_move(&self, sha256: &Digest) -> Result<(), StoreError> {
-        self.blobs.child(&sha256.to_hex()[..2])?.sync()?;
-        self.blobs.sync()?;
-        self.staging.sync()
+        // The old name may come back after a loss of power, and is then a transfer that nobody knows.
+        self.blobs.child(&sha256.to_hex()[..2])?.sync()
     }
 
     fn blob(&self, sha256: &Digest) -> Result<Option<Arc<File>>, StoreError> {

@@ -68,7 +68,7 @@ impl Place for Memory {
         Ok(self.inner().staged.keys().cloned().collect())
     }
 
-    fn write_note(&self, job: &JobId, note: &[u8]) -> Result<(), StoreError> {
+    fn write_note(&self, job: &JobId, note: &[u8], _: bool) -> Result<(), StoreError> {
         if let Some(staged) = self.inner().staged.get_mut(job) {
             staged.note = Some(note.to_owned());
         }

@@ -30,8 +30,8 @@ pub(crate) trait Place: Send + Sync {
     /// Jobs with a file, sorted.
     fn jobs(&self) -> Result<Vec<JobId>, StoreError>;
 
-    /// Replaces the note beside a staged file, whole or not at all.
-    fn write_note(&self, job: &JobId, note: &[u8]) -> Result<(), StoreError>;
+    /// Replaces the note beside a staged file, whole or not at all; a dear one survives a loss of power.
+    fn write_note(&self, job: &JobId, note: &[u8], is_dear: bool) -> Result<(), StoreError>;
 
     /// The note beside a staged file.
     fn read_note(&self, job: &JobId) -> Result<Option<Vec<u8>>, StoreError>;

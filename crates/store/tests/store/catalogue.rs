@@ -28,7 +28,7 @@ pub(crate) fn bare(text: &str) -> BareJid {
     Jid::parse(text).unwrap().into_bare().unwrap()
 }
 
-fn at(seconds: u64) -> SystemTime {
+pub(crate) fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
 }
 

@@ -1,6 +1,7 @@
 //! The store as its users see it: one suite for both kinds, and what only a disk can show.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bounds;
 mod catalogue;
 mod conformance;
 mod crash;
