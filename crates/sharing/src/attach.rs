@@ -5,9 +5,7 @@
 //! others attach stays named by them, comes last, and is used only where a digest proves the bytes and the rules allow it ([`crate::plan`]).
 //!
 //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
-//! Status: partial: attached sources are joined to their offer; no further sources are announced for files of others.
 //! XEP-0367 Message attaching, v0.3 <https://xmpp.org/extensions/xep-0367.html>
-//! Status: partial: sources are attached and joined; other messages that belong to earlier ones are shown by themselves.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

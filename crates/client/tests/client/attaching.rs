@@ -168,7 +168,7 @@ async fn strangers_attach_nothing_to_what_romeo_offers() {
     assert_eq!((urls(&again), &again.places()[0].named_by), (vec![uploaded.url.as_str()], &NamedBy::Sender));
 }
 
-/// Proves: ATT-5-1.
+/// Proves: ATT-4.2-1, ATT-5-1.
 #[tokio::test]
 async fn what_another_device_of_ours_attaches_is_named_as_ours_and_comes_last() {
     let puppet = Puppet::new(|_| Vec::new()).await;

@@ -1,10 +1,10 @@
 //! Messages inside messages: carbons of the own account and results of an archive. Whoever else wraps a message made it up.
 //!
 //! XEP-0280 Message carbons, v1.0.1 <https://xmpp.org/extensions/xep-0280.html>
-//! Status: partial: copies are judged by their sender; the client does not turn them on, the server makes none.
+//! Status: partial: copies are judged by their sender; the server makes none.
 //! XEP-0297 Stanza forwarding, v1.0 <https://xmpp.org/extensions/xep-0297.html>
 //! XEP-0313 Message archive management, v1.1.3 <https://xmpp.org/extensions/xep-0313.html>
-//! Status: partial: results are judged by their sender; nothing is queried, the server keeps no archive.
+//! Status: partial: results are judged by their sender; archives of rooms are not queried, the server keeps none.
 
 use balcony_wire::archive::ArchiveResult;
 use balcony_wire::stanza::MessageKind;

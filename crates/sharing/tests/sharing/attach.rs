@@ -203,6 +203,15 @@ fn nothing_is_attached_without_sources_or_by_an_error() {
     assert_eq!(attachment(&direct(&nameless), 1), None);
 }
 
+/// Proves: ATT-5-2.
+#[test]
+fn words_that_come_with_a_source_are_a_message_whether_or_not_it_belongs_anywhere() {
+    for to in ["m", "nowhere"] {
+        let said = attaching(ROMEO, to, "", &[ONE]).replace("<attach-to", "<body>I put it there as well.</body><attach-to");
+        assert_eq!(read(&said).shown_body.as_deref(), Some("I put it there as well."));
+    }
+}
+
 /// Proves: SFS-6-2, SFS-6-D1, ATT-5-1.
 #[test]
 fn what_others_attach_never_looks_as_if_the_sender_had_said_it() {
