@@ -32,7 +32,9 @@ pub(crate) fn features() -> Vec<String> {
         ns::BOB,
         ns::FILE_METADATA,
         ns::SFS,
+        ns::ESFS,
         ns::SIMS,
+        ns::ATTACHING,
         ns::REFERENCE,
         ns::HASHES_2,
         ns::FALLBACK,
@@ -125,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Proves: C0030-3-1, HASH-5-1, OOB-4-1, REF-2-1, FB-2.1-1, BOB-3-1.
+    /// Proves: C0030-3-1, HASH-5-1, OOB-4-1, REF-2-1, FB-2.1-1, BOB-3-1, ATT-2-1.
     #[test]
     fn says_what_it_can_do_each_thing_once() {
         let IqKind::Result(Some(result)) = ask(DiscoInfo::query(None).write()).kind else { panic!("no result") };
@@ -134,8 +136,8 @@ mod tests {
         features.sort();
         features.dedup();
         assert_eq!(features.len(), info.features.len(), "Gajim drops caps with a feature twice");
-        let expected =
-            "urn:xmpp:sfs:0 urn:xmpp:sims:1 urn:xmpp:reference:0 urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2 urn:xmpp:bob";
+        let expected = "urn:xmpp:sfs:0 urn:xmpp:esfs:0 urn:xmpp:sims:1 urn:xmpp:message-attaching:1 urn:xmpp:reference:0 \
+                        urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2 urn:xmpp:bob";
         for feature in expected.split(' ') {
             assert!(info.has(feature), "{feature}");
         }
