@@ -340,6 +340,9 @@ pub(crate) struct Receive {
     /// Show each message that carries an offer.
     #[arg(long)]
     pub(crate) show_xml: bool,
+    /// Fetch so many files at the same time.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) jobs: u8,
 }
 
 /// `balcony list`
@@ -371,6 +374,9 @@ pub(crate) struct Fetch {
     /// When the name is taken.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) on_clash: Clash,
+    /// Throw away what is there of a file that was not fetched to its end, instead of fetching it.
+    #[arg(long, conflicts_with_all = ["into", "yes", "on_clash"])]
+    pub(crate) discard: bool,
 }
 
 /// `balcony thumbnail`

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile};
-use balcony_sharing::ByteLen;
-use balcony_sharing::plan::{Question, Refusal, Wait};
+use balcony_sharing::plan::{Answer, Question, Refusal, Wait};
+use balcony_sharing::{ByteLen, ExposureKind};
 use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
 
@@ -42,6 +42,11 @@ pub(crate) fn words(offer: &CataloguedOffer) -> String {
         Safe(offer.media_type().as_str()),
         Safe(offer.provenance().sender().as_str())
     )
+}
+
+/// What `--yes` agrees to beforehand: also a redirect may lead to a host that neither side's server vouches for.
+pub(crate) fn answers(yes: bool) -> Vec<Answer> {
+    if yes { vec![Answer::Fetch, Answer::RevealAny(ExposureKind::ThirdHost)] } else { Vec::new() }
 }
 
 /// From decision to file: what the decision and the person allow.
@@ -95,7 +100,8 @@ pub(crate) async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fet
         let event = tokio::select! {
             event = progress.next() => event,
             () = interrupted() => {
-                return Err(Failure::new(Class::Interrupted, "stopped").advise(format!("what is there is kept; `balcony fetch {number}` goes on with it")));
+                let next = format!("what is there is kept; `balcony fetch {number}` goes on with it, `balcony fetch {number} --discard` throws it away");
+                return Err(Failure::new(Class::Interrupted, "stopped").advise(next));
             }
         };
         match event {
@@ -113,6 +119,9 @@ pub(crate) async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fet
                     let words = outcome.to_string();
                     console.step("source-failed", json!({"offer": number, "why": words}), format!("{}: {}", Safe(&name), Safe(&words)));
                 }
+            }
+            Some(FetchEvent::Waiting) => {
+                console.step("queued", json!({"offer": number}), format!("{}: waits until another file is there", Safe(&name)));
             }
             Some(FetchEvent::Ended(done)) => {
                 bar.map(Bar::done).unwrap_or_default();

@@ -35,11 +35,15 @@ pub(crate) async fn line() -> Result<String, Failure> {
     Ok(typed(read).await?.trim_end_matches(['\n', '\r']).to_owned())
 }
 
+/// One question at a time, whatever is fetched meanwhile.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Asks a yes-or-no question on the terminal; anything but yes is no, as is a place where nobody can be asked.
 pub(crate) async fn agree(question: &str) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return false;
     }
+    let _turn = TURN.lock().await;
     anstream::eprint!("{} [y/N] ", Safe(question));
     line().await.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod manual;
 pub(crate) mod offers;
 pub(crate) mod outbox;
+pub(crate) mod pending;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod serve;

@@ -2,7 +2,7 @@
 
 use balcony_client::{CataloguedOffer, Decision, Fetcher, Wish};
 use balcony_sharing::{ByteLen, NamedBy};
-use balcony_store::{Listing, OfferKey, OfferState, Store};
+use balcony_store::{Listing, OfferKey, OfferState, Store, StoreError};
 use balcony_wire::BareJid;
 use serde_json::json;
 
@@ -72,11 +72,30 @@ pub(super) fn find(home: &Home, named: Option<&str>, number: i64) -> Result<(Fet
 
 /// `balcony fetch`
 pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, args: &cli::Fetch) -> Result<(), Failure> {
-    fetching::is_folder(&args.into)?;
     let (fetcher, offer) = find(home, named, args.offer)?;
-    let decision = decide(&fetcher, &offer, true).await?;
+    if args.discard {
+        return discard(console, &fetcher, &offer).await;
+    }
+    fetching::is_folder(&args.into)?;
+    let wish = Wish { asked: true, answers: fetching::answers(args.yes), ..Wish::default() };
+    let decision = fetcher.decide(&offer, &fetcher.policy(), wish).await.map_err(|error| local(&error))?;
     let file = fetching::get(console, &fetcher, &offer, decision, args.yes).await?;
     fetching::save(console, &offer, &file, &args.into, args.on_clash).await.map(drop)
+}
+
+/// `balcony fetch --discard`
+async fn discard(console: &Console, fetcher: &Fetcher, offer: &CataloguedOffer) -> Result<(), Failure> {
+    let bytes = fetcher.discard(offer.key()).await.map_err(|error| match error {
+        StoreError::Busy(_) => local(&error).advise("somebody fetches it just now: stop that first"),
+        error => local(&error),
+    })?;
+    let (name, number) = (offer.name(), offer.key().number());
+    let words = match bytes {
+        0 => format!("{}: nothing of it is there", Safe(name.as_str())),
+        bytes => format!("{}: {} thrown away; `balcony fetch {number}` begins anew", Safe(name.as_str()), ByteLen(bytes)),
+    };
+    console.result("discarded", json!({"offer": number, "bytes": bytes}), words);
+    Ok(())
 }
 
 async fn decide(fetcher: &Fetcher, offer: &CataloguedOffer, asked: bool) -> Result<Decision, Failure> {

@@ -7,10 +7,13 @@ use balcony_client::{Account, Availability, CataloguedOffer, Decision, Wish};
 use balcony_sharing::plan::Wait;
 use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 
 use crate::cli;
 use crate::commands::outbox;
+use crate::commands::pending::Told;
 use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
@@ -51,53 +54,107 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
         json!({"as": account.jid().as_str()}),
         format!("waiting for files to {} (^C ends it); {unasked}", account.jid()),
     );
-    let mut earlier = left_over(account).await?;
+    account.fetcher().set_at_once(usize::from(args.jobs));
+    let mut told = Told::of(account.store(), account.jid()).map_err(|error| local(&error))?;
+    let mut earlier = left_over(account, &mut told).await?;
     let mut seen: BTreeSet<OfferKey> = earlier.iter().map(|(offer, _)| offer.key()).collect();
-    let mut left = args.count;
-    let mut failed: BTreeMap<OfferKey, Class> = BTreeMap::new();
-    let mut ended_with: BTreeSet<OfferKey> = BTreeSet::new();
-    let mut saved = 0_u64;
-    while left != Some(0) {
-        let (offer, agreed) = match earlier.pop_front() {
-            Some(offer) => offer,
+    let mut tally = Tally { left: args.count, ..Tally::default() };
+    let mut running = FuturesUnordered::new();
+    let mut busy: BTreeSet<OfferKey> = BTreeSet::new();
+    loop {
+        let may_begin = running.len() < tally.at_once(usize::from(args.jobs));
+        let next = match if may_begin { earlier.pop_front() } else { None } {
+            Some(next) => next,
+            None if tally.left == Some(0) && running.is_empty() => break,
             None => tokio::select! {
-                offer = offers.next() => match offer {
+                Some((offer, done)) = running.next(), if !running.is_empty() => {
+                    let offer: CataloguedOffer = offer;
+                    busy.remove(&offer.key());
+                    tally.note(console, &offer, done).map_err(|failure| of_several(failure, busy.len()))?;
+                    continue;
+                },
+                offer = offers.next(), if may_begin => match offer {
+                    Some(offer) if busy.contains(&offer.key()) => continue,
                     Some(offer) if seen.insert(offer.key()) => (offer, false),
                     Some(offer) if offer.is_again() && is_open(account, &offer).await? => (offer, false),
                     Some(_) => continue,
                     None => return Err(ended(account).await),
                 },
-                () = interrupted() => return Ok(()),
-                () = silence(args.timeout) => break,
+                () = interrupted(), if running.is_empty() => return Ok(()),
+                () = silence(args.timeout), if running.is_empty() => break,
             },
         };
-        let agreed = agreed || args.yes;
+        let (offer, agreed) = (next.0, next.1 || args.yes);
         if !only.is_empty() && !only.contains(&offer.provenance().sender().bare()) {
             continue;
         }
         announce(console, &offer, args.show_xml);
-        match take(console, account, &offer, agreed, args).await {
-            Ok(true) => {
-                saved += 1;
-                failed.remove(&offer.key());
-            }
+        let decision = decide(account, &offer, agreed, args.yes).await?;
+        if matches!(decision, Decision::Wait(Wait::ForSource)) {
             // Who offers it says later where it is; that does not count as a file.
-            Ok(false) => continue,
+            let words = format!("{}: its sender has not said yet where it is", Safe(offer.name().as_str()));
+            console.step("pending", json!({"offer": offer.key().number()}), words);
+            told.add(offer.key()).map_err(|error| local(&error))?;
+            continue;
+        }
+        busy.insert(offer.key());
+        running.push(async move {
+            let done = take(console, account, &offer, decision, agreed, args).await;
+            (offer, done)
+        });
+    }
+    tally.sum_up(args.timeout.is_some())
+}
+
+/// One ^C stops all that is under way.
+fn of_several(failure: Failure, others: usize) -> Failure {
+    if failure.class != Class::Interrupted || others == 0 {
+        return failure;
+    }
+    failure.advise(format!("what is there of this file and of {others} more is kept; `balcony receive` goes on with them"))
+}
+
+/// What became of the files so far.
+#[derive(Default)]
+struct Tally {
+    /// Files still wanted, if there is an end.
+    left: Option<u64>,
+    saved: u64,
+    failed: BTreeMap<OfferKey, Class>,
+    ended_with: BTreeSet<OfferKey>,
+}
+
+impl Tally {
+    /// How many may be under way: no more than are still wanted.
+    fn at_once(&self, jobs: usize) -> usize {
+        self.left.map_or(jobs, |left| jobs.min(usize::try_from(left).unwrap_or(usize::MAX)))
+    }
+
+    fn note(&mut self, console: &Console, offer: &CataloguedOffer, done: Result<(), Failure>) -> Result<(), Failure> {
+        match done {
+            Ok(()) => {
+                self.saved += 1;
+                self.failed.remove(&offer.key());
+            }
             Err(failure) if failure.class == Class::Interrupted || failure.class == Class::Local => return Err(failure),
             // One file that cannot be had is no reason to stop listening.
             Err(failure) => {
                 console.failure(&failure);
-                failed.insert(offer.key(), failure.class);
+                self.failed.insert(offer.key(), failure.class);
             }
         }
-        if ended_with.insert(offer.key()) {
-            left = left.map(|left| left - 1);
+        if self.ended_with.insert(offer.key()) {
+            self.left = self.left.map(|left| left.saturating_sub(1));
         }
+        Ok(())
     }
-    match failed.into_values().next_back() {
-        None if saved == 0 && args.timeout.is_some() && left != Some(0) => Err(Failure::new(Class::Timeout, "no file came in time")),
-        Some(class) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
-        None => Ok(()),
+
+    fn sum_up(self, was_silent: bool) -> Result<(), Failure> {
+        match self.failed.into_values().next_back() {
+            None if self.saved == 0 && was_silent && self.left != Some(0) => Err(Failure::new(Class::Timeout, "no file came in time")),
+            Some(class) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -121,30 +178,47 @@ async fn is_open(account: &Account, offer: &CataloguedOffer) -> Result<bool, Fai
 }
 
 /// What an earlier run left when it was stopped or killed: what it was fetching (agreed to then), and what it had not looked at
-/// yet (nobody agreed to that).
-async fn left_over(account: &Account) -> Result<VecDeque<(CataloguedOffer, bool)>, Failure> {
-    let local = |error: StoreError| Failure::from_error(Class::Local, &error);
+/// yet (nobody agreed to that). What waits for a source and was told already is left out.
+async fn left_over(account: &Account, told: &mut Told) -> Result<VecDeque<(CataloguedOffer, bool)>, Failure> {
+    let local = |error: StoreError| local(&error);
     let unfinished = account.fetcher().unfinished().await.map_err(local)?;
     let mut left: VecDeque<_> =
         unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).map(|offer| (offer, true)).collect();
     let rows = account.store().offers(Listing::Account(account.jid()), None, MOST).map_err(local)?;
+    let mut waiting = BTreeSet::new();
     for row in rows.iter().rev().filter(|row| row.state == OfferState::New) {
-        left.extend(CataloguedOffer::read(account.store(), row).map_err(local)?.map(|offer| (offer, false)));
+        let Some(offer) = CataloguedOffer::read(account.store(), row).map_err(local)? else { continue };
+        if offer.is_pending() {
+            waiting.insert(offer.key());
+        }
+        if !(offer.is_pending() && told.has(offer.key())) {
+            left.push_back((offer, false));
+        }
     }
+    told.keep(&waiting).map_err(local)?;
     Ok(left)
 }
 
-/// Fetches and saves an offer; `false` if nothing says yet where it is.
-async fn take(console: &Console, account: &Account, offer: &CataloguedOffer, agreed: bool, args: &cli::Receive) -> Result<bool, Failure> {
-    let wish = Wish { asked: agreed, ..Wish::default() };
-    let decision = account.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
-    if matches!(decision, Decision::Wait(Wait::ForSource)) {
-        let words = format!("{}: its sender has not said yet where it is", Safe(offer.name().as_str()));
-        console.step("pending", json!({"offer": offer.key().number()}), words);
-        return Ok(false);
-    }
+fn local(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(Class::Local, error)
+}
+
+async fn decide(account: &Account, offer: &CataloguedOffer, agreed: bool, yes: bool) -> Result<Decision, Failure> {
+    let wish = Wish { asked: agreed, answers: fetching::answers(yes), ..Wish::default() };
+    account.decide_for(offer, wish).await.map_err(|error| local(&error))
+}
+
+/// Fetches and saves an offer.
+async fn take(
+    console: &Console,
+    account: &Account,
+    offer: &CataloguedOffer,
+    decision: Decision,
+    agreed: bool,
+    args: &cli::Receive,
+) -> Result<(), Failure> {
     let file = fetching::get(console, account.fetcher(), offer, decision, agreed).await?;
-    fetching::save(console, offer, &file, &args.into, args.on_clash).await.map(|_| true)
+    fetching::save(console, offer, &file, &args.into, args.on_clash).await.map(drop)
 }
 
 /// Ends after so many seconds; never without a number.

@@ -14,13 +14,13 @@ use crate::actors::{OwnServer, Person};
 use crate::process::{Done, balcony, run};
 
 /// Carol, who is out for mischief: she can say any stanza.
-struct Carol {
+pub(crate) struct Carol {
     runtime: tokio::runtime::Runtime,
     account: Account,
 }
 
 impl Carol {
-    fn at(server: &OwnServer, resource: &str) -> Self {
+    pub(crate) fn at(server: &OwnServer, resource: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let endpoints = server.endpoints();
         let mut options = ConnectOptions::with_password(endpoints.jid("carol").parse().unwrap(), endpoints.password("carol"));
@@ -31,21 +31,21 @@ impl Carol {
         Self { runtime, account }
     }
 
-    fn say(&self, xml: &str) {
+    pub(crate) fn say(&self, xml: &str) {
         let Stanza::Message(message) = Stanza::read(Element::parse(xml).unwrap()).unwrap() else { panic!("no message: {xml}") };
         let message: Message = message;
         self.runtime.block_on(self.account.send(message)).unwrap();
     }
 
     /// Everything said before is with the server.
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let ping = balcony_session::client::Ask::Get(Element::new("ping", "urn:xmpp:ping"));
         let _ = self.runtime.block_on(self.account.request(None, ping, Duration::from_secs(20)));
     }
 }
 
 /// A command as a person types it: words, no JSON.
-fn words(person: &Person, arguments: &[&str]) -> Done {
+pub(crate) fn words(person: &Person, arguments: &[&str]) -> Done {
     run(balcony(person.home()).args(arguments).current_dir(person.folder()), b"")
 }
 

@@ -1,0 +1,82 @@
+//! `balcony receive` with several files at once, with offers that wait for a source, and `balcony fetch --discard`.
+
+use std::fs;
+
+use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
+use crate::hostile::Carol;
+
+fn scene() -> (OwnServer, Person, Person) {
+    let server = OwnServer::start();
+    let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
+    (server, alice, bob)
+}
+
+#[test]
+fn several_files_come_at_once_and_each_arrives_whole() {
+    let (_server, alice, bob) = scene();
+    let names: Vec<String> = (0..6).map(|n| format!("{n}.bin")).collect();
+    let mut send = vec!["send"];
+    for name in &names {
+        alice.file(name, &random_bytes(400_000));
+        send.push(name);
+    }
+    send.extend(["--to", "bob@localhost"]);
+    alice.run(&send).ok();
+    for (jobs, count) in [("3", "4"), ("1", "2")] {
+        let received = bob.run(&["receive", "--yes", "--jobs", jobs, "--count", count, "--timeout", &patience()]).ok();
+        assert_eq!(received.all("saved").len(), count.parse::<usize>().unwrap(), "{}", received.out);
+    }
+    assert_eq!(bob.names(), names);
+    for name in &names {
+        assert_eq!(sha256(&bob.folder().join(name)), sha256(&alice.folder().join(name)));
+    }
+}
+
+/// Proves: SFS-3.2-4.
+#[test]
+fn an_offer_without_a_source_is_told_once_and_again_when_it_has_one() {
+    let (server, alice, bob) = scene();
+    let file = alice.file("a.bin", b"the file, all of it");
+    let url = alice.run(&["send", "a.bin", "--to", "alice@localhost"]).ok().event("sent")["url"].as_str().unwrap().to_owned();
+    let digest: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&sha256(&file)[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let carol = Carol::at(&server, "phone");
+    carol.say(&format!(
+        "<message xmlns='jabber:client' type='chat' to='bob@localhost' id='m1'><file-sharing xmlns='urn:xmpp:sfs:0' id='f1'>\
+         <file xmlns='urn:xmpp:file:metadata:0'><name>a.bin</name><size>19</size>\
+         <hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>{}</hash></file></file-sharing></message>",
+        balcony_wire::base64::encode(digest)
+    ));
+    carol.settle();
+    let first = bob.run(&["receive", "--yes", "--count", "1", "--timeout", "3"]).exits(11);
+    assert_eq!((first.all("offer").len(), first.all("pending").len()), (1, 1), "{}", first.out);
+    let second = bob.run(&["receive", "--yes", "--count", "1", "--timeout", "2"]).exits(11);
+    assert_eq!((second.all("offer").len(), second.all("pending").len()), (0, 0), "{}", second.out);
+    carol.say(&format!(
+        "<message xmlns='jabber:client' type='chat' to='bob@localhost' id='m2'><attach-to xmlns='urn:xmpp:message-attaching:1' id='m1'/>\
+         <sources xmlns='urn:xmpp:sfs:0' id='f1'><url-data xmlns='http://jabber.org/protocol/url-data' target='{url}'/></sources></message>"
+    ));
+    carol.settle();
+    let third = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok();
+    assert_eq!(third.event("saved")["name"], "a.bin");
+    assert_eq!(fs::read(bob.folder().join("a.bin")).unwrap(), b"the file, all of it");
+}
+
+#[test]
+fn what_was_fetched_halfway_is_thrown_away_on_request() {
+    let (_server, alice, bob) = scene();
+    let file = alice.file("film.mkv", &random_bytes(60_000_000));
+    alice.run(&["send", "film.mkv", "--to", "bob@localhost"]).ok();
+    let mut receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    receiving.event_where("progress", |event| event["event"] == "progress" || event["event"] == "asking");
+    let stopped = receiving.interrupt();
+    if stopped.code == 0 {
+        return; // it was there before the signal
+    }
+    let next = stopped.event("failed")["next"].as_str().unwrap().to_owned();
+    assert!(next.contains("balcony fetch 1") && next.contains("--discard"), "{next}");
+    bob.run(&["fetch", "1", "--discard"]).ok().event("discarded");
+    assert_eq!(bob.run(&["fetch", "1", "--discard"]).ok().event("discarded")["bytes"], 0);
+    let fetched = bob.run(&["fetch", "1", "--yes"]).ok();
+    assert_eq!(fetched.event("asking")["from_byte"], 0);
+    assert_eq!(sha256(&bob.folder().join("film.mkv")), sha256(&file));
+}
