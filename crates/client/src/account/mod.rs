@@ -7,6 +7,7 @@ pub(crate) mod copies;
 mod driver;
 pub(crate) mod inbox;
 mod options;
+mod own_servers;
 mod policy;
 mod report;
 mod socket;
@@ -28,13 +29,12 @@ use balcony_sharing::{NetRules, Origin};
 use balcony_store::{Store, StoreError};
 use balcony_wire::{BareJid, Element, Jid, Stanza};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
-use url::Url;
 
 use crate::bits::{Asker, HandOut};
 use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::Fetcher;
-use crate::fetch::standing::{Standing, remember_own};
+use crate::fetch::standing::Standing;
 use crate::net::proxy::Proxy;
 use crate::net::tls::Trust;
 use crate::offers::{self, CataloguedOffer, Offers};
@@ -63,6 +63,8 @@ struct Inner {
     trust: Trust,
     /// The services of one connection, by its number.
     services: Mutex<Option<(u64, Arc<Services>)>>,
+    /// The last connection on which the upload services said where they are.
+    located: Mutex<u64>,
     book: BookView,
     /// Messages of ours that came back.
     bounces: broadcast::Sender<Bounce>,
@@ -128,6 +130,7 @@ impl Account {
             fetcher: Fetcher::with_trust(store, trust.clone(), rules).of_account(standing).with_contacts(view.contacts.clone()).with_asker(asker),
             trust,
             services: Mutex::new(None),
+            located: Mutex::new(0),
             book: view,
             bounces,
             limits: std::sync::Mutex::default(),
@@ -290,23 +293,6 @@ impl Account {
 
     pub(crate) fn learned_limit(&self, service: &Jid) -> Option<u64> {
         self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).get(service).copied()
-    }
-
-    /// The account's own server named this URL for uploads or downloads.
-    pub(crate) async fn learn_own(&self, url: &Url) {
-        if let Some(origin) = Origin::of(url) {
-            self.keep_own(origin).await;
-        }
-    }
-
-    async fn keep_own(&self, origin: Origin) {
-        if !self.inner.fetcher.add_own(origin) {
-            return;
-        }
-        let (store, jid, own) = (self.store().clone(), self.inner.jid.clone(), self.inner.fetcher.rules().own);
-        if let Err(error) = blocking(move || remember_own(&store, &jid, &own)).await {
-            tracing::warn!(%error, "a web server of the own server could not be remembered");
-        }
     }
 
     /// Closes the stream: what was sent before is flushed and, where the server does that, acknowledged. Returns when it is over.

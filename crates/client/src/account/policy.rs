@@ -1,7 +1,7 @@
 //! The person's rules and what is decided by them.
 
-use balcony_sharing::Plan;
 use balcony_sharing::plan::Policy;
+use balcony_sharing::{Plan, Source, ThumbnailAt};
 use balcony_store::StoreError;
 
 use super::Account;
@@ -42,8 +42,9 @@ impl Account {
     /// # Errors
     /// When the store fails.
     pub async fn decide_for(&self, offer: &CataloguedOffer, wish: Wish) -> Result<Decision, StoreError> {
-        // Which hosts are ours and who is known; offline, as it was the last time.
+        // Which servers are ours and who is known; offline, as it was the last time.
         let _ = self.services().await;
+        self.locate_own(offer.sources().flat_map(Source::addresses)).await;
         self.contacts().await;
         self.fetcher().decide(offer, &self.policy(), wish).await
     }
@@ -58,6 +59,12 @@ impl Account {
     /// # Errors
     /// Why there is none.
     pub async fn thumbnail(&self, offer: &CataloguedOffer, wish: Wish) -> Result<ThumbnailBytes, NoThumbnail> {
+        let _ = self.services().await;
+        self.locate_own(offer.thumbnails().iter().filter_map(|thumbnail| match &thumbnail.at {
+            ThumbnailAt::Url(url) => Some(url.as_str()),
+            ThumbnailAt::Bits(_) | ThumbnailAt::Data(_) => None,
+        }))
+        .await;
         self.contacts().await;
         self.fetcher().thumbnail(offer, &self.policy(), wish).await
     }

@@ -265,6 +265,7 @@ async fn fetch_to_check(account: &Account, offer: &Offer, url: &str) -> Result<H
     let url = Url::parse(url).map_err(|_| refused("that", "it is no URL".to_owned()))?;
     let host = url.host_str().unwrap_or_default().to_owned();
     let failed = |why: String| refused(&host, why);
+    account.locate_own([url.as_str()].into_iter()).await;
     let rule = check_url(&url, &account.fetcher().rules()).map_err(|error| failed(error.to_string()))?;
     let (headers, body) = (HeaderMap::new(), RequestBody::none());
     let request = WebRequest { method: Method::GET, url: &url, headers, body, rule: &rule, moved: Moved::default() };

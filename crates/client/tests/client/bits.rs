@@ -194,7 +194,7 @@ async fn thumbnails_in_the_message_are_shown_and_others_only_where_a_file_would_
     let stranger = account.thumbnail(&offer, Wish::default()).await;
     assert!(matches!(stranger, Err(NoThumbnail::Ask(_))), "{stranger:?}");
     assert_eq!(asked(&puppet), 0, "a stranger does not learn that we are there");
-    account.use_policy("fetch romeo@localhost from message, own-server, senders-device, senders-server".parse().unwrap());
+    account.use_policy("fetch romeo@localhost from message, own-server, senders-device, senders-server even unproven".parse().unwrap());
     let contact = Wish::default();
     assert!(account.thumbnail(&offer, contact.clone()).await.is_ok());
     assert!(account.thumbnail(&offer, contact.clone()).await.is_ok());
@@ -222,6 +222,7 @@ async fn thumbnails_in_the_message_are_shown_and_others_only_where_a_file_would_
 async fn a_thumbnail_on_the_web_is_bounded_and_a_picture_by_its_bytes() {
     let scene = Scene::new().await;
     let (romeo, account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    account.use_policy("fetch romeo@localhost from own-server even unproven".parse().unwrap());
     let mut offers = account.offers();
     let folder = tempfile::tempdir().unwrap();
     let (data, ..) = png();
