@@ -196,8 +196,9 @@ async fn thumbnails_in_the_message_are_shown_and_others_only_where_a_file_would_
     assert_eq!(asked(&puppet), 0, "a stranger does not learn that we are there");
     account.use_policy("fetch romeo@localhost from message, own-server, senders-device, senders-server even unproven".parse().unwrap());
     let contact = Wish::default();
-    assert!(account.thumbnail(&offer, contact.clone()).await.is_ok());
-    assert!(account.thumbnail(&offer, contact.clone()).await.is_ok());
+    for _ in 0..2 {
+        account.thumbnail(&offer, contact.clone()).await.unwrap();
+    }
     assert_eq!(asked(&puppet), 1, "kept for the second look");
 
     // Where a file would not be fetched, no picture is either.

@@ -6,6 +6,7 @@ mod attaching;
 mod bits;
 mod connecting;
 mod copies;
+mod devices;
 mod encrypted;
 mod fetching;
 mod hostile;
