@@ -155,6 +155,30 @@ mod tests {
         assert_eq!((odd.to_uri().as_str(), ContentId::from_uri(&odd.to_uri())), ("cid:100%2541%20of%0Ait", Some(odd)));
     }
 
+    /// Hash names as they stand in the names of others: XEP-0231 itself, Kaidan and Psi, Cheogram, slixmpp (decision 53).
+    #[test]
+    fn cheogram_slixmpp_and_psi_spell_the_hash_in_a_cid_their_own_way() {
+        let hex = "0beec7b5ea3f0fdbc95d0dd47f3c5bc275da8a33";
+        for algo in ["sha1", "sha-1", "SHA-1"] {
+            assert_eq!(
+                ContentId::new(format!("{algo}+{hex}@bob.xmpp.org")).digest().map(|digest| digest.algo()),
+                Some(HashAlgo::Sha1),
+                "{algo}"
+            );
+        }
+        let long = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+        for (algo, known) in [
+            ("sha256", HashAlgo::Sha256),
+            ("sha-256", HashAlgo::Sha256),
+            ("BLAKE2b256", HashAlgo::Blake2b256),
+            ("id-blake2b256", HashAlgo::Blake2b256),
+        ] {
+            let cid = ContentId::from_uri(&format!("cid:{algo}+{}@bob.xmpp.org", long.to_uppercase())).unwrap();
+            assert_eq!(cid.digest().map(|digest| (digest.algo(), digest.to_hex())), Some((known, long.to_owned())), "{algo}");
+        }
+        assert_eq!(ContentId::new(format!("sha256+{hex}@bob.xmpp.org")).digest(), None);
+    }
+
     /// Proves: BOB-2.5-1.
     #[test]
     fn white_space_inside_base64_is_read_and_never_written() {
