@@ -1,6 +1,7 @@
 //! Measures speed and memory of the programs as people run them, against other programs in the same run.
 
 mod build;
+mod decrypt;
 mod fetch;
 mod first_try;
 mod memory;
@@ -26,7 +27,7 @@ Builds the release programs, measures each row and writes docs/benchmarks.md: me
   --quick        two runs with a tenth of the bytes, only printed
 
 Needs curl, and for ejabberd and slots by slixmpp what `cargo xtask test` installs (target/peers, or BALCONY_PEERS).
-Rows: try, upload, fetch, memory, messages, offers, login, build.
+Rows: try, upload, fetch, decrypt, memory, messages, offers, login, build.
 ";
 
 /// A row of the table.
@@ -50,6 +51,12 @@ const ROWS: &[Row] = &[
         what: "fetch of 1 GB with both digests checked and fsync",
         wanted: "≥ 0.7 × `curl -o` of the same URL followed by `sync`",
         measure: fetch::measure,
+    },
+    Row {
+        name: "decrypt",
+        what: "fetch of 1 GB encrypted with AES-256-GCM, opened, tag and both digests checked",
+        wanted: "≥ 0.7 × the same fetch of a plain file in the same run",
+        measure: decrypt::measure,
     },
     Row {
         name: "memory",

@@ -41,6 +41,10 @@ impl Site {
         Ok(Self { endpoints, tls, name })
     }
 
+    pub(crate) fn jid(&self, user: &str) -> String {
+        self.endpoints.jid(user)
+    }
+
     fn config(&self, user: &str) -> Result<ClientConfig> {
         let password = self.endpoints.password(user).to_owned();
         let account = Jid::parse(&self.endpoints.jid(user))?.into_bare()?;

@@ -4,11 +4,14 @@
 //! testing-bench login COUNT ENDPOINTS       milliseconds from TCP to bound, median of COUNT logins
 //! testing-bench messages COUNT ENDPOINTS    messages a second from alice to bob, in order and none lost
 //! testing-bench offers COUNT                messages a second from bytes to offers, on one core
+//! testing-bench seal FILE TO                seconds to encrypt a file by ring
+//! testing-bench offer-sealed FILE URL ENDPOINTS   offers the file, encrypted bytes of which are at URL, from alice to bob; its size
 //! ```
 //! ENDPOINTS is a file of `KEY=VALUE` lines, as `balcony serve --endpoints` and the kit of foreign servers write it.
 
 mod client;
 mod offers;
+mod sealed;
 mod streams;
 
 use std::process::ExitCode;
@@ -35,6 +38,8 @@ fn run(arguments: &[&str]) -> Result<f64> {
         ["login", count, endpoints] => streams::login(count.parse()?, endpoints.as_ref()),
         ["messages", count, endpoints] => streams::messages(count.parse()?, endpoints.as_ref()),
         ["offers", count] => offers::measure(count.parse()?),
-        _ => Err("give it `login COUNT ENDPOINTS`, `messages COUNT ENDPOINTS` or `offers COUNT`".into()),
+        ["seal", file, to] => sealed::seal(file.as_ref(), to.as_ref()),
+        ["offer-sealed", file, url, endpoints] => sealed::offer(file.as_ref(), url, endpoints.as_ref()),
+        _ => Err("give it `login COUNT ENDPOINTS`, `messages COUNT ENDPOINTS`, `offers COUNT`, `seal FILE TO` or `offer-sealed FILE URL ENDPOINTS`".into()),
     }
 }
