@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod actors;
+mod attached;
 mod cli;
 mod crashes;
 mod cuts;
