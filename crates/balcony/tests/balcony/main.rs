@@ -16,3 +16,4 @@ mod process;
 mod thumbnails;
 mod proxy;
 mod several;
+mod random_kills;

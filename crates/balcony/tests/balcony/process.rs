@@ -112,6 +112,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether it has not ended by itself.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// The next event of that name.
     #[track_caller]
     pub(crate) fn event(&mut self, name: &str) -> Value {
