@@ -4,13 +4,14 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use balcony_sharing::cipher::{Cipher, Decipher, Envelope, Fault, Opened, Secret};
 use balcony_sharing::dialect::read;
 use balcony_sharing::plan::{Circumstances, History, Policy, lay_out};
-use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, ResumePoint};
+use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, ResumePoint, Unwrapped};
 use balcony_sharing::transfer::{NetFailure, OpenUrl, ResponseHead};
-use balcony_sharing::{Claim, Hasher, NetRules, Offer, Received, SourceKey};
+use balcony_sharing::{Claim, DigestSet, Hasher, NetRules, Offer, Received, SourceKey};
 use balcony_wire::hashes::{Digest, HashAlgo};
-use balcony_wire::{Element, Stanza};
+use balcony_wire::{Element, Stanza, base64};
 
 use crate::choices::Choices;
 use crate::offered::juliet;
@@ -45,8 +46,13 @@ struct Scene {
     job: FetchJob,
     claim: Claim,
     file: Vec<u8>,
+    /// The same, encrypted.
+    sealed: Vec<u8>,
     now: Instant,
+    /// What came, as it came.
     staged: Vec<u8>,
+    /// What it is opened with, if it is encrypted.
+    through: Option<Through>,
     /// The request or the body under way, and how far into the file the body is.
     open: Option<(OpenUrl, Option<usize>)>,
     must_hash: bool,
@@ -58,18 +64,33 @@ impl Scene {
     fn new(choices: &mut Choices<'_>) -> Self {
         let size = choices.one_of(&SIZES);
         let file: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
-        let offer = offer(1 + choices.below(4));
+        let sealed = sealed(&file);
+        let offer = offer(1 + choices.below(4), choices.below(3));
         let claim = claim(choices, &file);
         let plan = lay_out(&offer, &Policy::default(), &History::default(), &Circumstances::at(std::time::UNIX_EPOCH));
         assert!(!plan.attempts.is_empty(), "{:?}", plan.left_out);
         let settings = FetchSettings { unannounced_limit: LIMIT, ..FetchSettings::default() };
         let (resume, staged) = left_over(choices, &file, &plan.attempts[0].source);
         let job = FetchJob::new(&plan, claim.clone(), NetRules::default(), settings, resume, dawn());
-        Self { job, claim, file, now: dawn(), staged, open: None, must_hash: false, end: None, cancelled: false }
+        Self { job, claim, file, sealed, now: dawn(), staged, through: None, open: None, must_hash: false, end: None, cancelled: false }
     }
 
     fn limit(&self) -> u64 {
-        self.claim.size.unwrap_or(LIMIT)
+        match &self.through {
+            Some(Through(envelope)) => envelope.limit(LIMIT),
+            None => self.claim.size.unwrap_or(LIMIT),
+        }
+    }
+
+    /// What is in the staging file, opened, and what its end says.
+    fn opened(&self, staged: &[u8]) -> (Vec<u8>, Option<Unwrapped>) {
+        match &self.through {
+            None => (staged.to_vec(), None),
+            Some(through) => {
+                let (plain, end) = through.open(staged);
+                (plain, Some(Unwrapped { end, ciphertext: None }))
+            }
+        }
     }
 
     fn drain(&mut self, choices: &mut Choices<'_>) {
@@ -77,8 +98,9 @@ impl Scene {
             assert!(self.end.is_none(), "nothing is done after the end");
             self.perform(action);
         }
-        assert_eq!(self.job.progress().have, self.staged.len() as u64, "the machine knows what is staged");
-        assert!(self.staged.len() as u64 <= self.limit(), "more bytes than announced");
+        let staged = self.staged.len() as u64;
+        assert_eq!(self.job.progress().have, self.claim.size.map_or(staged, |size| staged.min(size)), "the machine knows what is staged");
+        assert!(staged <= self.limit(), "more bytes than announced");
         if self.end.is_some() {
             assert!(self.job.is_over() && self.job.deadline().is_none() && self.open.is_none(), "the end is the end");
         }
@@ -94,8 +116,11 @@ impl Scene {
                 self.open = Some((request, None));
             }
             Action::Close => self.open = None,
-            Action::Through(_) => panic!("nothing here is encrypted"),
-            Action::Restart => self.staged.clear(),
+            Action::Through(envelope) => {
+                assert!(self.staged.is_empty(), "plain and encrypted bytes never mix");
+                self.through = Some(Through(envelope));
+            }
+            Action::Restart => (self.through, self.staged) = (None, Vec::new()),
             Action::Note(point) => assert!(point.len <= self.staged.len() as u64),
             Action::Record(source, outcome) => assert!(!source.as_str().is_empty() && !outcome.to_string().is_empty()),
             Action::Finish => (self.must_hash, self.open) = (true, None),
@@ -103,17 +128,16 @@ impl Scene {
                 let proven = self.claim.can_prove();
                 match &fetched {
                     Fetched::Verified(verified) => {
-                        assert!(
-                            proven && *verified.hashed() == hashed(&self.claim, &self.staged) && self.staged == self.file,
-                            "proven by nothing"
-                        );
+                        assert!(*verified.hashed() == hashed(&self.claim, &self.opened(&self.staged).0), "proven by nothing");
+                        assert!(!proven || self.opened(&self.staged).0 == self.file, "another file");
+                        assert!(proven || self.through.is_some(), "a digest, or a tag");
                     }
                     Fetched::Unproven(_) => assert!(!proven, "unproven, though a digest could tell"),
                 }
                 self.end = Some(Ok(fetched));
             }
             Action::Failed(failed) => {
-                assert_eq!(failed.kept, self.staged.len() as u64);
+                assert!(failed.kept <= self.staged.len() as u64);
                 self.end = Some(Err(()));
             }
         }
@@ -171,10 +195,11 @@ impl Scene {
     }
 
     fn bytes(&mut self, choices: &mut Choices<'_>) {
-        let Some((_, Some(at))) = &mut self.open else { return };
+        let Some((request, Some(at))) = &mut self.open else { return };
         let length = choices.one_of(&[0, 1, 7, 4_096, 16_384, 70_000]);
-        let end = (*at + length).min(self.file.len());
-        let mut chunk = self.file[*at..end].to_vec();
+        let file = if is_sealed(request) { &self.sealed } else { &self.file };
+        let end = (*at + length).min(file.len());
+        let mut chunk = file[(*at).min(end)..end].to_vec();
         *at = end;
         match choices.byte() & 31 {
             0 => chunk.resize(length, 0),
@@ -217,8 +242,12 @@ impl Scene {
         if std::mem::take(&mut self.must_hash) {
             // A driver that lost a byte on the way.
             let seen = if honest || self.staged.is_empty() { &self.staged[..] } else { &self.staged[1..] };
-            let hashed = hashed(&self.claim, seen);
-            self.job.handle_hashed(self.now, hashed);
+            let (plain, unwrapped) = self.opened(seen);
+            let hashed = hashed(&self.claim, &plain);
+            match unwrapped {
+                Some(unwrapped) => self.job.handle_unwrapped(self.now, hashed, &unwrapped),
+                None => self.job.handle_hashed(self.now, hashed),
+            }
         }
     }
 
@@ -291,14 +320,51 @@ fn is_allowed(request: &OpenUrl) {
     assert_eq!(ranges, wanted);
 }
 
-/// An offer with so many sources, one of them with a header that its sender dictates.
-fn offer(sources: usize) -> Offer {
+/// The secret of the encrypted sources.
+fn secret() -> Secret {
+    Secret::new(Cipher::Aes256Gcm, vec![7; 32], vec![9; 12]).unwrap()
+}
+
+fn sealed(file: &[u8]) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    let envelope = Envelope { secret: secret(), size: Some(file.len() as u64), ciphertext: DigestSet::new() };
+    Decipher::new(&envelope).relearn(&mut bytes);
+    bytes
+}
+
+fn is_sealed(request: &OpenUrl) -> bool {
+    request.url.host_str().is_some_and(|host| host.starts_with("sealed"))
+}
+
+/// What encrypted bytes are opened with.
+struct Through(Envelope);
+
+impl Through {
+    fn open(&self, wire: &[u8]) -> (Vec<u8>, Result<Opened, Fault>) {
+        let mut decipher = Decipher::new(&self.0);
+        let mut plain = vec![0; wire.len() + 16];
+        let given = decipher.update(wire, &mut plain);
+        plain.truncate(given);
+        (plain, decipher.finish())
+    }
+}
+
+/// An offer with so many sources, one of them with a header that its sender dictates, and so many encrypted ones.
+fn offer(sources: usize, sealed: usize) -> Offer {
     let header = "<header xmlns='http://jabber.org/protocol/url-data/scheme/http' name='X-Key' value='k'/>";
     let source = |at| {
         let header = if at == 0 { header } else { "" };
         format!("<url-data xmlns='http://jabber.org/protocol/url-data' target='https://upload{at}.montague.lit/a.bin'>{header}</url-data>")
     };
-    let sources: String = (0..sources).map(source).collect();
+    let (key, iv) = (base64::encode([7; 32]), base64::encode([9; 12]));
+    let sealed = (0..sealed).map(|at| {
+        format!(
+            "<encrypted xmlns='urn:xmpp:esfs:0' cipher='urn:xmpp:ciphers:aes-256-gcm-nopadding:0'><key>{key}</key><iv>{iv}</iv><sources \
+             xmlns='urn:xmpp:sfs:0'><url-data xmlns='http://jabber.org/protocol/url-data' target='https://sealed{at}.montague.lit/a.bin'/>\
+             </sources></encrypted>"
+        )
+    });
+    let sources: String = (0..sources).map(source).chain(sealed).collect();
     let xml = format!(
         "<message xmlns='jabber:client' type='chat' from='romeo@montague.lit/x' to='juliet@capulet.lit' id='m'><file-sharing xmlns='urn:xmpp:sfs:0' \
          id='s'><file xmlns='urn:xmpp:file:metadata:0'><name>a.bin</name><size>10</size><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>\

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "for tests only: a panic is what is looked for")]
 
 mod addresses;
+mod attach;
 mod choices;
 mod copies;
 mod fetch;
@@ -13,7 +14,9 @@ mod framing;
 mod messages;
 mod names;
 mod offered;
+mod opening;
 mod payloads;
+mod rules;
 mod seeds;
 mod streams;
 mod trees;
@@ -35,12 +38,15 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "addresses", run: addresses::run, seeds: seeds::addresses },
+    Target { name: "attach", run: attach::run, seeds: seeds::noise },
     Target { name: "copies", run: copies::run, seeds: seeds::copies },
     Target { name: "fetch", run: fetch::run, seeds: seeds::noise },
     Target { name: "framing", run: framing::run, seeds: seeds::streams },
     Target { name: "listings", run: messages::run, seeds: seeds::messages },
     Target { name: "names", run: names::run, seeds: seeds::names },
+    Target { name: "opening", run: opening::run, seeds: opening::seeds },
     Target { name: "payloads", run: payloads::run, seeds: seeds::payloads },
+    Target { name: "rules", run: rules::run, seeds: rules::seeds },
     Target { name: "streams", run: streams::run, seeds: seeds::sessions },
     Target { name: "trees", run: trees::run, seeds: seeds::noise },
     Target { name: "upload", run: upload::run, seeds: seeds::noise },

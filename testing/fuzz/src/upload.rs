@@ -151,6 +151,7 @@ fn service(choices: &mut Choices<'_>, at: usize) -> Service {
 }
 
 /// The answer to a request for a slot: mostly one that can be used.
+#[allow(clippy::result_large_err, reason = "what the machine takes")]
 fn answer(choices: &mut Choices<'_>) -> Result<Option<Element>, NoSlot> {
     let url = |choices: &mut Choices<'_>| {
         let known = [

@@ -53,12 +53,15 @@ macro_rules! replays {
 
 replays! {
     addresses_stay_as_they_are: "addresses",
+    attached_sources_join_in_any_order_and_nobody_speaks_for_the_sender: "attach",
     nobody_puts_words_into_the_mouth_of_another_by_a_copy: "copies",
     a_fetch_takes_no_more_than_announced_and_always_ends: "fetch",
     a_stream_says_the_same_wherever_it_is_cut: "framing",
     any_message_is_read_and_accounted_for: "listings",
     any_name_becomes_one_safe_component: "names",
     whatever_is_read_is_written_in_a_form_that_reads_the_same: "payloads",
+    encrypted_bytes_open_alike_in_whatever_pieces: "opening",
+    rules_mean_the_same_when_they_are_written: "rules",
     a_stream_ends_once_whatever_the_other_side_says: "streams",
     any_tree_of_sharing_elements_is_read_and_accounted_for: "trees",
     an_upload_hands_out_no_url_before_the_file_is_there_and_always_ends: "upload",
