@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use balcony_wire::hashes::Digest;
 
 use crate::stamp::has_its_bytes;
-use crate::{BlobReader, FileUse, Store, StoreError};
+use crate::{BlobReader, BlobRef, FileUse, Store, StoreError};
 
 /// How a whole file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,14 @@ impl Store {
         }
         // what somebody reads at this moment stays where it is: the name is moved, not the file
         Ok(self.take_aside(sha256, &file)?.map_or(Health::Passed, Health::Damaged))
+    }
+
+    /// What the catalogue says of a whole file, without a look at it: a list is no use of it.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn file(&self, sha256: &Digest) -> Result<Option<BlobRef>, StoreError> {
+        self.blob_row(sha256)
     }
 
     /// All whole files, to be checked or counted one after the other.

@@ -274,6 +274,8 @@ CREATE INDEX blob_uses_by_time ON blob_uses (used_at, sha256, size);
 CREATE INDEX blobs_of_outbox ON outbox_files (value) WHERE kind = 'blob';
 INSERT INTO blob_uses (sha256, size, used_at) SELECT sha256, size, added_at FROM blobs;
 
+DROP INDEX outcomes_by_source;
+
 CREATE TABLE uploads_3 (
     account   TEXT NOT NULL,
     origin_id TEXT NOT NULL,

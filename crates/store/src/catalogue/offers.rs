@@ -338,8 +338,8 @@ impl Store {
     ///
     /// # Errors
     /// When the catalogue fails.
-    pub fn offers_of_blob(&self, blob: &BlobRef, limit: usize) -> Result<Vec<OfferRow>, StoreError> {
-        self.offer_rows(BY_BLOB, &[&blob.sha256().as_bytes(), &bounded(limit)])
+    pub fn offers_of_blob(&self, sha256: &Digest, limit: usize) -> Result<Vec<OfferRow>, StoreError> {
+        self.offer_rows(BY_BLOB, &[&sha256.as_bytes(), &bounded(limit)])
     }
 
     /// Notes what became of an offer. For [`OfferState::Here`] there is [`Store::offer_is_here`]. But for what a person decided, a loss
@@ -519,18 +519,4 @@ pub(super) fn speaker(sender: &BareJid, occupant: Option<&str>) -> String {
 /// An address of ours or as a server handed it to us (decision 64).
 pub(super) fn jid(text: &str) -> Option<BareJid> {
     balcony_wire::Jid::from_server(text).ok()?.into_bare().ok()
-}
-
-impl Store {
-    /// Whether a message of that id is written down, for senders that repeat themselves.
-    ///
-    /// # Errors
-    /// When the catalogue fails.
-    pub fn knows_message(&self, account: &BareJid, conversation: &BareJid, sender: &BareJid, message: &str) -> Result<bool, StoreError> {
-        let id: Option<i64> = self.catalogue().with(|connection| {
-            let values = params![account.as_str(), conversation.as_str(), speaker(sender, None), message, 0];
-            connection.prepare_cached(BY_MESSAGE)?.query_row(values, |row| row.get(0)).optional()
-        })?;
-        Ok(id.is_some())
-    }
 }

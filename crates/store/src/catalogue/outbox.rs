@@ -70,10 +70,12 @@ pub enum OutboxState {
 const OF_STATE: &str = "SELECT origin_id, addressee, stanza, state, why, created_at FROM outbox
     WHERE account = ?1 AND state = ?2 ORDER BY created_at, origin_id LIMIT ?3";
 const BY_ID: &str = "SELECT origin_id, addressee, stanza, state, why, created_at FROM outbox WHERE account = ?1 AND origin_id = ?2";
+const NOT_OUT: &str = "SELECT origin_id, addressee, stanza, state, why, created_at FROM outbox
+    WHERE account = ?1 AND state <> 'sent' ORDER BY origin_id LIMIT 1000";
 const FILES: &str = "SELECT kind, value FROM outbox_files WHERE account = ?1 AND origin_id = ?2 ORDER BY position LIMIT 1000";
 
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[OF_STATE, BY_ID, FILES];
+pub(super) const QUERIES: &[&str] = &[OF_STATE, BY_ID, NOT_OUT, FILES];
 
 impl OutboxState {
     const ALL: [Self; 5] = [Self::Preparing, Self::Ready, Self::Sending, Self::Sent, Self::Failed];
@@ -187,7 +189,8 @@ impl Store {
         self.shift(account, origin_id, OutboxState::Failed, OutboxState::Preparing, None)
     }
 
-    /// Messages of an account in a state, the oldest first.
+    /// Messages of an account in a state, the oldest first. One that cannot be read is left out, so that it stops no other:
+    /// [`Store::unreadable_outgoing`] tells of it.
     ///
     /// # Errors
     /// When the catalogue fails.
@@ -196,7 +199,32 @@ impl Store {
             let mut statement = connection.prepare_cached(OF_STATE)?;
             statement.query_map(params![account.as_str(), state.as_str(), bounded(limit)], RawOutgoing::read)?.collect()
         })?;
-        rows.into_iter().map(|row| self.outgoing_of(account, row)).collect()
+        let readable = |row| match self.outgoing_of(account, row) {
+            Err(StoreError::Record { .. }) => None,
+            read => Some(read),
+        };
+        rows.into_iter().filter_map(readable).collect()
+    }
+
+    /// Origin-ids of messages that are not out and that nobody here wrote so: another program did.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn unreadable_outgoing(&self, account: &BareJid) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<RawOutgoing> = self.catalogue().with(|connection| {
+            let mut statement = connection.prepare_cached(NOT_OUT)?;
+            statement.query_map([account.as_str()], RawOutgoing::read)?.collect()
+        })?;
+        let mut unreadable = Vec::new();
+        for row in rows {
+            let id = row.origin_id.clone();
+            match self.outgoing_of(account, row) {
+                Ok(_) => {}
+                Err(StoreError::Record { .. }) => unreadable.push(id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(unreadable)
     }
 
     /// One message.

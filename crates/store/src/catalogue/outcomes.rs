@@ -3,7 +3,6 @@
 use balcony_sharing::SourceKey;
 use balcony_sharing::plan::{History, Outcome, Record};
 use rusqlite::params;
-use rusqlite::types::ToSql;
 
 use super::{known, to_millis, to_time};
 use crate::catalogue::offers::OfferKey;
@@ -11,10 +10,9 @@ use crate::{Store, StoreError};
 
 /// More than these say nothing new; they are the last ones.
 const OF_OFFER: &str = "SELECT source, code, detail, at FROM outcomes WHERE offer = ?1 ORDER BY id DESC LIMIT 500";
-const OF_SOURCE: &str = "SELECT source, code, detail, at FROM outcomes WHERE source = ?1 ORDER BY id DESC LIMIT 100";
 
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[OF_OFFER, OF_SOURCE];
+pub(super) const QUERIES: &[&str] = &[OF_OFFER];
 
 impl Store {
     /// Writes down how an attempt ended. A loss of power may take it back: then it is tried once more.
@@ -25,7 +23,13 @@ impl Store {
         const SQL: &str = "INSERT INTO outcomes (offer, source, code, detail, at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let Record { source, outcome, at } = record;
         let changed = self.catalogue().with_lightly(|connection| {
-            connection.prepare_cached(SQL)?.execute( params![offer.number(), source.as_str(), outcome.code(), outcome.detail(), to_millis(*at)])
+            connection.prepare_cached(SQL)?.execute(params![
+                offer.number(),
+                source.as_str(),
+                outcome.code(),
+                outcome.detail(),
+                to_millis(*at)
+            ])
         })?;
         debug_assert_eq!(changed, 1);
         Ok(())
@@ -36,21 +40,9 @@ impl Store {
     /// # Errors
     /// When the catalogue fails.
     pub fn history(&self, offer: OfferKey) -> Result<History, StoreError> {
-        self.records(OF_OFFER, &offer.number())
-    }
-
-    /// What happened with a source, whichever offer named it, in the order it happened; of very many attempts the last.
-    ///
-    /// # Errors
-    /// When the catalogue fails.
-    pub fn history_of_source(&self, source: &SourceKey) -> Result<History, StoreError> {
-        self.records(OF_SOURCE, &source.as_str())
-    }
-
-    fn records(&self, sql: &str, value: &dyn ToSql) -> Result<History, StoreError> {
         let rows: Vec<(String, String, String, i64)> = self.catalogue().with(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            statement.query_map([value], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
+            let mut statement = connection.prepare_cached(OF_OFFER)?;
+            statement.query_map([offer.number()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
         })?;
         let records = rows.into_iter().rev().map(|(source, code, detail, at)| {
             let outcome = known(Outcome::from_record(&code, &detail), "outcome")?;

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
-use balcony_store::{JobId, OutboxState, Outgoing, Store, StoreError};
+use balcony_store::{FileRef, JobId, OutboxState, Outgoing, Store, StoreError};
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::{BareJid, Jid};
 
+use crate::catalogue::bare;
 use crate::{digests, hashed, keep, read, sidecar};
 
 #[test]
@@ -144,4 +145,23 @@ fn one_file_committed_by_two_programs_at_once_is_kept_once() {
     assert_eq!(blobs[0], blobs[1]);
     assert_eq!(read(&stores[0], &blobs[1]), bytes);
     assert_eq!(stores[1].staged().unwrap(), []);
+}
+
+/// Another program had its hands in it: the rest goes out all the same.
+#[test]
+fn a_message_of_the_outbox_that_cannot_be_read_stops_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let (juliet, romeo) = (bare("juliet@capulet.lit"), Jid::parse("romeo@montague.lit").unwrap());
+    for id in ["a", "b", "c", "d"] {
+        let files = vec![FileRef::Path(format!("/home/juliet/{id}").into())];
+        store.add_outgoing(&Outgoing::preparing(juliet.clone(), id.to_owned(), romeo.clone(), files, std::time::UNIX_EPOCH)).unwrap();
+    }
+    let connection = rusqlite::Connection::open(dir.path().join("catalogue.sqlite")).unwrap();
+    connection.execute("UPDATE outbox SET addressee = '@' WHERE origin_id = 'b'", []).unwrap();
+    connection.execute("UPDATE outbox SET state = 'dreaming' WHERE origin_id = 'c'", []).unwrap();
+    let ids: Vec<_> = store.outbox(&juliet, OutboxState::Preparing, 10).unwrap().into_iter().map(|row| row.origin_id).collect();
+    assert_eq!(ids, ["a", "d"]);
+    assert_eq!(store.unreadable_outgoing(&juliet).unwrap(), ["b", "c"]);
+    assert!(matches!(store.outgoing(&juliet, "b"), Err(StoreError::Record { .. })));
 }
