@@ -9,6 +9,7 @@ mod dialects;
 mod encrypted;
 mod fetch;
 mod hostile;
+mod mixtures;
 mod models;
 mod odd;
 mod others;
