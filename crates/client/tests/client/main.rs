@@ -9,6 +9,7 @@ mod copies;
 mod devices;
 mod encrypted;
 mod fetching;
+mod giving;
 mod hostile;
 mod logs;
 mod misbehaving;

@@ -11,7 +11,7 @@ pub(crate) const PASSWORD: &str = "Love's light wings 2";
 /// A server with romeo and juliet.
 pub(crate) struct Scene {
     pub(crate) server: Running,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Scene {
@@ -28,7 +28,12 @@ impl Scene {
         for name in ["romeo", "juliet"] {
             server.add_account(name, PASSWORD).await.unwrap();
         }
-        Self { server, _folder: folder }
+        Self { server, folder }
+    }
+
+    /// Where the server keeps what it has.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     pub(crate) fn options(&self, name: &str, security: Security) -> ConnectOptions {
