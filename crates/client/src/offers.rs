@@ -8,7 +8,7 @@ mod taking;
 
 pub use stream::Offers;
 pub(crate) use stream::{Mark, WAITING};
-pub(crate) use taking::watch;
+pub(crate) use taking::Desk;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -61,6 +61,8 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     let mut tally = Tally { left: args.count, ..Tally::default() };
     let mut running = FuturesUnordered::new();
     let mut busy: BTreeSet<OfferKey> = BTreeSet::new();
+    // What gained a source while it was being fetched: if that fails, there is another place.
+    let mut gained: BTreeMap<OfferKey, CataloguedOffer> = BTreeMap::new();
     loop {
         let may_begin = running.len() < tally.at_once(usize::from(args.jobs));
         let next = match if may_begin { earlier.pop_front() } else { None } {
@@ -68,13 +70,18 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
             None if tally.left == Some(0) && running.is_empty() => break,
             None => tokio::select! {
                 Some((offer, done)) = running.next(), if !running.is_empty() => {
-                    let offer: CataloguedOffer = offer;
+                    let (offer, done): (CataloguedOffer, Result<(), Failure>) = (offer, done);
                     busy.remove(&offer.key());
+                    let again = gained.remove(&offer.key()).filter(|_| done.is_err());
                     tally.note(console, &offer, done).map_err(|failure| of_several(failure, busy.len()))?;
+                    earlier.extend(again.map(|offer| (offer, false)));
                     continue;
                 },
                 offer = offers.next(), if may_begin => match offer {
-                    Some(offer) if busy.contains(&offer.key()) => continue,
+                    Some(offer) if busy.contains(&offer.key()) => {
+                        gained.extend(offer.is_again().then(|| (offer.key(), offer)));
+                        continue;
+                    }
                     Some(offer) if seen.insert(offer.key()) => (offer, false),
                     Some(offer) if offer.is_again() && is_open(account, &offer).await? => (offer, false),
                     Some(_) => continue,

@@ -120,7 +120,8 @@ impl Account {
             let (account, commands) = (jid.clone(), commands.downgrade());
             tokio::spawn(Runner { copies: copies.clone(), store: store.clone(), account, commands, state: watched.clone() }.run());
         }
-        tokio::spawn(offers::watch(store.clone(), jid.clone(), arrivals, copies.clone(), tell));
+        let desk = offers::Desk { store: store.clone(), account: jid.clone(), copies: copies.clone(), contacts: view.contacts.clone() };
+        tokio::spawn(desk.watch(arrivals, tell));
         let driver = Driver::new(options, trust.clone(), taken, inbox, state, kept, bounces.clone(), copies, hand_out);
         tokio::spawn(driver.run());
         let inner = Inner {

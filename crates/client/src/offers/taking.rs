@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use balcony_sharing::attach::Attachment;
+use balcony_sharing::plan::Contacts;
 use balcony_sharing::{Offer, Received, dialect};
 use balcony_store::{NewOffer, OfferState, Store, StoreError};
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Message};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::{CataloguedOffer, attached};
 use crate::account::bounce::Bounce;
@@ -16,27 +17,117 @@ use crate::account::copies::{Came, Copies};
 use crate::account::inbox::Arrivals;
 use crate::blocking::blocking;
 
-/// Looks at messages until there are no more; says which are kept before it tells of them.
-pub(crate) async fn watch(
-    store: Store,
-    account: BareJid,
-    mut arrivals: Arrivals,
-    copies: Copies,
-    news: broadcast::Sender<CataloguedOffer>,
-) {
-    while let Some(message) = arrivals.next().await {
-        let (store, account, copies) = (store.clone(), account.clone(), copies.clone());
-        let taken = blocking(move || take(&store, &account, &copies, message)).await;
-        // Also what could not be kept: it would fail again, and all that comes behind it would wait.
-        arrivals.keep();
-        match taken {
-            Ok(offers) => {
-                for offer in offers {
-                    let _ = news.send(offer); // nobody listens; it is in the catalogue
+/// Who takes messages in, and what they know.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) store: Store,
+    pub(crate) account: BareJid,
+    pub(crate) copies: Copies,
+    /// What they offer stays when strangers offer too much.
+    pub(crate) contacts: watch::Receiver<Arc<Contacts>>,
+}
+
+impl Desk {
+    /// Looks at messages until there are no more; says which are kept before it tells of them.
+    pub(crate) async fn watch(self, mut arrivals: Arrivals, news: broadcast::Sender<CataloguedOffer>) {
+        while let Some(message) = arrivals.next().await {
+            let desk = self.clone();
+            let taken = blocking(move || desk.take(message)).await;
+            // Also what could not be kept: it would fail again, and all that comes behind it would wait.
+            arrivals.keep();
+            match taken {
+                Ok(offers) => {
+                    for offer in offers {
+                        let _ = news.send(offer); // nobody listens; it is in the catalogue
+                    }
+                }
+                Err(error) => tracing::error!(%error, "an offer cannot be written into the catalogue"),
+            }
+        }
+    }
+
+    /// Writes what a message offers and attaches into the catalogue; gives the offers that are new and not our own, and those that
+    /// gained a source.
+    fn take(&self, message: Message) -> Result<Vec<CataloguedOffer>, StoreError> {
+        let (account, copies) = (&self.account, &self.copies);
+        // An error holds what we said ourselves.
+        if message.kind == MessageKind::Error {
+            return note_return(&self.store, account, &message).map(|()| Vec::new());
+        }
+        let archive_id = Copies::archive_id(&message, account);
+        let (received, received_at) = match copies.unwrap(message, account) {
+            Ok(Came::Copied { received, at }) => (received, at.unwrap_or_else(SystemTime::now)),
+            Ok(Came::Alone(message)) => {
+                let received = Received::direct(message, account);
+                copies.kept(archive_id.clone());
+                match received {
+                    Ok(received) => (received, SystemTime::now()),
+                    Err(error) => return Ok(left_alone(&error)),
                 }
             }
-            Err(error) => tracing::error!(%error, "an offer cannot be written into the catalogue"),
+            Err(error) => return Ok(left_alone(&error)),
+        };
+        self.keep(&received, received_at, archive_id.as_deref())
+    }
+
+    /// Writes down what a message says, whoever said it.
+    fn keep(
+        &self,
+        received: &Received<Message>,
+        received_at: SystemTime,
+        archive_id: Option<&str>,
+    ) -> Result<Vec<CataloguedOffer>, StoreError> {
+        let store = &self.store;
+        let mut reading = dialect::read(received);
+        let attachment = Attachment::of(&reading, received.provenance(), received_at);
+        if reading.offers.is_empty() && attachment.is_none() {
+            return Ok(Vec::new());
         }
+        let stanza = received.inner().clone().into_element().to_xml();
+        let rows = self.rows(received, &reading.offers, &stanza, received_at, archive_id)?;
+        let mut added = store.add_offers(&rows)?.into_iter();
+        let mut news = match &attachment {
+            Some(attachment) => attached::take(store, attachment, &stanza, received_at)?,
+            None => Vec::new(),
+        };
+        // What is attached to one of them names the message, and was there before all of them.
+        if let Some((first, true)) = added.clone().next() {
+            attached::join(&mut reading.offers, &store.attachments_of(first)?);
+        }
+        let message = Arc::new(received.inner().clone());
+        for (offer, row) in reading.offers.into_iter().zip(rows) {
+            if let Some((key, true)) = added.next()
+                && row.state != OfferState::Own
+            {
+                let (offer, message, state) = (Arc::new(offer), message.clone(), row.state);
+                news.push(CataloguedOffer { key, offer, message, received_at, state, again: false });
+            }
+        }
+        Ok(news)
+    }
+
+    fn rows(
+        &self,
+        received: &Received<Message>,
+        offers: &[Offer],
+        stanza: &str,
+        received_at: SystemTime,
+        archive_id: Option<&str>,
+    ) -> Result<Vec<NewOffer>, StoreError> {
+        let is_ours = is_ours(&self.store, &self.account, received)?;
+        let person = received.provenance().person();
+        let is_known = person.is_some_and(|person| person == self.account || self.contacts.borrow().groups(&person).is_some());
+        // A message without any id of its own comes once all the same, if an archive names it.
+        let id = |offer: &Offer| offer.id().message.clone().or_else(|| archive_id.map(|id| format!("archive {id}")));
+        let row = |offer: &Offer| {
+            let row = NewOffer { message: id(offer), ..NewOffer::new(offer, stanza.to_owned(), received_at) };
+            match () {
+                () if is_ours => row.own(),
+                () if is_known => row.of_contact(),
+                () => row,
+            }
+        };
+        Ok(offers.iter().map(row).collect())
     }
 }
 
@@ -60,61 +151,4 @@ fn is_ours(store: &Store, account: &BareJid, received: &Received<Message>) -> Re
 fn left_alone(why: &impl std::fmt::Display) -> Vec<CataloguedOffer> {
     tracing::debug!(%why, "a message was left alone");
     Vec::new()
-}
-
-/// Writes what a message offers and attaches into the catalogue; gives the offers that are new and not our own, and those that gained a
-/// source.
-fn take(store: &Store, account: &BareJid, copies: &Copies, message: Message) -> Result<Vec<CataloguedOffer>, StoreError> {
-    // An error holds what we said ourselves.
-    if message.kind == MessageKind::Error {
-        return note_return(store, account, &message).map(|()| Vec::new());
-    }
-    let archive_id = Copies::archive_id(&message, account);
-    let (received, received_at) = match copies.unwrap(message, account) {
-        Ok(Came::Copied { received, at }) => (received, at.unwrap_or_else(SystemTime::now)),
-        Ok(Came::Alone(message)) => {
-            let received = Received::direct(message, account);
-            copies.kept(archive_id.clone());
-            match received {
-                Ok(received) => (received, SystemTime::now()),
-                Err(error) => return Ok(left_alone(&error)),
-            }
-        }
-        Err(error) => return Ok(left_alone(&error)),
-    };
-    keep(store, account, &received, received_at, archive_id.as_deref())
-}
-
-/// Writes down what a message says, whoever said it.
-fn keep(
-    store: &Store,
-    account: &BareJid,
-    received: &Received<Message>,
-    received_at: SystemTime,
-    archive_id: Option<&str>,
-) -> Result<Vec<CataloguedOffer>, StoreError> {
-    let mut reading = dialect::read(received);
-    let attachment = Attachment::of(&reading, received.provenance(), received_at);
-    if reading.offers.is_empty() && attachment.is_none() {
-        return Ok(Vec::new());
-    }
-    let stanza = received.inner().clone().into_element().to_xml();
-    let state = if is_ours(store, account, received)? { OfferState::Own } else { OfferState::New };
-    // A message without any id of its own comes once all the same, if an archive names it.
-    let id = |offer: &Offer| offer.id().message.clone().or_else(|| archive_id.map(|id| format!("archive {id}")));
-    let row = |offer| NewOffer { state, message: id(offer), ..NewOffer::new(offer, stanza.clone(), received_at) };
-    let mut added = store.add_offers(&reading.offers.iter().map(row).collect::<Vec<_>>())?.into_iter();
-    let mut news = match &attachment {
-        Some(attachment) => attached::take(store, attachment, &stanza, received_at)?,
-        None => Vec::new(),
-    };
-    // What is attached to one of them names the message, and was there before all of them.
-    if let Some((first, true)) = added.clone().next() {
-        attached::join(&mut reading.offers, &store.attachments_of(first)?);
-    }
-    let message = Arc::new(received.inner().clone());
-    let told = |offer, key| CataloguedOffer { key, offer: Arc::new(offer), message: message.clone(), received_at, state, again: false };
-    let new = reading.offers.into_iter().filter_map(|offer| added.next().filter(|(_, is_new)| *is_new).map(|(key, _)| told(offer, key)));
-    news.extend(new.filter(|offer| offer.state != OfferState::Own));
-    Ok(news)
 }
