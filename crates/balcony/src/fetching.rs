@@ -63,15 +63,33 @@ pub(crate) async fn get(
         Decision::Ask(question) => {
             // By `--yes`, or at the terminal if there is one.
             let words = format!("{}: {question}", offer.name().as_str());
-            if yes || (!console.is_json() && prompt::agree(&words).await) {
-                return watch(console, offer, fetcher.fetch(offer, question.yes())).await;
+            let answer = if yes {
+                Some(true)
+            } else if console.is_json() {
+                None
+            } else {
+                prompt::agree(&words).await
+            };
+            match answer {
+                Some(true) => {
+                    fetcher.agree(offer, &question).await.map_err(|error| local(&error))?;
+                    watch(console, offer, fetcher.fetch(offer, question.yes())).await
+                }
+                Some(false) => {
+                    fetcher.decline(offer).await.map_err(|error| local(&error))?;
+                    Err(declined(offer))
+                }
+                None => {
+                    note(fetcher, offer, OfferState::Asking)?;
+                    Err(needs_answer(offer, &question))
+                }
             }
-            note(fetcher, offer, OfferState::Asking)?;
-            Err(needs_answer(offer, &question))
         }
         Decision::Wait(wait) => Err(waits(offer, &wait)),
         Decision::Refuse(refusal) => {
-            note(fetcher, offer, OfferState::Failed)?;
+            if !refusal.is_declined() {
+                note(fetcher, offer, OfferState::Failed)?;
+            }
             Err(refused(offer, &refusal))
         }
     }
@@ -184,6 +202,17 @@ fn needs_answer(offer: &CataloguedOffer, question: &Question) -> Failure {
     let number = offer.key().number();
     Failure::new(Class::Policy, format!("{}: {question}", Safe(offer.name().as_str())))
         .advise(format!("if you agree: `balcony fetch {number} --yes`; `balcony why {number}` tells the rest"))
+}
+
+/// The person said no.
+fn declined(offer: &CataloguedOffer) -> Failure {
+    let number = offer.key().number();
+    Failure::new(Class::Policy, format!("{}: not fetched, as you said", Safe(offer.name().as_str())))
+        .advise(format!("you are not asked again; `balcony fetch {number}` if you change your mind"))
+}
+
+fn local(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(Class::Local, error)
 }
 
 /// Nothing can be done.

@@ -38,14 +38,15 @@ pub(crate) async fn line() -> Result<String, Failure> {
 /// One question at a time, whatever is fetched meanwhile.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Asks a yes-or-no question on the terminal; anything but yes is no, as is a place where nobody can be asked.
-pub(crate) async fn agree(question: &str) -> bool {
+/// Asks a yes-or-no question on the terminal, where anything but yes is no; `None` where nobody can be asked.
+pub(crate) async fn agree(question: &str) -> Option<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return false;
+        return None;
     }
     let _turn = TURN.lock().await;
     anstream::eprint!("{} [y/N] ", Safe(question));
-    line().await.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    let answer = line().await.ok()?;
+    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Waits for somebody to type on a thread of its own, so that ^C is heard meanwhile.

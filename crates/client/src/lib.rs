@@ -66,7 +66,7 @@ pub use account::{
 };
 pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};
 pub use error::{Class, ConnectError};
-pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Wish};
+pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Way, Why, Wish};
 pub use net::NetError;
 pub use net::proxy::{NoProxy, Proxy};
 pub use net::tls::TrustError;

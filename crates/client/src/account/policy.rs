@@ -1,6 +1,6 @@
 //! The person's rules and what is decided by them.
 
-use balcony_sharing::plan::Policy;
+use balcony_sharing::plan::{Policy, Question};
 use balcony_sharing::{Plan, Source, ThumbnailAt};
 use balcony_store::StoreError;
 
@@ -47,6 +47,22 @@ impl Account {
         self.locate_own(offer.sources().flat_map(Source::addresses)).await;
         self.contacts().await;
         self.fetcher().decide(offer, &self.policy(), wish).await
+    }
+
+    /// Keeps what the person agrees to: see [`crate::Fetcher::agree`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agree(&self, offer: &CataloguedOffer, question: &Question) -> Result<(), StoreError> {
+        self.fetcher().agree(offer, question).await
+    }
+
+    /// Keeps a no: see [`crate::Fetcher::decline`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decline(&self, offer: &CataloguedOffer) -> Result<(), StoreError> {
+        self.fetcher().decline(offer).await
     }
 
     /// Fetches what was offered: await it, or watch its progress. See [`crate::Fetcher::fetch`].

@@ -2,9 +2,8 @@
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
-use balcony_sharing::plan::{self, Answer, Circumstances, Contacts, Policy};
+use balcony_sharing::plan::{self, Answer, Contacts, Policy};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Origin, Plan};
@@ -17,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::orders::{Order, Orders, Reins};
 use super::standing::Standing;
+use super::why::Known;
 use super::work::{Ending, Work, job_of};
 use super::{FetchError, FetchEvent, SharedFile};
 use crate::bits::Asker;
@@ -183,18 +183,8 @@ impl Fetcher {
     /// # Errors
     /// When the store fails.
     pub async fn decide(&self, offer: &CataloguedOffer, policy: &Policy, wish: Wish) -> Result<Decision, StoreError> {
-        let (store, key, digests) = (self.store.clone(), offer.key(), offer.digests().clone());
-        let (copy, history) = blocking(move || Ok::<_, StoreError>((store.find(&digests)?, store.history(key)?))).await?;
-        let circumstances = Circumstances {
-            now: SystemTime::now(),
-            rules: self.rules(),
-            have: copy.as_ref().map(|copy| copy.digests().clone()),
-            contacts: self.contacts(),
-            asked: wish.asked,
-            metered: wish.metered,
-            answers: wish.answers,
-            ..Circumstances::at(SystemTime::now())
-        };
+        let Known { copy, history, circumstances } = self.known(offer, wish).await?;
+        let key = offer.key();
         let decision = plan::decide(offer, policy, &history, &circumstances);
         if let (plan::Decision::Have(_), Some(blob)) = (&decision, copy.clone()) {
             let store = self.store.clone();

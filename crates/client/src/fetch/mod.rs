@@ -7,11 +7,13 @@ mod opening;
 mod orders;
 mod sink;
 pub(crate) mod standing;
+mod why;
 mod work;
 
 pub use error::{FetchError, SetupError};
 pub use fetcher::{Fetch, FetchProgress, Fetcher, Wish};
 pub use file::{SaveError, SharedFile};
+pub use why::{Way, Why};
 
 use balcony_sharing::plan::Outcome;
 use balcony_sharing::transfer::fetch::Progress;

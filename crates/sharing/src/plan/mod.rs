@@ -253,10 +253,15 @@ impl Plan {
 }
 
 impl Refusal {
+    /// Whether it is the person's own no to this file.
+    pub fn is_declined(&self) -> bool {
+        self.left_out.iter().any(|left_out| left_out.reason == Reason::Declined)
+    }
+
     fn words(&self) -> String {
         match &self.left_out[..] {
             [] => "the offer names no place to fetch the file from".to_owned(),
-            all if all.iter().any(|left_out| left_out.reason == Reason::Declined) => Reason::Declined.to_string(),
+            _ if self.is_declined() => Reason::Declined.to_string(),
             [only] => format!("{} cannot be used: {}", only.what, only.reason),
             [first, ..] => format!("none of {} sources can be used; the first: {}", self.left_out.len(), first.reason),
         }

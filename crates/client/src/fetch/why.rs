@@ -1,0 +1,122 @@
+//! What would be done about an offer, and why: every way to fetch it with the rule that decides about it, and what happened before.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use balcony_sharing::plan::{self, Answer, Attempt, Circumstances, History, LeftOut, Miss, Policy, Ruling};
+use balcony_store::{BlobRef, OfferState, StoreError};
+
+use super::{Fetcher, Wish};
+use crate::blocking::blocking;
+use crate::offers::CataloguedOffer;
+
+/// All that goes into a decision about one offer.
+pub(super) struct Known {
+    pub(super) copy: Option<BlobRef>,
+    pub(super) history: History,
+    pub(super) circumstances: Circumstances,
+}
+
+/// Why an offer is fetched, asked about or left alone.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// What is done when nobody asks for it.
+    pub unasked: plan::Decision,
+    /// What is done when the person asks for it.
+    pub asked: plan::Decision,
+    /// Every way to fetch it that no rule forbids, in the order of trying.
+    pub ways: Vec<Way>,
+    /// Every other source, and why not.
+    pub left_out: Vec<LeftOut>,
+    /// What was tried before.
+    pub history: History,
+    /// What the person agreed to.
+    pub answers: Vec<Answer>,
+    /// Whether the person said no.
+    pub declined: bool,
+}
+
+/// One way to fetch it.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// What is tried, and what that reveals.
+    pub attempt: Attempt,
+    /// What the rules say of it.
+    pub ruling: Ruling,
+    /// For every rule before the one that decides: what keeps it from being about this.
+    pub passed_over: Vec<Vec<Miss>>,
+}
+
+impl Fetcher {
+    /// What would be done about an offer by these rules, and why. Asks nobody on the network.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn why(&self, offer: &CataloguedOffer, policy: &Policy, wish: Wish) -> Result<Why, StoreError> {
+        let Known { history, circumstances, .. } = self.known(offer, wish).await?;
+        let with = |asked| Circumstances { asked, ..circumstances.clone() };
+        let decide = |asked| plan::decide(offer, policy, &history, &with(asked));
+        let laid = plan::lay_out(offer, policy, &history, &with(true));
+        let way = |attempt: Attempt| Way {
+            ruling: plan::ruling(offer, policy, &circumstances, &attempt),
+            passed_over: plan::passed_over(offer, policy, &circumstances, &attempt),
+            attempt,
+        };
+        Ok(Why {
+            unasked: decide(false),
+            asked: decide(true),
+            ways: laid.attempts.into_iter().map(way).collect(),
+            left_out: laid.left_out,
+            answers: circumstances.answers.clone(),
+            declined: circumstances.declined,
+            history,
+        })
+    }
+
+    /// Looks into the store for all that goes into a decision.
+    pub(super) async fn known(&self, offer: &CataloguedOffer, wish: Wish) -> Result<Known, StoreError> {
+        let (store, key, digests) = (self.store.clone(), offer.key(), offer.digests().clone());
+        let (copy, history, kept, row) =
+            blocking(move || Ok::<_, StoreError>((store.find(&digests)?, store.history(key)?, store.answers(key)?, store.offer(key)?)))
+                .await?;
+        let kept = kept.iter().filter_map(|answer| Answer::from_record(answer));
+        let circumstances = Circumstances {
+            rules: self.rules(),
+            contacts: Arc::clone(&self.contacts()),
+            have: copy.as_ref().map(|copy| copy.digests().clone()),
+            asked: wish.asked,
+            metered: wish.metered,
+            answers: wish.answers.into_iter().chain(kept).collect(),
+            declined: row.is_some_and(|row| row.state == OfferState::Declined),
+            ..Circumstances::at(SystemTime::now())
+        };
+        Ok(Known { copy, history, circumstances })
+    }
+
+    /// Keeps what the person agrees to, so that it holds for this offer from now on, after a restart and offline as well. Dropping the
+    /// future may or may not keep it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agree(&self, offer: &CataloguedOffer, question: &plan::Question) -> Result<(), StoreError> {
+        let (store, key) = (self.store.clone(), offer.key());
+        let answers: Vec<_> = question.answers().iter().map(Answer::to_record).collect();
+        blocking(move || {
+            store.add_answers(key, &answers)?;
+            match store.offer(key)? {
+                Some(row) if row.state == OfferState::Declined => store.set_offer_state(key, OfferState::Asking),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Keeps a no: the offer is neither fetched nor asked about until the person asks for it themself.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decline(&self, offer: &CataloguedOffer) -> Result<(), StoreError> {
+        let (store, key) = (self.store.clone(), offer.key());
+        blocking(move || store.set_offer_state(key, OfferState::Declined)).await
+    }
+}
