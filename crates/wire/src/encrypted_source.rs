@@ -1,5 +1,5 @@
 //! XEP-0448 Encryption for stateless file sharing, v0.2.0 <https://xmpp.org/extensions/xep-0448.html>
-//! Status: partial: the element; nothing is decrypted.
+//! Status: partial: the element.
 //!
 //! Where the encrypted bytes are, and the key that opens them. Key and IV never show in `Debug`.
 
