@@ -114,7 +114,8 @@ impl Default for UploadSettings {
             max_size: 4 * GIB,
             per_day: 64 * GIB,
             total: 256 * GIB,
-            slots_per_minute: 300,
+            // A folder of photos at once; how much they may be is bounded by their bytes.
+            slots_per_minute: 2_000,
             expiry: Duration::from_secs(30 * 24 * 3600),
             slot_lifetime: Duration::from_secs(300),
             public_url: None,
@@ -168,7 +169,7 @@ impl Default for ServerLimits {
             slow_reader: Duration::from_secs(60),
             delivery_deadline: Duration::from_secs(20),
             mailbox_bytes: 2 << 20,
-            offline_messages: 1_000,
+            offline_messages: 4_000,
             offline_bytes: 16 << 20,
             roster_items: 5_000,
             roster_bytes: 256 << 10,
