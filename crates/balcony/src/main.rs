@@ -67,6 +67,7 @@ async fn command(cli: &Cli, console: &Console) -> Result<(), Failure> {
         Command::Fetch(args) => commands::offers::fetch(console, &home()?, account, args).await?,
         Command::Thumbnail(args) => commands::thumbnail::run(console, &home()?, account, args).await?,
         Command::Why(args) => commands::offers::why(console, &home()?, account, args).await?,
+        Command::Files(args) => commands::files::run(console, &home()?, account, args).await?,
         Command::Accounts(args) => commands::accounts::run(console, &home()?, args)?,
         Command::Completions { shell } => commands::manual::completions(*shell),
         Command::Man { into } => commands::manual::man(console, into)?,

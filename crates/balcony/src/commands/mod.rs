@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod explain;
+pub(crate) mod files;
 pub(crate) mod login;
 pub(crate) mod manual;
 pub(crate) mod offers;

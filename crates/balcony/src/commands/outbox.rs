@@ -89,6 +89,10 @@ fn list(console: &Console, home: &Home, named: Option<&str>) -> Result<(), Failu
     let jid = entry.jid()?;
     let mut rows = open(&store, &jid)?;
     rows.extend(store.outbox(&jid, OutboxState::Failed, MOST).map_err(|error| Failure::from_error(Class::Local, &error))?);
+    for id in store.unreadable_outgoing(&jid).map_err(|error| Failure::from_error(Class::Local, &error))? {
+        let words = format!("{}  unreadable: another program changed it; it stays behind, and the others go", Safe(&id));
+        console.result("unreadable", json!({"id": id}), words);
+    }
     if rows.is_empty() {
         console.step("empty", json!({}), "the outbox is empty: everything is sent");
     }
