@@ -1,6 +1,6 @@
 //! `balcony list`, `fetch` and `why`: what was offered, from the catalogue. Listing and asking why happen offline.
 
-use balcony_client::{CataloguedOffer, Decision, Fetcher, Wish};
+use balcony_client::{Account, Availability, CataloguedOffer, Decision, Fetcher, Wish};
 use balcony_sharing::{ByteLen, NamedBy};
 use balcony_store::{Listing, OfferKey, OfferState, Store, StoreError};
 use balcony_wire::BareJid;
@@ -79,8 +79,27 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
     fetching::is_folder(&args.into)?;
     let wish = Wish { asked: true, answers: fetching::answers(args.yes), ..Wish::default() };
     let decision = fetcher.decide(&offer, &fetcher.policy(), wish).await.map_err(|error| local(&error))?;
-    let file = fetching::get(console, &fetcher, &offer, decision, args.yes).await?;
+    let account = match asks_a_device(&decision) {
+        true => Some(connect::account(home, named, Availability::Hidden).await?),
+        false => None,
+    };
+    let fetcher = account.as_ref().map_or(&fetcher, Account::fetcher);
+    let got = fetching::get(console, fetcher, &offer, decision, args.yes).await;
+    if let Some(account) = account {
+        account.close().await;
+    }
+    let file = got?;
     fetching::save(console, &offer, &file, &args.into, args.on_clash).await.map(drop)
+}
+
+/// Whether somebody has to be asked over XMPP: everything else is had without the account.
+fn asks_a_device(decision: &Decision) -> bool {
+    let plan = match decision {
+        Decision::Fetch(plan) => plan,
+        Decision::Ask(question) => question.plan(),
+        Decision::Have(_) | Decision::Wait(_) | Decision::Refuse(_) => return false,
+    };
+    plan.attempts.iter().any(|attempt| matches!(attempt.how, balcony_sharing::plan::How::Bits { .. }))
 }
 
 /// `balcony fetch --discard`

@@ -12,7 +12,7 @@ fn png() -> Vec<u8> {
     balcony_wire::bits_of_binary::BitsOfBinary::read(&data).unwrap().data.unwrap()
 }
 
-/// Proves: BOB-2.1-3, THMB-4-1.
+/// Proves: BOB-2.1-3, THMB-4-1, THMB-5-3.
 #[test]
 fn a_thumbnail_is_sent_listed_and_written_beside_what_is_there() {
     let server = OwnServer::start();
@@ -30,6 +30,8 @@ fn a_thumbnail_is_sent_listed_and_written_beside_what_is_there() {
     for said in ["urn:xmpp:thumbs:1", "cid:sha1+4a5eb7171b58e08a6881721e3b43d5a44419a2be@bob.xmpp.org", "urn:xmpp:bob"] {
         assert!(xml.contains(said), "no {said} in {xml}");
     }
+    let without = alice.run(&["send", "still.png", "--to", "alice@localhost", "--show-xml"]).ok();
+    assert!(!without.out.contains("urn:xmpp:thumbs"), "none is made unasked: {}", without.out);
     bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok();
 
     let listed = bob.run(&["list", "--thumbnails"]).ok().event("offer");

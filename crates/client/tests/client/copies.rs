@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use balcony_client::{Account, Availability, CataloguedOffer, OfferState, Offers, Store};
-use balcony_store::Listing;
+use balcony_store::{Listing, OutboxState, Outgoing};
 use balcony_wire::archive::ArchiveQuery;
-use balcony_wire::{Iq, IqKind, Payload as _};
+use balcony_wire::{Iq, IqKind, Jid, Payload as _};
 use tokio::time::timeout;
 
 use crate::puppet::{Puppet, discovery, result};
@@ -101,7 +101,7 @@ async fn with_archive(messages: Arc<std::sync::Mutex<Vec<(String, String)>>>) ->
     .await
 }
 
-/// Proves: C0280-4-1, C0280-7-1.
+/// Proves: C0280-4-1, C0280-7-1, C0280-10-1.
 #[tokio::test]
 async fn offers_to_and_from_other_devices_are_news_and_forged_copies_are_nothing() {
     let puppet = Puppet::new(|iq| discovery(iq, &["urn:xmpp:carbons:2"]).unwrap_or_else(|| vec![result(iq, "")])).await;
@@ -251,9 +251,9 @@ async fn archives_without_end_are_left_after_a_bounded_number_of_pages() {
     }
 }
 
-/// A session that is resumed has what it had: nothing is asked again.
+/// First copies, so that nothing is missed in between; then the archive.
 ///
-/// Proves: C0280-4-1.
+/// Proves: C0280-4-1, GL-8, GL-9.
 #[tokio::test]
 async fn copies_are_turned_on_once_in_each_session_and_again_in_the_next() {
     let puppet = with_archive(Arc::default()).await;
@@ -264,6 +264,29 @@ async fn copies_are_turned_on_once_in_each_session_and_again_in_the_next() {
         heard(&puppet, "urn:xmpp:mam:2", session).await;
         account.close().await;
     }
-    let enabled = |xml: &String| xml.contains("carbons:2");
-    assert_eq!(puppet.heard.lock().unwrap().iter().filter(|xml| enabled(xml)).count(), 2);
+    let heard = puppet.heard.lock().unwrap();
+    let order: Vec<_> = heard.iter().filter_map(|xml| ["carbons:2", "mam:2"].into_iter().find(|ns| xml.contains(ns))).collect();
+    assert_eq!(order, ["carbons:2", "mam:2", "carbons:2", "mam:2"]);
+}
+
+/// Proves: GL-10.
+#[tokio::test]
+async fn what_this_device_sent_itself_comes_back_from_the_archive_as_its_own() {
+    let mine = format!(
+        "<message xmlns='jabber:client' from='{JULIET}/0' to='romeo@localhost' type='chat' id='o1'>{}</message>",
+        share("mine.png")
+    );
+    let archive = vec![("a1".to_owned(), mine), ("a2".to_owned(), message("x2", "his.png"))];
+    let puppet = with_archive(Arc::new(std::sync::Mutex::new(archive))).await;
+    let store = Store::in_memory().unwrap();
+    store.set_setting(&format!("archive {JULIET}"), Some("start")).unwrap();
+    let (own, romeo) = (JULIET.parse().unwrap(), Jid::parse("romeo@localhost").unwrap());
+    let sent = Outgoing::preparing(own, "o1".to_owned(), romeo, Vec::new(), SystemTime::now());
+    store.add_outgoing(&Outgoing { state: OutboxState::Sent, stanza: Some("<message/>".to_owned()), ..sent }).unwrap();
+    let (account, mut offers) = connect(&puppet, &store).await;
+    assert_eq!(next(&mut offers).await.name().as_str(), "his.png", "what we said is no news to us");
+    account.close().await;
+    let rows = store.offers(Listing::All, None, 10).unwrap();
+    let states: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.state)).collect();
+    assert!(states.contains(&("mine.png", OfferState::Own)) && states.contains(&("his.png", OfferState::New)), "{states:?}");
 }

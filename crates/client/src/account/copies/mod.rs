@@ -213,7 +213,6 @@ mod tests {
         }
     }
 
-    /// Proves: C0280-9-1, HINT-4.3-1.
     #[test]
     fn what_was_said_to_one_device_alone_is_left_alone() {
         let copies = Copies::default();
