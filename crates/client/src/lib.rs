@@ -61,7 +61,7 @@ pub use balcony_store::{BlobRef, OfferKey, OfferState, OnClash, Store, StoreErro
 pub use balcony_wire::{BareJid, FullJid, Jid, JidError, Message};
 
 pub use account::{
-    Account, Availability, ConnectOptions, Connection, NoServerAddress, OfflineError, Online, Report, ServerAddress, Services,
+    Account, Availability, ConnectOptions, Connection, ContactError, NoServerAddress, OfflineError, Online, Report, ServerAddress, Services,
     UploadService,
 };
 pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};

@@ -6,21 +6,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use balcony_session::client::Ask;
+use balcony_session::client::{Ask, SendError};
 use balcony_session::iq_table::RequestError;
 use balcony_sharing::plan::Contacts;
 use balcony_store::Store;
-use balcony_wire::roster::Roster;
+use balcony_wire::roster::{Roster, RosterItem, Subscription};
+use balcony_wire::stanza::{Presence, PresenceKind};
 use balcony_wire::{BareJid, Element, IqKind, Payload as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Account;
 use crate::blocking::blocking;
+use crate::error::Class;
 use crate::fetch::standing;
 
 /// How long the server may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
+/// How long the push of a change may take after the answer to it.
+const PUSH: Duration = Duration::from_secs(2);
 
 /// The contacts as the connection's task keeps them.
 pub(super) struct Book {
@@ -93,5 +97,92 @@ impl Account {
             let _ = timeout(ANSWER, settled.wait_for(|session| *session >= online.session)).await;
         }
         Arc::clone(&self.inner.book.contacts.borrow())
+    }
+
+    /// The roster as the server has it just now. Safe to drop.
+    ///
+    /// # Errors
+    /// See [`ContactError`].
+    pub async fn roster(&self) -> Result<Vec<RosterItem>, ContactError> {
+        let answer = self.request(None, Book::question(), ANSWER).await?.ok_or(ContactError::NoRoster)?;
+        Ok(Roster::read(&answer).map_err(|_| ContactError::NoRoster)?.items)
+    }
+
+    /// Puts somebody into the roster, or into further groups of it; a name replaces the old one. With `mutual` they are asked to show
+    /// when they are there, and may see when the person is: they learn of it. Dropping the future may or may not do it.
+    ///
+    /// # Errors
+    /// See [`ContactError`].
+    pub async fn add_contact(&self, jid: &BareJid, name: Option<String>, groups: Vec<String>, mutual: bool) -> Result<(), ContactError> {
+        let known = self.roster().await?.into_iter().find(|item| item.jid.bare() == *jid);
+        let mut item = known.unwrap_or_else(|| RosterItem::new(jid.clone().into()));
+        item.name = name.or(item.name);
+        for group in groups {
+            if !item.groups.contains(&group) {
+                item.groups.push(group);
+            }
+        }
+        let is_seen = (item.subscription.user_sees_contact(), item.subscription.contact_sees_user());
+        self.change_roster(item).await?;
+        for (is_so, kind) in [(is_seen.0, PresenceKind::Subscribe), (is_seen.1, PresenceKind::Subscribed)] {
+            if mutual && !is_so {
+                self.send(Presence { to: Some(jid.clone().into()), kind, ..Presence::default() }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes somebody out of the roster; neither sees any more when the other is there. `false` if they were not in it. Dropping the
+    /// future may or may not do it.
+    ///
+    /// # Errors
+    /// See [`ContactError`].
+    pub async fn remove_contact(&self, jid: &BareJid) -> Result<bool, ContactError> {
+        let known = self.roster().await?.into_iter().find(|item| item.jid.bare() == *jid);
+        let Some(item) = known else { return Ok(false) };
+        self.change_roster(RosterItem { subscription: Subscription::Remove, ..RosterItem::new(item.jid) }).await?;
+        Ok(true)
+    }
+
+    /// Changes one item, and waits until what is decided here knows of it.
+    async fn change_roster(&self, item: RosterItem) -> Result<(), ContactError> {
+        let (jid, is_removed) = (item.jid.bare(), item.subscription == Subscription::Remove);
+        let groups = item.groups.clone();
+        let change = Ask::Set(Roster { items: vec![item], ..Roster::default() }.write());
+        self.request(None, change, ANSWER).await?;
+        let mut contacts = self.inner.book.contacts.clone();
+        let is_told = |known: &Arc<Contacts>| match known.groups(&jid) {
+            Some(told) => !is_removed && told == groups,
+            None => is_removed,
+        };
+        // A server that pushes nothing has done it all the same; the next roster says so.
+        let _ = timeout(PUSH, contacts.wait_for(is_told)).await;
+        Ok(())
+    }
+}
+
+/// Why the roster could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContactError {
+    /// The server did not answer, or refused.
+    #[error("the server did not take it: {0}")]
+    Request(#[from] RequestError),
+    /// The server answered with something else than a roster.
+    #[error("the server gives no list of contacts")]
+    NoRoster,
+    /// The contact could not be told.
+    #[error("the contact could not be asked: {0}")]
+    Send(#[from] SendError),
+}
+
+impl ContactError {
+    /// Who can mend it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Request(RequestError::Refused { .. } | RequestError::TooLarge { .. }) | Self::NoRoster => Class::Server,
+            Self::Request(RequestError::TimedOut) => Class::Timeout,
+            Self::Request(_) | Self::Send(_) => Class::Network,
+        }
     }
 }

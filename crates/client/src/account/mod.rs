@@ -14,6 +14,7 @@ mod socket;
 pub(crate) mod state;
 mod upload_service;
 
+pub use contacts::ContactError;
 pub use options::{Availability, ConnectOptions, NoServerAddress, ServerAddress};
 pub use report::Report;
 pub use state::{Connection, Online};
