@@ -3,6 +3,8 @@
 //! XEP-0446 File metadata element, v0.2.0 <https://xmpp.org/extensions/xep-0446.html>
 //! Status: partial: thumbnails are read and not shown.
 
+use std::collections::BTreeSet;
+
 use balcony_wire::Jid;
 use balcony_wire::file_metadata::FileMetadata;
 pub use balcony_wire::file_sharing::Disposition;
@@ -10,6 +12,7 @@ use balcony_wire::file_sharing::MAX_SOURCES;
 use balcony_wire::reading::LangText;
 
 use crate::attach;
+use crate::dialect::spelling;
 use crate::verify::Claim;
 use crate::{DigestSet, FileName, MediaType, Provenance, Source, Thumbnail};
 
@@ -115,6 +118,11 @@ impl Proof {
     }
 }
 
+/// Whether a plain source leads to one of these places.
+fn is_at(source: &Source, places: &BTreeSet<String>) -> bool {
+    matches!(source, Source::Url(url) if !places.is_empty() && places.contains(&spelling(&url.target)))
+}
+
 impl Offer {
     /// Its name within the conversation.
     pub fn id(&self) -> &OfferId {
@@ -205,12 +213,18 @@ impl Offer {
     /// Adds a source that somebody in the conversation names later (XEP-0447 §3.3). Whether that is the sender is decided by
     /// provenance (decision 5): the sender's stand before those of others, and what the sender names is theirs, whoever named it
     /// before. One that is known already, and what is over the bounds of [`crate::attach`], changes nothing.
+    /// A plain one where the sender says that ciphertext is changes nothing either: bytes of the two never mix.
     pub fn add_source(&mut self, source: Source, by: &Provenance) {
+        if is_at(&source, &self.ciphertexts()) {
+            return;
+        }
         let (known, others) = (self.places.iter().position(|place| place.source.key() == source.key()), self.senders_places());
         if by.is_same_sender(&self.provenance) {
             if known.is_none_or(|at| at >= others) && others < MAX_SOURCES + attach::MAX_ATTACHED {
                 known.map(|at| self.places.remove(at));
                 self.places.insert(others, Place { source, named_by: NamedBy::Sender });
+                let ciphertexts = self.ciphertexts();
+                self.places.retain(|place| !is_at(&place.source, &ciphertexts));
             }
             return;
         }
@@ -220,6 +234,13 @@ impl Offer {
         if known.is_none() && self.places.len() - others < attach::MAX_FROM_OTHERS && theirs < attach::MAX_FROM_ONE {
             self.places.push(Place { source, named_by });
         }
+    }
+
+    /// Where the sender says that ciphertext is. Others may say so and it means nothing: they could take away the sender's own
+    /// places by that.
+    fn ciphertexts(&self) -> BTreeSet<String> {
+        let encrypted = |place: &&Place| place.named_by == NamedBy::Sender && matches!(place.source, Source::Encrypted(_));
+        self.places.iter().filter(encrypted).flat_map(|place| place.source.addresses()).map(spelling).collect()
     }
 
     /// How many places the sender named: they stand first.

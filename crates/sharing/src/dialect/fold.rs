@@ -246,7 +246,7 @@ fn has(source: &Source, url: &str) -> bool {
 }
 
 /// One spelling for all of one URL: `%c3` and `%C3`, a missing path, an upper-case host.
-pub(super) fn spelling(url: &str) -> String {
+pub(crate) fn spelling(url: &str) -> String {
     Url::parse(url).map_or_else(|_| url.to_owned(), String::from) // what is no URL has one spelling
 }
 

@@ -19,6 +19,7 @@ mod shown_body;
 mod write;
 
 pub use bits::carried;
+pub(crate) use fold::spelling;
 pub(crate) use out_of_band::aes_gcm;
 pub use pictures::{Picture, PictureAt};
 pub use read::read;

@@ -105,3 +105,33 @@ proptest! {
         prop_assert_eq!(reading_of(&once).offers, reading_of(&twice).offers);
     }
 }
+
+/// Decision 12, for what comes later: whichever of the two comes first.
+#[test]
+fn a_plain_place_that_the_sender_encrypts_elsewhere_is_none_and_others_take_nothing_away_by_saying_so() {
+    let share = |sources: &str| {
+        format!(
+            "<file-sharing xmlns='urn:xmpp:sfs:0'>{}<sources>{sources}</sources></file-sharing>",
+            file("urn:xmpp:file:metadata:0", 0, true)
+        )
+    };
+    let (plain_one, secret_one) =
+        (reading_of(&[share(&url_data(1))]).offers.remove(0), reading_of(&[share(&encrypted(1))]).offers.remove(0));
+    let (plain_place, secret_place) = (plain_one.places()[0].source.clone(), secret_one.places()[0].source.clone());
+    let romeo = secret_one.provenance().clone();
+    let sources = |offer: &Offer| offer.sources().cloned().collect::<Vec<_>>();
+    let mut offer = secret_one.clone();
+    offer.add_source(plain_place.clone(), &romeo);
+    assert_eq!(sources(&offer), [secret_place.clone()]);
+    let mut offer = plain_one.clone();
+    offer.add_source(secret_place.clone(), &romeo);
+    assert_eq!(sources(&offer), [secret_place.clone()]);
+    let mallory: Message = match Stanza::read(Element::parse("<message xmlns='jabber:client' from='mallory@evil.example/x'/>").unwrap()) {
+        Ok(Stanza::Message(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let mallory = Received::direct(mallory, &"juliet@capulet.lit".parse().unwrap()).unwrap().provenance().clone();
+    let mut offer = plain_one;
+    offer.add_source(secret_place.clone(), &mallory);
+    assert_eq!(sources(&offer), [plain_place, secret_place]);
+}
