@@ -19,3 +19,4 @@ mod scene;
 mod sharing;
 mod steering;
 mod surviving;
+mod upload_services;
