@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use balcony_sharing::FileName;
-use balcony_store::{JobId, OnClash, Store, StoreError};
+use balcony_store::{Health, JobId, Listing, OfferState, OnClash, Retention, Store, StoreError};
 use balcony_wire::hashes::HashAlgo;
 
+use crate::catalogue::offer;
 use crate::{digests, hashed, keep, read, sidecar};
 
 /// Set in the other process: the folder it works in.
@@ -108,4 +110,80 @@ fn without_room(dir: &Path) {
     assert_eq!(names, ["summit.jpg"]);
     assert_eq!(std::fs::read(downloads.join("summit.jpg")).unwrap(), b"was there");
     println!("\nthe limit was met");
+}
+
+/// Commits, finds, exports and sweeps in two processes at once.
+#[test]
+fn two_processes_that_commit_export_and_sweep_at_once_lose_and_double_nothing() {
+    if let Some(dir) = part() {
+        let store = Store::open(dir.join("store")).unwrap();
+        println!("\nstarted");
+        rounds(&store, &dir, 100);
+        println!("\nall rounds done");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("copies")).unwrap();
+    let store = Store::open(dir.path().join("store")).unwrap();
+    let test = "processes::two_processes_that_commit_export_and_sweep_at_once_lose_and_double_nothing";
+    let mut child = other_process("", test, dir.path());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "started"));
+    rounds(&store, dir.path(), 0);
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(child.wait().unwrap().success() && rest.iter().any(|line| line == "all rounds done"), "{rest:?}");
+
+    // what each row says is there, whole, and nothing is there that no row says
+    let files = store.all_files().unwrap();
+    for file in &files {
+        assert_eq!(store.check(&file.sha256).unwrap(), Health::Whole);
+    }
+    let swept = store.would_sweep(&Retention::default(), SystemTime::now()).unwrap();
+    assert_eq!((swept.strays, store.staged().unwrap()), ((0, 0), vec![]));
+    assert!(store.pins().unwrap().iter().all(|pin| store.blob(pin).unwrap().is_some()), "what is pinned is there");
+    // each took what only it had, and both the shared ones: of every file there is one copy at most
+    let rows = store.offers(Listing::All, None, 1_000).unwrap();
+    assert_eq!(rows.len(), 2 * ROUNDS);
+    for row in rows {
+        assert_eq!(row.state == OfferState::Here, row.blob.is_some(), "{row:?}");
+        assert!(matches!(row.state, OfferState::Here | OfferState::Swept), "{row:?}");
+    }
+    let copies = std::fs::read_dir(dir.path().join("copies")).unwrap().map(|entry| entry.unwrap().path());
+    let copies: Vec<_> = copies.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(copies.len(), 2 * ROUNDS, "every export is a file of its own");
+    assert!(copies.iter().all(|copy| copy.starts_with("file ") && copy.len() == 6 * 500), "and whole");
+}
+
+const ROUNDS: usize = 40;
+
+/// Every other file is one that both have. A sweep that believes it is tomorrow takes whatever may go.
+fn rounds(store: &Store, dir: &Path, own: usize) {
+    let tomorrow = || SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    let all = Retention { max_bytes: Some(1_000), ..Retention::default() };
+    for round in 0..ROUNDS {
+        let number = if round % 2 == 0 { round } else { 100 + own + round };
+        let bytes = format!("file {}", char::from(b'0' + u8::try_from(number % 64).unwrap())).repeat(500);
+        let bytes = bytes.as_bytes();
+        let (key, _) = store.add_offer(&offer("romeo@montague.lit", Some(&format!("{own}-{round}")), round as u64)).unwrap();
+        // who is too slow does it once more, as a fetch does
+        let path = loop {
+            let blob = keep(store, bytes).unwrap();
+            if store.offer_is_here(key, &blob).is_err() {
+                continue; // swept between the two, as it was tomorrow there
+            }
+            if round % 8 == 1 && store.pin(blob.sha256()).is_err() {
+                continue;
+            }
+            match store.export(&blob, &dir.join("copies"), &FileName::from_peer(&format!("{own}-{round}")), OnClash::Rename) {
+                Ok(path) => break path,
+                Err(StoreError::Damaged { found: None, .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(std::fs::read(path).unwrap(), bytes);
+        if round % 3 == 0 {
+            let swept = store.sweep(&all, tomorrow()).unwrap();
+            assert_eq!(swept.strays, (0, 0), "what another one is just committing is no stray");
+        }
+    }
 }
