@@ -63,11 +63,11 @@ impl Store {
             let fail = |error| self.catalogue().error(error);
             let mut kept = Vec::with_capacity(victims.len());
             for Victim { sha256, held } in victims {
-                let keep = keeps(transaction, sha256, used_before).map_err(fail)?;
+                let mut keep = keeps(transaction, sha256, used_before).map_err(fail)?;
+                if keep.is_none() && !self.is_rid_of(sha256, held.as_deref())? {
+                    keep = Some(Kept::InUse); // somebody put it there anew since it was held
+                }
                 if keep.is_none() {
-                    if let Some(held) = held {
-                        self.place().remove_blob(sha256, held)?;
-                    }
                     self.stop_at(Step::FileRemoved)?;
                     take_out(transaction, sha256, OfferState::Swept).map_err(fail)?;
                 }
@@ -76,6 +76,15 @@ impl Store {
             }
             Ok(kept)
         })
+    }
+
+    /// Removes the file held; says whether there is none of that name now.
+    fn is_rid_of(&self, sha256: &Digest, held: Option<&File>) -> Result<bool, StoreError> {
+        let is_removed = match held {
+            Some(held) => self.place().remove_blob(sha256, held)?,
+            None => false,
+        };
+        Ok(is_removed || self.place().blob(sha256)?.is_none())
     }
 
     /// Removals that a process that died had begun: what is gone is gone.
