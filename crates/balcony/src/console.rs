@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::exit::Failure;
@@ -14,12 +14,16 @@ pub(crate) struct Console {
     json: bool,
     quiet: bool,
     started: Instant,
+    /// Several may be shown, one below the other.
+    bars: MultiProgress,
 }
 
 impl Console {
     /// For the whole run of the program.
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, started: Instant::now() }
+        let visible = !json && !quiet && std::io::stderr().is_terminal();
+        let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        Self { json, quiet, started: Instant::now(), bars: MultiProgress::with_draw_target(target) }
     }
 
     /// Whether events are printed as JSON.
@@ -29,7 +33,7 @@ impl Console {
 
     /// What the person asked for: printed to standard output whatever the options.
     pub(crate) fn result(&self, event: &str, fields: Value, words: impl AsRef<str>) {
-        if self.json { self.object(event, fields) } else { out(words.as_ref()) }
+        if self.json { self.object(event, fields) } else { self.bars.suspend(|| out(words.as_ref())) }
     }
 
     /// A step on the way: left out by `--quiet`, on standard error so that results can be piped.
@@ -37,7 +41,7 @@ impl Console {
         if self.json {
             self.object(event, fields);
         } else if !self.quiet {
-            err(words.as_ref());
+            self.bars.suspend(|| err(words.as_ref()));
         }
     }
 
@@ -77,9 +81,7 @@ impl Console {
 
     /// A bar for long work; it draws nothing unless standard error is a terminal.
     pub(crate) fn bar(&self, label: &str, total: Option<u64>) -> Bar {
-        let visible = !self.json && !self.quiet && std::io::stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(total, target);
+        let bar = self.bars.add(ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden()));
         let template = match total {
             Some(_) => "{msg:24!} {bar:30} {bytes:>10}/{total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}",
             None => "{msg:24!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}",

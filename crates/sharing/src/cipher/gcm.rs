@@ -97,7 +97,7 @@ impl Gcm {
     }
 
     /// Whether this is the tag of all bytes seen.
-    pub(super) fn is_tag(mut self, tag: &[u8]) -> bool {
+    pub(super) fn ends_with(mut self, tag: &[u8]) -> bool {
         self.ghash.update_padded(&self.partial);
         let mut lengths = Block::default(); // nothing is authenticated beside the bytes
         lengths[8..].copy_from_slice(&(self.seen.wrapping_mul(8)).to_be_bytes());
