@@ -112,17 +112,17 @@ fn take_plain(element: &Element, reading: &mut Reading) {
             false => OobQuery::read(element).map(|oob| oob.url),
         };
         let url = keep(url, &mut reading.ignored, "oob");
-        reading.oob.extend(url.filter(|_| reading.oob.len() < MAX_SHARES));
+        push(&mut reading.oob, url, "link", &mut reading.ignored);
     } else if Fallback::matches(element) {
         let fallback = keep(Fallback::read(element), &mut reading.ignored, "fallback");
         reading.ignored.extend(fallback.iter().flat_map(|fallback| fallback.dropped.iter().cloned()));
-        reading.fallback.extend(fallback);
+        push(&mut reading.fallback, fallback, "fallback", &mut reading.ignored);
     } else if Hint::matches(element) {
-        reading.hints.extend(Hint::read(element).map(Hint::name));
+        push(&mut reading.hints, Hint::read(element).ok().map(Hint::name), "hint", &mut reading.ignored);
     } else if UrlData::matches(element) {
         let data = keep(UrlData::read(element), &mut reading.ignored, "url-data");
         reading.ignored.extend(data.iter().flat_map(|data| data.dropped.iter().cloned()));
-        reading.url_data.extend(data);
+        push(&mut reading.url_data, data, "url-data", &mut reading.ignored);
     } else if FileMetadata::matches(element) {
         match reading.metadata {
             Some(_) => reading.ignored.push(Dropped::new("file", "given twice")),
@@ -130,6 +130,14 @@ fn take_plain(element: &Element, reading: &mut Reading) {
         }
     } else if element.ns() == ns::FORWARD {
         reading.ignored.push(Dropped::new("forwarded", "what somebody passes on is not an offer of theirs"));
+    }
+}
+
+/// Adds what is there while there is room.
+fn push<T>(list: &mut Vec<T>, new: Option<T>, what: &str, ignored: &mut Vec<Dropped>) {
+    match new {
+        Some(_) if list.len() >= MAX_SHARES => ignored.push(Dropped::new(what, format!("only the first {MAX_SHARES} are read"))),
+        new => list.extend(new),
     }
 }
 

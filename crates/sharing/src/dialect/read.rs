@@ -28,6 +28,7 @@ pub fn read(received: &Received<Message>) -> Reading {
     reading.pictures = pictures::in_text(&message.payloads, &reading.offers);
     reading.form_media = pictures::in_forms(&message.payloads);
     reading.shown_body = shown_body::shown(&reading);
+    bound_notes(&mut reading.ignored);
     reading
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn read_element(element: &Element, account: Option<&BareJid>) -> Read
     let mut reading = collect(&gather::anywhere(element), std::slice::from_ref(element), &sender);
     let kind = element.attr("type").unwrap_or_default();
     if !element.is("iq", ns::CLIENT) || !matches!(kind, "set" | "result") {
+        bound_notes(&mut reading.ignored);
         return reading;
     }
     let is_handed_over = |child: &Element| match child.ns() {
@@ -54,8 +56,21 @@ pub(crate) fn read_element(element: &Element, account: Option<&BareJid>) -> Read
             if element.children().any(|child| kind == "set" && OobQuery::matches(child)) { links(&mut reading) } else { Vec::new() };
         fold::fold(&mut reading, links, element.attr("id"), &Provenance::of_stanza(sender, to, account));
     }
+    bound_notes(&mut reading.ignored);
     reading
 }
+
+/// As many notes as anybody reads, and how many more there were.
+fn bound_notes(notes: &mut Vec<Dropped>) {
+    let surplus = notes.len().saturating_sub(MAX_NOTES);
+    if surplus > 0 {
+        notes.truncate(MAX_NOTES);
+        notes.push(Dropped::new(format!("{surplus} more"), format!("only the first {MAX_NOTES} notes are kept")));
+    }
+}
+
+/// More than anybody reads.
+const MAX_NOTES: usize = 512;
 
 /// Stands in where nobody is named; no account can have this address (RFC 6761 §6.4).
 pub(crate) fn nobody() -> Option<Jid> {

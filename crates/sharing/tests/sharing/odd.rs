@@ -272,6 +272,15 @@ fn what_is_over_the_limit_is_counted() {
     let found = chat(&shares);
     assert_eq!((found["shares"].as_array().unwrap().len(), found["offers"].as_array().unwrap().len()), (64, 64));
     assert_eq!(ignored(&found), ["6 shares"]);
+    let found = chat(&format!(
+        "{}{}",
+        "<x xmlns='jabber:x:oob'><url>https://a.lit/1</url></x>".repeat(70),
+        "<store xmlns='urn:xmpp:hints'/>".repeat(70)
+    ));
+    assert_eq!((found["oob"].as_array().unwrap().len(), found["hints"].as_array().unwrap().len()), (64, 64));
+    assert_eq!(ignored(&found).len(), 12);
+    let found = chat(&"<x xmlns='jabber:x:oob'/>".repeat(1000));
+    assert_eq!((ignored(&found).len(), ignored(&found)[512]), (513, "488 more"));
     let long = "a".repeat(50_000);
     let found = chat(&sfs(&format!("id='{long}'"), &file(&format!("<name>{long}.jpg</name><desc>{long}</desc>"))));
     says(&found, &json!({"shares": [{"id": long, "file": {"name": format!("{long}.jpg"), "desc": [{"text": long}]}}]}));
