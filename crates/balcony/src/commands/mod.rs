@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod attach;
+pub(crate) mod contacts;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod explain;
@@ -11,8 +12,10 @@ pub(crate) mod manual;
 pub(crate) mod offers;
 pub(crate) mod outbox;
 pub(crate) mod pending;
+pub(crate) mod policy;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod thumbnail;
 pub(crate) mod try_it;
+pub(crate) mod why;

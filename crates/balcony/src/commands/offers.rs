@@ -1,8 +1,8 @@
-//! `balcony list`, `fetch` and `why`: what was offered, from the catalogue. Listing and asking why happen offline.
+//! `balcony list` and `fetch`: what was offered, from the catalogue. Listing happens offline.
 
 use balcony_client::{Account, Availability, CataloguedOffer, Decision, Fetcher, Wish};
-use balcony_sharing::{ByteLen, NamedBy};
-use balcony_store::{Listing, OfferKey, OfferState, Store, StoreError};
+use balcony_sharing::ByteLen;
+use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
 use serde_json::json;
 
@@ -114,64 +114,5 @@ async fn discard(console: &Console, fetcher: &Fetcher, offer: &CataloguedOffer) 
         bytes => format!("{}: {} thrown away; `balcony fetch {number}` begins anew", Safe(name.as_str()), ByteLen(bytes)),
     };
     console.result("discarded", json!({"offer": number, "bytes": bytes}), words);
-    Ok(())
-}
-
-async fn decide(fetcher: &Fetcher, offer: &CataloguedOffer, asked: bool) -> Result<Decision, Failure> {
-    let wish = Wish { asked, ..Wish::default() };
-    fetcher.decide(offer, &fetcher.policy(), wish).await.map_err(|error| local(&error))
-}
-
-/// `balcony why`
-pub(crate) async fn why(console: &Console, home: &Home, named: Option<&str>, args: &cli::Why) -> Result<(), Failure> {
-    let (fetcher, offer) = find(home, named, args.offer)?;
-    console.result("offer", fetching::fields(&offer), fetching::words(&offer));
-    if offer.state() == OfferState::Own {
-        let with = offer.provenance().conversation();
-        console.result(
-            "decision",
-            json!({"decision": "own", "words": "sent by yourself"}),
-            format!("  you sent this to {}", Safe(with.as_str())),
-        );
-        return Ok(());
-    }
-    let unasked = decide(&fetcher, &offer, false).await?;
-    let asked = decide(&fetcher, &offer, true).await?;
-    for (event, decision, when) in [("decision", &unasked, "when it comes"), ("if-asked", &asked, "if you ask for it")] {
-        let (word, words) = (decision.as_str(), decision.to_string());
-        console.result(event, json!({"decision": word, "words": words}), format!("  {when}: {}", Safe(&words)));
-    }
-    show_plan(console, &asked);
-    history(console, fetcher.store(), offer.key())
-}
-
-/// Every attempt in its order, and the reason for every source left out.
-fn show_plan(console: &Console, decision: &Decision) {
-    let plan = decision.plan();
-    for (rank, attempt) in plan.iter().flat_map(|plan| &plan.attempts).enumerate() {
-        let (how, exposure) = (attempt.how.to_string(), attempt.exposure.to_string());
-        let (named_by, named) = match &attempt.named_by {
-            NamedBy::Sender => ("sender", String::new()),
-            NamedBy::Other(other) => (other.as_str(), format!("\n     named by {}, who does not offer it", Safe(other.as_str()))),
-        };
-        let fields = json!({
-            "rank": rank + 1, "attempt": how, "exposure": attempt.exposure.kind().as_str(), "words": exposure, "named_by": named_by
-        });
-        console.result("attempt", fields, format!("  {}. {}\n     {}{named}", rank + 1, Safe(&how), Safe(&exposure)));
-    }
-    for left_out in decision.left_out() {
-        let fields = json!({"source": left_out.what, "reason": left_out.reason.code(), "words": left_out.reason.to_string()});
-        console.result("left-out", fields, format!("  not {}: {}", Safe(&left_out.what), Safe(&left_out.reason.to_string())));
-    }
-}
-
-/// What was tried before.
-fn history(console: &Console, store: &Store, key: OfferKey) -> Result<(), Failure> {
-    let history = store.history(key).map_err(|error| local(&error))?;
-    for record in history.records() {
-        let at = record.at.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let words = record.outcome.to_string();
-        console.result("tried", json!({"outcome": record.outcome.code(), "words": words, "at": at}), format!("  before: {}", Safe(&words)));
-    }
     Ok(())
 }

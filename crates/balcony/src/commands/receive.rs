@@ -96,7 +96,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
             continue;
         }
         announce(console, &offer, args.show_xml);
-        let decision = decide(account, &offer, agreed, args.yes).await?;
+        let decision = decide(account, &offer, agreed, args).await?;
         if matches!(decision, Decision::Wait(Wait::ForSource)) {
             // Who offers it says later where it is; that does not count as a file.
             let words = format!("{}: its sender has not said yet where it is", Safe(offer.name().as_str()));
@@ -210,8 +210,8 @@ fn local(error: &dyn std::error::Error) -> Failure {
     Failure::from_error(Class::Local, error)
 }
 
-async fn decide(account: &Account, offer: &CataloguedOffer, agreed: bool, yes: bool) -> Result<Decision, Failure> {
-    let wish = Wish { asked: agreed, answers: fetching::answers(yes), ..Wish::default() };
+async fn decide(account: &Account, offer: &CataloguedOffer, agreed: bool, args: &cli::Receive) -> Result<Decision, Failure> {
+    let wish = Wish { asked: agreed, answers: fetching::answers(args.yes), metered: args.metered, ..Wish::default() };
     account.decide_for(offer, wish).await.map_err(|error| local(&error))
 }
 

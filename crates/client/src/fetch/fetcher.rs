@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use balcony_sharing::plan::{self, Answer, Contacts, Policy};
+use balcony_sharing::plan::{self, Answer, Contacts, Policy, RoomKind};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Origin, Plan};
@@ -53,6 +53,8 @@ pub struct Wish {
     pub answers: Vec<Answer>,
     /// Bytes cost money on this network.
     pub metered: bool,
+    /// Who may enter the room it was said in, if it was said in one; anybody, where that is not known.
+    pub room: RoomKind,
 }
 
 impl Fetcher {

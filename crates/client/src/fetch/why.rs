@@ -1,8 +1,8 @@
 //! What would be done about an offer, and why: every way to fetch it with the rule that decides about it, and what happened before.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
+use balcony_sharing::Offer;
 use balcony_sharing::plan::{self, Answer, Attempt, Circumstances, History, LeftOut, Miss, Policy, Ruling};
 use balcony_store::{BlobRef, OfferState, StoreError};
 
@@ -47,13 +47,8 @@ pub struct Way {
     pub passed_over: Vec<Vec<Miss>>,
 }
 
-impl Fetcher {
-    /// What would be done about an offer by these rules, and why. Asks nobody on the network.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn why(&self, offer: &CataloguedOffer, policy: &Policy, wish: Wish) -> Result<Why, StoreError> {
-        let Known { history, circumstances, .. } = self.known(offer, wish).await?;
+impl Why {
+    fn new(offer: &Offer, policy: &Policy, history: History, circumstances: Circumstances) -> Self {
         let with = |asked| Circumstances { asked, ..circumstances.clone() };
         let decide = |asked| plan::decide(offer, policy, &history, &with(asked));
         let laid = plan::lay_out(offer, policy, &history, &with(true));
@@ -62,7 +57,7 @@ impl Fetcher {
             passed_over: plan::passed_over(offer, policy, &circumstances, &attempt),
             attempt,
         };
-        Ok(Why {
+        Self {
             unasked: decide(false),
             asked: decide(true),
             ways: laid.attempts.into_iter().map(way).collect(),
@@ -70,7 +65,24 @@ impl Fetcher {
             answers: circumstances.answers.clone(),
             declined: circumstances.declined,
             history,
-        })
+        }
+    }
+}
+
+impl Fetcher {
+    /// What would be done about an offer by these rules, and why. Asks nobody on the network.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn why(&self, offer: &CataloguedOffer, policy: &Policy, wish: Wish) -> Result<Why, StoreError> {
+        let Known { history, circumstances, .. } = self.known(offer, wish).await?;
+        Ok(Why::new(offer, policy, history, circumstances))
+    }
+
+    /// The same for an offer that is in no catalogue, as if it came just now.
+    #[must_use]
+    pub fn why_of(&self, offer: &Offer, policy: &Policy, wish: Wish) -> Why {
+        Why::new(offer, policy, History::default(), self.circumstances(wish))
     }
 
     /// Looks into the store for all that goes into a decision.
@@ -80,17 +92,24 @@ impl Fetcher {
             blocking(move || Ok::<_, StoreError>((store.find(&digests)?, store.history(key)?, store.answers(key)?, store.offer(key)?)))
                 .await?;
         let kept = kept.iter().filter_map(|answer| Answer::from_record(answer));
-        let circumstances = Circumstances {
+        let mut circumstances = self.circumstances(wish);
+        circumstances.have = copy.as_ref().map(|copy| copy.digests().clone());
+        circumstances.answers.extend(kept);
+        circumstances.declined = row.is_some_and(|row| row.state == OfferState::Declined);
+        Ok(Known { copy, history, circumstances })
+    }
+
+    /// What is known whatever the offer.
+    fn circumstances(&self, wish: Wish) -> Circumstances {
+        Circumstances {
             rules: self.rules(),
-            contacts: Arc::clone(&self.contacts()),
-            have: copy.as_ref().map(|copy| copy.digests().clone()),
+            contacts: self.contacts(),
+            room: wish.room,
             asked: wish.asked,
             metered: wish.metered,
-            answers: wish.answers.into_iter().chain(kept).collect(),
-            declined: row.is_some_and(|row| row.state == OfferState::Declined),
+            answers: wish.answers,
             ..Circumstances::at(SystemTime::now())
-        };
-        Ok(Known { copy, history, circumstances })
+        }
     }
 
     /// Keeps what the person agrees to, so that it holds for this offer from now on, after a restart and offline as well. Dropping the

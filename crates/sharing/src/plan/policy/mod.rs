@@ -85,11 +85,12 @@ pub enum Who {
 pub struct TypeRange(String);
 
 /// Who may enter a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RoomKind {
     /// Members only.
     Private,
     /// Anybody, or nobody knows.
+    #[default]
     Public,
 }
 
