@@ -59,6 +59,17 @@ pub(crate) struct Driver {
     closing: bool,
 }
 
+/// What the task shares with others: where they speak to it, and what they hear from it.
+pub(crate) struct Lines {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) inbox: Inbox,
+    pub(crate) state: watch::Sender<Connection>,
+    pub(crate) book: Book,
+    pub(crate) bounces: broadcast::Sender<Bounce>,
+    pub(crate) copies: Copies,
+    pub(crate) hand_out: HandOut,
+}
+
 /// What a connection at work waits for.
 enum Input {
     Connection(std::io::Result<Event>),
@@ -77,17 +88,8 @@ struct Link {
 }
 
 impl Driver {
-    pub(crate) fn new(
-        options: ConnectOptions,
-        trust: Trust,
-        commands: mpsc::Receiver<Command>,
-        inbox: Inbox,
-        state: watch::Sender<Connection>,
-        book: Book,
-        bounces: broadcast::Sender<Bounce>,
-        copies: Copies,
-        hand_out: HandOut,
-    ) -> Self {
+    pub(crate) fn new(options: ConnectOptions, trust: Trust, lines: Lines) -> Self {
+        let Lines { commands, inbox, state, book, bounces, copies, hand_out } = lines;
         Self {
             hand_out,
             copies,

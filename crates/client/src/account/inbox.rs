@@ -175,7 +175,7 @@ mod tests {
     async fn whoever_waits_is_told_once_what_came_before_is_kept() {
         let (mut inbox, mut arrivals) = inbox();
         inbox.reconnect();
-        let mut ask = |inbox: &mut Inbox| {
+        let ask = |inbox: &mut Inbox| {
             let (done, settled) = oneshot::channel();
             inbox.settle(done);
             settled

@@ -43,7 +43,7 @@ use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share,
 use bounce::{BOUNCES, Bounce};
 use contacts::{Book, BookView};
 use copies::{Copies, Runner};
-use driver::Driver;
+use driver::{Driver, Lines};
 use state::{Command, Delivery};
 
 /// Commands that may wait for the connection's task.
@@ -123,8 +123,8 @@ impl Account {
         }
         let desk = offers::Desk { store: store.clone(), account: jid.clone(), copies: copies.clone(), contacts: view.contacts.clone() };
         tokio::spawn(desk.watch(arrivals, tell));
-        let driver = Driver::new(options, trust.clone(), taken, inbox, state, kept, bounces.clone(), copies, hand_out);
-        tokio::spawn(driver.run());
+        let lines = Lines { commands: taken, inbox, state, book: kept, bounces: bounces.clone(), copies, hand_out };
+        tokio::spawn(Driver::new(options, trust.clone(), lines).run());
         let inner = Inner {
             jid,
             commands,

@@ -86,7 +86,7 @@ async fn devices_share_what_they_hear(there: &Endpoints) {
     assert_eq!(next(&mut to_alice).await.name().as_str(), "away 2.png", "the server has both");
     let before = desk_store.offers(Listing::All, None, 100).unwrap().len();
     let (desk, mut offers) = connect(there, "bob", "desk", &desk_store).await;
-    let mut came = vec![next(&mut offers).await, next(&mut offers).await];
+    let mut came = [next(&mut offers).await, next(&mut offers).await];
     came.sort_by_key(|offer| offer.name().to_string());
     let names: Vec<_> = came.iter().map(|offer| offer.name().to_string()).collect();
     assert_eq!(names, ["away 1.png", "away 2.png"]);
