@@ -46,6 +46,9 @@ pub enum Step {
 impl Step {
     /// All steps of a commit, in order.
     pub const ALL: [Self; 6] = [Self::Written, Self::FileSynced, Self::MoveNoted, Self::Renamed, Self::FolderSynced, Self::Catalogued];
+
+    /// All steps of a sweep, in order.
+    pub const SWEEP: [Self; 2] = [Self::RemovalNoted, Self::FileRemoved];
 }
 
 /// Where tests want a commit to stop, as if the process had died there.

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::{DigestSet, Received, Source};
-use balcony_store::{FileRef, FileStamp, Listing, NewOffer, OfferKey, OfferState, OutboxState, Outgoing, Standing, Store, StoreError, Upload};
+use balcony_store::{
+    FileRef, FileStamp, Link, Listing, NewOffer, OfferKey, OfferState, OutboxState, Outgoing, Standing, Store, StoreError, Upload,
+};
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::{BareJid, Jid, Message};
 
@@ -20,6 +22,7 @@ on_both![
     the_history_of_an_offer_comes_back_in_order,
     a_message_is_sent_once,
     uploads_that_are_done_come_back_until_their_message_is_out,
+    links_of_a_file_come_back_until_they_are_gone,
     settings_are_kept_and_taken_away,
     digests_of_unchanged_files_are_remembered,
 ];
@@ -255,6 +258,38 @@ fn uploads_that_are_done_come_back_until_their_message_is_out(store: &Store) {
     store.drop_uploads(&juliet, "a").unwrap();
     assert_eq!((store.uploads(&juliet, "a").unwrap(), store.uploads(&juliet, "b").unwrap()), (vec![], vec![upload("b", 0)]));
     assert_eq!(store.uploads(&bare("nurse@capulet.lit"), "b").unwrap(), []);
+}
+
+fn links_of_a_file_come_back_until_they_are_gone(store: &Store) {
+    let juliet = bare("juliet@capulet.lit");
+    let sha256 = |bytes: &[u8]| digests(bytes, &[HashAlgo::Sha256]).get(HashAlgo::Sha256).unwrap().clone();
+    let link = |number: u64| Link {
+        account: juliet.clone(),
+        sha256: sha256(b"summit"),
+        size: 6,
+        url: format!("https://upload.capulet.lit/secret{number}"),
+        service: Jid::parse("upload.capulet.lit").unwrap(),
+        uploaded_at: at(number),
+        expires_at: (number == 1).then(|| at(99)),
+    };
+    for number in [2, 1, 3] {
+        store.add_link(&link(number)).unwrap();
+    }
+    assert_eq!(store.links(&juliet, &sha256(b"summit")).unwrap(), [link(3), link(2), link(1)], "the last upload first");
+    let again = Link { uploaded_at: at(9), expires_at: None, ..link(1) };
+    store.add_link(&again).unwrap();
+    store.link_is_gone(&link(3).url).unwrap();
+    assert_eq!(store.links(&juliet, &sha256(b"summit")).unwrap(), [again, link(2)]);
+    assert_eq!(store.links(&juliet, &sha256(b"valley")).unwrap(), []);
+    assert_eq!(store.links(&bare("nurse@capulet.lit"), &sha256(b"summit")).unwrap(), [], "another account's links are not ours");
+    let sha512 = digests(b"summit", &[HashAlgo::Sha512]).strongest().unwrap().clone();
+    assert_eq!(store.links(&juliet, &sha512).unwrap(), []);
+    assert!(matches!(store.add_link(&Link { sha256: sha512, ..link(4) }), Err(StoreError::NoSha256)));
+    for number in 10..40 {
+        store.add_link(&link(number)).unwrap();
+    }
+    assert_eq!(store.links(&juliet, &sha256(b"summit")).unwrap().len(), 16);
+    assert!(!format!("{:?}", link(1)).contains("secret"));
 }
 
 fn settings_are_kept_and_taken_away(store: &Store) {

@@ -2,10 +2,11 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use balcony_store::{JobId, Sidecar, Store, StoreError, Witness};
+use balcony_store::{JobId, NewOffer, Sidecar, Store, StoreError, Witness};
 use balcony_wire::hashes::{Digest, HashAlgo};
 use proptest::prelude::*;
 
+use crate::catalogue::offer;
 use crate::{digests, hashed, hashed_with, keep, on_both, read, sidecar, unproven, verified};
 
 on_both![
@@ -14,6 +15,8 @@ on_both![
     a_transfer_begun_twice_is_refused,
     cut_and_discarded_bytes_are_gone,
     a_file_is_found_by_every_digest_we_computed_and_by_no_other,
+    every_algorithm_that_proves_anything_finds_what_it_was_computed_of,
+    a_digest_that_was_only_claimed_finds_no_file,
     bytes_that_nobody_hashed_do_not_get_in,
     an_unproven_file_is_marked_until_somebody_proves_it,
     one_file_committed_twice_is_kept_once,
@@ -99,6 +102,40 @@ fn a_file_is_found_by_every_digest_we_computed_and_by_no_other(store: &Store) {
     let mut contradictory = digests(b"summit", &[HashAlgo::Sha256]);
     contradictory.insert(Digest::new(HashAlgo::Blake2b256, [7; 32]).unwrap()).unwrap();
     assert_eq!(store.find(&contradictory).unwrap(), None);
+}
+
+fn every_algorithm_that_proves_anything_finds_what_it_was_computed_of(store: &Store) {
+    let mut staging = store.stage(JobId::random(), sidecar("1")).unwrap();
+    staging.append(b"summit").unwrap();
+    let blob = store.commit(staging, &hashed_with(b"summit", &HashAlgo::ALL)).unwrap();
+    let finds = |algo: &HashAlgo| {
+        let digests = digests(b"summit", &[*algo]);
+        !digests.is_empty() && store.find(&digests).unwrap().as_ref() == Some(&blob)
+    };
+    let found: Vec<HashAlgo> = HashAlgo::ALL.into_iter().filter(finds).collect();
+    assert_eq!(found, HashAlgo::ALL.into_iter().filter(|algo| algo.is_proof()).collect::<Vec<_>>());
+    assert!(found.len() >= 11 && !found.contains(&HashAlgo::Md5) && !found.contains(&HashAlgo::Sha1), "{found:?}");
+    for algo in found {
+        assert_eq!(store.find(&digests(b"valley", &[algo])).unwrap(), None, "{algo}");
+    }
+}
+
+/// Whoever offers a file may claim the digest of another one with it: that must not make one of them pass for the other.
+fn a_digest_that_was_only_claimed_finds_no_file(store: &Store) {
+    let blob = keep(store, b"summit").unwrap();
+    let mut claimed = digests(b"summit", &[HashAlgo::Sha256]);
+    for digest in &digests(b"valley", &[HashAlgo::Sha512, HashAlgo::Blake2b512]) {
+        claimed.insert(digest.clone()).unwrap();
+    }
+    let new = NewOffer { digests: claimed.clone(), ..offer("tybalt@capulet.lit", Some("1"), 1) };
+    let (key, _) = store.add_offer(&new).unwrap();
+    store.offer_is_here(key, &blob).unwrap();
+    for algo in [HashAlgo::Sha512, HashAlgo::Blake2b512] {
+        let only = digests(b"valley", &[algo]);
+        assert_eq!(store.find(&only).unwrap(), None, "{algo}");
+        assert_eq!(store.offers_claiming(&only, 5).unwrap().len(), 1, "as an offer it is found: that is a claim, and says so");
+    }
+    assert_eq!(store.find(&claimed).unwrap().as_ref(), Some(&blob), "what we never computed contradicts nothing");
 }
 
 fn bytes_that_nobody_hashed_do_not_get_in(store: &Store) {

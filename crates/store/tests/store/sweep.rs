@@ -280,7 +280,9 @@ fn bytes_that_no_catalogue_knows_go() {
 
 #[test]
 fn a_sweep_that_died_is_ended_by_the_next_start() {
-    for (step, is_gone) in [(Step::RemovalNoted, false), (Step::FileRemoved, true)] {
+    let table = [(Step::RemovalNoted, false), (Step::FileRemoved, true)];
+    assert_eq!(table.map(|row| row.0), Step::SWEEP);
+    for (step, is_gone) in table {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let blob = keep(&store, b"the view from the summit").unwrap();
