@@ -122,10 +122,10 @@ fn a_plain_place_that_the_sender_encrypts_elsewhere_is_none_and_others_take_noth
     let sources = |offer: &Offer| offer.sources().cloned().collect::<Vec<_>>();
     let mut offer = secret_one.clone();
     offer.add_source(plain_place.clone(), &romeo);
-    assert_eq!(sources(&offer), [secret_place.clone()]);
+    assert_eq!(sources(&offer), std::slice::from_ref(&secret_place));
     let mut offer = plain_one.clone();
     offer.add_source(secret_place.clone(), &romeo);
-    assert_eq!(sources(&offer), [secret_place.clone()]);
+    assert_eq!(sources(&offer), std::slice::from_ref(&secret_place));
     let mallory: Message = match Stanza::read(Element::parse("<message xmlns='jabber:client' from='mallory@evil.example/x'/>").unwrap()) {
         Ok(Stanza::Message(message)) => message,
         other => panic!("{other:?}"),
