@@ -152,6 +152,7 @@ mod tests {
         assert_eq!((set.len(), set.get(HashAlgo::Sha1)), (3, Some(&digest(HashAlgo::Sha1, 1))));
     }
 
+    /// Decision 35.
     #[test]
     fn sha_1_alone_proves_nothing() {
         let weak: DigestSet = [digest(HashAlgo::Sha1, 1)].into_iter().collect();

@@ -182,6 +182,7 @@ mod tests {
         }
     }
 
+    /// Decision 63.
     #[test]
     fn a_name_in_a_url_is_decoded_once_and_a_name_field_never() {
         let name = |url: &str| FileName::from_url(&Url::parse(url).unwrap()).map(|name| name.to_string());

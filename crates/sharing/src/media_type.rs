@@ -125,6 +125,7 @@ const INLINE: [&str; 19] = [
 mod tests {
     use super::*;
 
+    /// Decision 26.
     #[test]
     fn accepts_what_the_vectors_accept() {
         for case in testing_corpus::cases("media-accept") {

@@ -364,6 +364,7 @@ mod tests {
         }
     }
 
+    /// Decision 41.
     /// Proves: SFS-6-D4, SFS-3.2-9.
     #[test]
     fn only_https_is_fetched_and_never_a_private_address() {
@@ -416,6 +417,7 @@ mod tests {
         assert!(check("http://abcdefghij.onion.evil.example/", &tor).is_err());
     }
 
+    /// Decision 41.
     #[test]
     fn redirects_are_judged_like_urls_and_counted() {
         let from = Url::parse("https://download.montague.lit/a/b").unwrap();

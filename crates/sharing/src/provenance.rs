@@ -380,6 +380,7 @@ mod tests {
         assert_eq!(Received::direct(reflected, &juliet()), Err(ProvenanceError::Room));
     }
 
+    /// Decision 50.
     #[test]
     fn an_error_is_nobodys_word() {
         let bounce =
@@ -393,6 +394,7 @@ mod tests {
         assert!(!Received::direct(own, &juliet()).unwrap().provenance().is_own());
     }
 
+    /// Decision 5.
     /// Proves: SFS-6-D1.
     #[test]
     fn a_person_is_the_same_on_all_devices_and_nobody_else_is() {

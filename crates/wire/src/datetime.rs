@@ -200,6 +200,7 @@ mod tests {
     }
 
     /// Psi and slixmpp leave the zone out, Gajim writes two.
+    /// Decision 52.
     #[test]
     fn reads_dates_without_zone_as_approximate_utc() {
         for text in ["2015-07-26T21:46:00", "2015-07-26T21:46:00.123456", "2015-07-26T21:46:00+00:00Z", " 2015-07-26T21:46:00 "] {

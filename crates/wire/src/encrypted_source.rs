@@ -124,6 +124,7 @@ mod tests {
         assert_eq!(EncryptedSource::read(&source.write()).unwrap(), *source);
     }
 
+    /// Decision 61.
     #[test]
     fn xepher_lets_sources_inherit_the_namespace() {
         let source = encrypted(&format!("{KEY}<sources><url-data target='https://a.example/x'/></sources>")).unwrap();

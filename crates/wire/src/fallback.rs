@@ -173,6 +173,7 @@ mod tests {
         assert_eq!(read("<fallback xmlns='urn:xmpp:fallback:0'/>").for_ns, None);
     }
 
+    /// Decision 10.
     #[test]
     fn a_region_that_cannot_be_understood_hides_nothing() {
         for region in ["start='x'", "end='-1'", "start='3' end='1'", "start='99999999999999999999999'"] {

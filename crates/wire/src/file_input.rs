@@ -113,6 +113,7 @@ mod tests {
         Element::new(name, ns::FILE_INPUT).with_text(text)
     }
 
+    /// Decision 26.
     /// Proves: FIN-D-4, FIN-3-4, FIN-3-5.
     #[test]
     fn media_types_of_the_vectors_fit_as_they_say() {
@@ -132,6 +133,7 @@ mod tests {
         assert!(!FileInput::read(&FileInput::element()).unwrap().multiple);
     }
 
+    /// Decision 20.
     /// Proves: FIN-D-1.
     #[test]
     fn bare_files_of_the_first_draft_are_read_and_written_as_shares() {

@@ -310,6 +310,7 @@ mod tests {
         assert_eq!(dropped(&file), ["{urn:xmpp:file:metadata:0}color", "{urn:example}x"]);
     }
 
+    /// Decision 40.
     /// Proves: FMD-D-2.
     #[test]
     fn a_bad_field_costs_only_itself() {
@@ -322,6 +323,7 @@ mod tests {
         assert!(!file.hashes[0].is_usable());
     }
 
+    /// Decisions 40 and 60.
     /// Proves: FMD-D-4.
     #[test]
     fn of_a_repeated_field_the_first_counts() {
@@ -331,6 +333,7 @@ mod tests {
         assert_eq!(dropped(&file), ["name", "size", "desc"]);
     }
 
+    /// Decision 4.
     /// Proves: FMD-D-1.
     #[test]
     fn the_first_drafts_had_a_dimension() {
@@ -344,6 +347,7 @@ mod tests {
         assert_eq!(dropped(&read("<dimension>big</dimension>")), ["dimension"]);
     }
 
+    /// Decision 59.
     #[test]
     fn dino_writes_media_type_twice_and_an_unknown_length() {
         let file = read("<media-type>image/png</media-type><media_type>image/png</media_type><length>4294967295</length>");
@@ -356,6 +360,7 @@ mod tests {
         assert_eq!(read("<mediaType>image/png</mediaType>").media_type.as_deref(), Some("image/png"));
     }
 
+    /// Decision 52.
     #[test]
     fn psi_and_slixmpp_write_dates_without_a_zone_and_gajim_with_two() {
         for (text, approximate) in [

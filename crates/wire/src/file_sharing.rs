@@ -254,6 +254,7 @@ mod tests {
         assert_eq!(read(FILE).unwrap().sources, None);
     }
 
+    /// Decision 55.
     #[test]
     fn moxxy_wants_sources_even_when_there_are_none() {
         assert_eq!(read(&format!("{FILE}<sources/>")).unwrap().sources, Some(Vec::new()));
@@ -271,6 +272,7 @@ mod tests {
         assert_eq!((share.disposition, share.file.unwrap().hashes.len()), (None, 0));
     }
 
+    /// Decision 61.
     #[test]
     fn xepher_lets_sources_inherit_namespaces() {
         let xml = "<file-sharing xmlns='urn:xmpp:sfs:0'><sources xmlns='urn:xmpp:sfs:0'><url-data target='https://a.example/1'/>\
@@ -279,6 +281,7 @@ mod tests {
         assert!(matches!(&share.sources.unwrap()[..], [SourceElement::Url(_), SourceElement::JinglePub(_)]));
     }
 
+    /// Decision 56.
     /// Proves: SFS-3.2-12.
     #[test]
     fn unknown_kinds_of_sources_keep_their_place() {
@@ -288,6 +291,7 @@ mod tests {
         assert_eq!(FileSharing::read(&share.write()).unwrap(), share);
     }
 
+    /// Decision 13.
     #[test]
     fn an_unknown_disposition_counts_as_none() {
         let element = FileSharing::element().with_attr("disposition", "sideways").with_attr("id", "");
@@ -311,6 +315,7 @@ mod tests {
         assert_eq!((share.sources.unwrap().len(), share.dropped.len()), (1, 2));
     }
 
+    /// Decision 56.
     #[test]
     fn hostile_numbers_of_sources_stay_bounded() {
         let share = read(&format!("{FILE}<sources>{}</sources>", URL.repeat(1000))).unwrap();

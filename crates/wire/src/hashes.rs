@@ -433,6 +433,7 @@ mod tests {
         Hash::read(&Element::new("hash", ns).with_attr_opt("algo", algo).with_text(text)).unwrap()
     }
 
+    /// Decisions 2 and 34.
     /// Proves: HASH-3-1, HASH-3-D1, HASH-3-D2, HASH-3-D3, HASH-3-D4.
     #[test]
     fn reads_every_hash_element_of_the_vectors_as_they_say() {
@@ -463,6 +464,7 @@ mod tests {
         assert_eq!(spaced.write().text(), "w0mcJylzCn+AfvuGdqkty2+KP48=");
     }
 
+    /// Decisions 1 and 53.
     /// Proves: HASH-9.3-1, HREC-5-4.
     #[test]
     fn knows_lengths_aliases_and_features_of_all_algorithms() {
@@ -484,6 +486,7 @@ mod tests {
         assert_eq!(HashAlgo::from_name("blake2b"), None);
     }
 
+    /// Decision 53.
     #[test]
     fn slixmpp_and_profanity_spell_names_their_own_way() {
         assert_eq!(HashAlgo::from_name("BLAKE2b256"), Some(HashAlgo::Blake2b256)); // slixmpp
@@ -491,6 +494,7 @@ mod tests {
         assert_eq!(HashAlgo::from_name("SHA3_512"), Some(HashAlgo::Sha3_512));
     }
 
+    /// Decision 54.
     #[test]
     fn libervia_sends_base64_of_the_hex_digits() {
         let hex = "c3499c2729730a7f807efb8676a92dcb6f8a3f8f";
@@ -514,6 +518,7 @@ mod tests {
         assert_eq!(read.write().text(), "2AfMGH8O7UNPTvUVAM9aK13mpCY=");
     }
 
+    /// Decision 3.
     #[test]
     fn hostile_texts_are_unusable_and_nothing_more() {
         for text in ["\u{0}", "=", "====", "\u{fe0f}\u{200d}", &"A".repeat(100_000), &"f".repeat(64)] {

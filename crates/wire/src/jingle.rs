@@ -209,6 +209,7 @@ mod tests {
         assert_eq!((file.metadata.hash_used[0].algo.as_str(), file.range.is_some()), ("sha-256", true));
     }
 
+    /// Decision 22.
     #[test]
     fn older_peers_offer_by_version_4_and_announce_hashes_by_empty_ones() {
         let jingle = offer("<name>a</name><hash xmlns='urn:xmpp:hashes:1' algo='sha-1'/>", 4);

@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(read.write().ns(), ns::JINGLE_FILE_TRANSFER_5);
     }
 
+    /// Decision 51.
     #[test]
     fn version_3_counts_inside_shared_media_only() {
         let old = file(ns::JINGLE_FILE_TRANSFER_3, "<name>a</name>");

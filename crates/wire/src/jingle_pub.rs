@@ -104,6 +104,7 @@ mod tests {
         assert_eq!(JinglePub::read(&made.write()).unwrap(), made);
     }
 
+    /// Decision 19.
     /// Proves: JPUB-D-2.
     #[test]
     fn without_from_the_sender_is_meant() {

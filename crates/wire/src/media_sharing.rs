@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(MediaSharing::read(&share.write()).unwrap(), share);
     }
 
+    /// Decisions 2 and 22.
     /// Proves: SIMS-D-1.
     #[test]
     fn the_first_version_had_hex_hashes_and_file_transfer_4() {
@@ -147,12 +148,14 @@ mod tests {
         assert_eq!((file.size, file.width), (Some(7), Some(640)));
     }
 
+    /// Decision 61.
     #[test]
     fn xepher_lets_references_inherit_the_namespace() {
         let share = read(&format!("{FILE}<sources><reference type='data' uri='https://a.example/a.jpg'/></sources>")).unwrap();
         assert_eq!(share.sources.unwrap(), [MediaSource::Uri("https://a.example/a.jpg".to_owned())]);
     }
 
+    /// Decision 31.
     /// Proves: SIMS-D-2.
     #[test]
     fn nothing_is_asked_for() {

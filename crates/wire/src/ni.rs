@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(NiUri::from_binary(&[63, 1]), None);
     }
 
+    /// Decision 32.
     /// Proves: NI-2-1, NI-D-2.
     #[test]
     fn a_short_prefix_names_no_file() {

@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(read.write(), thumbnail());
     }
 
+    /// Decision 30.
     /// Proves: THMB-D-1.
     #[test]
     fn the_old_namespace_is_read_and_never_written() {
@@ -91,6 +92,7 @@ mod tests {
         assert_eq!(read.write().ns(), ns::THUMBS_1);
     }
 
+    /// Decision 62.
     #[test]
     fn kaidan_sends_pictures_of_nothing() {
         let nothing = thumbnail().with_attr("width", "0").with_attr("height", "0");

@@ -333,6 +333,7 @@ mod tests {
         assert!(UrlData::read(&UrlData::new("https://a.example/").write()).unwrap().is_plain());
     }
 
+    /// Decision 17.
     /// Proves: HURL-D-1.
     #[test]
     fn the_listing_of_0103_has_the_value_as_text() {
@@ -340,6 +341,7 @@ mod tests {
         assert_eq!(data.http[0].kind, HttpDataKind::Header { name: "Cookie".to_owned(), value: "jsessionid=1324".to_owned() });
     }
 
+    /// Decision 17.
     /// Proves: HURL-D-2.
     #[test]
     fn headers_that_steer_the_connection_are_refused() {

@@ -193,6 +193,7 @@ mod tests {
         }
     }
 
+    /// Decision 33.
     #[test]
     fn only_the_jingle_query_with_an_id_is_a_published_session() {
         let session = |uri: &str| XmppUri::parse(uri).unwrap().published_session().map(str::to_owned);

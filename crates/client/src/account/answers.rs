@@ -127,6 +127,7 @@ mod tests {
         }
     }
 
+    /// Decision 45.
     /// Proves: C0030-3-1, HASH-5-1, OOB-4-1, REF-2-1, FB-2.1-1, BOB-3-1, ATT-2-1.
     #[test]
     fn says_what_it_can_do_each_thing_once() {

@@ -36,6 +36,7 @@ pub async fn draft(
 mod tests {
     use super::*;
 
+    /// Decision 1.
     #[tokio::test]
     async fn a_draft_has_size_type_digests_and_place() {
         let folder = tempfile::tempdir().unwrap();

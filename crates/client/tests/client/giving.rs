@@ -353,6 +353,7 @@ async fn a_link_is_attached_only_if_it_gives_the_file_that_was_offered() {
     assert!(offer.sources().any(|source| source.plain_url() == Some(&web.url())));
 }
 
+/// Decision 6.
 /// Proves: SFS-3.3-3.
 #[tokio::test]
 async fn nothing_is_attached_to_what_nothing_proves() {

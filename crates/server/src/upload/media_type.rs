@@ -100,6 +100,7 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Decision 39.
     /// Proves: HUP-D-3.
     #[test]
     fn only_plain_media_are_shown_in_place() {

@@ -361,6 +361,7 @@ async fn served(house: &House) -> bool {
 }
 
 /// Names and types of strangers come back in headers and pages: neither splits the one nor runs in the other.
+/// Decision 39.
 #[tokio::test]
 async fn names_and_types_split_no_header_and_run_in_no_page() {
     let house = house().await;

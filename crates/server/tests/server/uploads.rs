@@ -183,6 +183,7 @@ async fn an_upload_that_breaks_off_leaves_nothing_and_can_be_tried_again() {
     assert_eq!(std::fs::read_dir(incoming).unwrap().count(), 0);
 }
 
+/// Decision 18.
 /// Proves: HUP-6-1, HUP-D-4.
 #[tokio::test]
 async fn slots_that_make_no_sense_are_refused_in_words() {

@@ -284,6 +284,7 @@ mod tests {
     const OF_16: &str = "8bea023906bec10992c23fcb557adae774f704ec2af6a1dd4eb7a3d46e0b3636e7ae29f7a1c74b9c0f5b065ac6f2524f5f6b3643788319b4c6f6\
         2618e3318fed7335bd2e370488ba6849d691879f5a8200f16642ee0fc545b159ddf002db18fb87a7853faa704aeaa345402625feaf6df9132f7f";
 
+    /// Decision 16.
     /// Proves: AES-D-1.
     #[test]
     fn an_iv_of_16_bytes_opens_what_another_library_encrypted() {
@@ -312,6 +313,7 @@ mod tests {
         }
     }
 
+    /// Decision 11.
     #[test]
     fn between_no_tag_and_a_whole_tag_there_is_nothing() {
         let (mut envelope, _, wire) = tagged(12);
@@ -324,6 +326,7 @@ mod tests {
         assert!(open(&envelope, &wire, 64, &[]).1.unwrap().is_authentic());
     }
 
+    /// Decision 11.
     #[test]
     fn cbc_without_a_proper_padding_is_refused() {
         let cases = testing_corpus::vector("esfs");

@@ -141,6 +141,7 @@ mod tests {
         (Cipher::Aes256Cbc, "urn:xmpp:ciphers:aes-256-cbc-pkcs7"),
     ];
 
+    /// Decision 25.
     /// Proves: ESFS-4-1.
     #[test]
     fn the_ciphers_of_the_document_are_known_with_and_without_their_version() {

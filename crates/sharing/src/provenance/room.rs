@@ -152,6 +152,7 @@ pub(super) mod tests {
         assert_eq!(Received::room(chat, &juliet(), &announcing()), Err(ProvenanceError::NoRoom));
     }
 
+    /// Decision 5.
     /// Proves: SFS-6-D1.
     #[test]
     fn an_occupant_is_known_by_the_id_that_the_room_announces_and_never_by_nick() {

@@ -124,6 +124,7 @@ mod tests {
         assert_eq!(verified.strongest().unwrap().algo(), HashAlgo::Blake2b256);
     }
 
+    /// Decision 36.
     /// Proves: HREC-3-1, HREC-D-2, SIMS-4.2-5.
     #[test]
     fn one_digest_that_differs_rejects_though_another_fits() {
@@ -132,6 +133,7 @@ mod tests {
         assert_eq!(mixed.judge(hashed(b"summit", &STRONG)), Verdict::Mismatch(Mismatch::Digest(HashAlgo::Sha256)));
     }
 
+    /// Decision 35.
     /// Proves: HREC-D-1.
     #[test]
     fn sha_1_rejects_on_a_mismatch_and_proves_nothing_on_a_match() {
@@ -146,6 +148,7 @@ mod tests {
         assert_eq!(verdict, Verdict::Mismatch(Mismatch::Unchecked(HashAlgo::Blake2b256)));
     }
 
+    /// Decision 47.
     #[test]
     fn without_a_digest_a_differing_size_rejects_and_with_one_the_digest_decides() {
         let sized = Claim { size: Some(7), digests: DigestSet::new() };

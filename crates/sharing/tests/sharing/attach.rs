@@ -84,6 +84,7 @@ fn names(offer: &Offer) -> Vec<&NamedBy> {
     offer.places().iter().map(|place| &place.named_by).collect()
 }
 
+/// Decision 9.
 /// Proves: SFS-3.2-3, SFS-3.3-4, SFS-3.3-5, SFS-3.3-D3.
 #[test]
 fn the_primary_source_comes_in_a_message_of_its_own() {
@@ -134,6 +135,7 @@ fn another_device_of_the_sender_attaches_itself() {
     assert!(matches!(offers[0].sources().next(), Some(Source::Published { from, .. }) if from.as_str() == "romeo@montague.lit/resource2"));
 }
 
+/// Decision 7.
 /// Proves: SFS-3.3-D2.
 #[test]
 fn sources_that_could_mean_several_files_or_none_are_ignored_with_a_reason() {
@@ -153,6 +155,7 @@ fn sources_that_could_mean_several_files_or_none_are_ignored_with_a_reason() {
     assert_eq!(joined(&none, ""), Err(NotJoined::NoShare));
 }
 
+/// Decision 8.
 /// Proves: ATT-4.1-3, SFS-3.3-D1.
 #[test]
 fn a_message_is_named_by_its_origin_id_or_by_its_own_within_one_conversation() {
@@ -188,6 +191,7 @@ fn what_our_other_device_attaches_belongs_to_what_it_shared() {
     assert_eq!((urls(&offers[0]), names(&offers[0])), (vec![ONE], vec![&NamedBy::Sender]));
 }
 
+/// Decision 58.
 /// Proves: ATT-D-1.
 #[test]
 fn nothing_is_attached_without_sources_or_by_an_error() {
@@ -292,6 +296,7 @@ fn with_a_strangers_place(own: &[&str], strangers: &str) -> Offer {
     offers.remove(0)
 }
 
+/// Decision 49.
 /// Proves: SFS-6-5.
 #[test]
 fn where_a_stranger_says_it_is_nobody_goes_unasked_and_never_before_the_senders_own() {
@@ -387,6 +392,7 @@ fn made((who, share, url, seconds): (usize, usize, usize, u64)) -> Attachment {
 }
 
 proptest! {
+    /// Decision 8.
     #[test]
     fn any_order_and_any_repetition_give_the_same_offers(
         arrivals in proptest::collection::vec(arriving(), 0..12),

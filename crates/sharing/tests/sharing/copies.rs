@@ -133,6 +133,7 @@ fn what_somebody_passes_on_is_not_their_offer() {
     says(&seen_by(ME, None, &twice), &json!({"shares": [], "offers": [], "wrapper": "carbon-received"}));
 }
 
+/// Decision 50.
 /// Proves: HINT-5-2.
 #[test]
 fn bounced_messages_offer_nothing() {

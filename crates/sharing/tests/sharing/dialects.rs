@@ -94,6 +94,7 @@ fn names_of_children(message: &Message) -> Vec<(&str, &str)> {
     message.payloads.iter().map(|element| (element.name(), element.ns())).collect()
 }
 
+/// Decision 15.
 /// Proves: SFS-3.1-D2, SFS-4.3-1, SFS-4.3-D1.
 #[test]
 fn the_sims_copy_of_a_share_is_not_shown_twice() {
@@ -107,6 +108,7 @@ fn the_sims_copy_of_a_share_is_not_shown_twice() {
     assert_eq!(reading.shown_body, None);
 }
 
+/// Decision 15.
 /// Proves: SIMS-D-2.
 #[test]
 fn a_sims_copy_folds_by_hash_or_by_name_and_size_and_never_over_another_hash() {
@@ -163,6 +165,7 @@ fn dino_shares_first_and_attaches_the_link_in_a_second_message() {
     assert_eq!((second.offers.len(), second.shown_body), (0, None));
 }
 
+/// Decision 58.
 #[test]
 fn kaidan_sends_messages_for_older_clients_that_attach_nothing() {
     let old = reading(&format!(
@@ -230,6 +233,7 @@ fn fallback_is_hidden_as_the_vectors_say() {
     }
 }
 
+/// Decision 57.
 #[test]
 fn an_unmarked_body_is_hidden_only_when_it_says_nothing_of_its_own() {
     let shown = |body: &str, extra: &str| {
@@ -245,6 +249,7 @@ fn an_unmarked_body_is_hidden_only_when_it_says_nothing_of_its_own() {
     assert_eq!(shown("x", "<fallback xmlns='urn:xmpp:fallback:0'><body/></fallback>"), Some("x".into()));
 }
 
+/// Decision 57.
 #[test]
 fn psi_appends_the_link_and_marks_it_by_a_reference() {
     let words = "Look 😀 ";
@@ -288,6 +293,7 @@ fn floods_are_bounded_and_counted() {
     assert!(read.ignored.iter().any(|dropped| dropped.what == "136 sources"));
 }
 
+/// Decision 14.
 /// Proves: SFS-3.1-1, SFS-3.1-2, SFS-3.1-3, SFS-3.1-4, SFS-3.1-5, SFS-3.1-6, SFS-3.1-7, SFS-3.1-8, SFS-3.1-9, SFS-3.1-10, SFS-3.1-D1,
 /// SIMS-4.1-1, SIMS-4.1-3, SIMS-4.1-4, SIMS-4.1-5, FB-2.2-1, CNT-3-1, FMD-2-1, FMD-2-4, FMD-2-5, FMD-2-8, FMD-2-12.
 #[test]
@@ -331,6 +337,7 @@ fn one_file_goes_out_as_one_message_that_every_client_understands() {
     assert_eq!(read.ignored.len(), 1, "nothing but the out-of-band copy: {:?}", read.ignored);
 }
 
+/// Decision 14.
 /// Proves: SFS-4.1-1, SFS-4.1-3, SFS-3.3-4, SFS-3.3-5, SFS-3.3-8, SFS-3.3-9, SFS-3.3-11.
 #[test]
 fn words_stay_the_body_and_the_link_goes_into_an_attaching_message() {
@@ -345,6 +352,7 @@ fn words_stay_the_body_and_the_link_goes_into_an_attaching_message() {
     assert_eq!(second.body.as_ref(), second.oob.first());
 }
 
+/// Decisions 9, 37 and 46.
 /// Proves: SFS-4.2-1, SFS-4.2-2, SFS-4.2-3, SFS-4.2-4, SFS-3.1-11, SIMS-4.1-2.
 #[test]
 fn several_files_go_out_in_one_message_and_their_links_one_by_one() {
@@ -409,6 +417,7 @@ fn what_nobody_knows_is_passed_over() {
     assert_eq!(whats, ["disposition", "{urn:example}carrier-pigeon", "{urn:example}x", "{urn:xmpp:file:metadata:0}colour"]);
 }
 
+/// Decision 48.
 #[test]
 fn the_description_nearest_to_the_reader_is_chosen() {
     let descs = "<desc xml:lang='de'>Gipfel</desc><desc>Summit</desc><desc xml:lang='pt-BR'>Cume</desc>";

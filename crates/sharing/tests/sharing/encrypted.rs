@@ -262,6 +262,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever a server makes of the bytes, only the file is called verified.
+    /// Decision 11.
     #[test]
     fn nothing_but_the_file_comes_out_of_an_envelope(
         at in 0..5016_usize,

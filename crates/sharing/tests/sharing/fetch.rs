@@ -361,6 +361,7 @@ fn a_file_that_is_there_already_is_only_checked() {
     assert!(is_verified(&scene) && scene.asked.is_empty());
 }
 
+/// Decision 18.
 #[test]
 fn an_empty_file_needs_no_request() {
     let scene = run(Task { claim: claim(b""), plan: Plan::default(), resume: None }, vec![], b"", 7);
@@ -395,6 +396,7 @@ fn after_a_mixture_went_wrong_each_is_asked_alone_to_know_whom_to_blame() {
     assert_eq!(scene.asked.last(), Some(&("here.lit".to_owned(), 0)));
 }
 
+/// Decision 47.
 /// Proves: SFS-6-D3.
 #[test]
 fn more_bytes_than_announced_stop_the_fetch() {
@@ -429,6 +431,7 @@ fn a_redirect_into_the_own_network_is_not_followed() {
     }
 }
 
+/// Decision 17.
 /// Proves: HURL-D-2.
 #[test]
 fn redirects_are_followed_three_times_and_carry_nothing_to_another_origin() {

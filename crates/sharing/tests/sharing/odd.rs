@@ -34,6 +34,7 @@ fn sims(attributes: &str, uri: &str) -> String {
     )
 }
 
+/// Decision 20.
 /// Proves: FIN-D-1.
 #[test]
 fn files_of_a_form_are_shares_in_today_s_form_and_in_that_of_the_first_draft() {
@@ -151,6 +152,7 @@ fn a_file_wanted_by_session_is_no_file_offered() {
     says(&seen(stun), &json!({"shares": [], "offers": [], "ignored": []}));
 }
 
+/// Decision 10.
 /// Proves: FB-D-1, CNT-D-1.
 #[test]
 fn fallback_counts_code_points_and_only_hides_what_is_said_elsewhere() {
@@ -190,6 +192,7 @@ fn ranges_of_sims_that_fit_nothing_hide_nothing() {
     says(&fits, &json!({"shown_body": "Look "}));
 }
 
+/// Decision 60.
 #[test]
 fn a_share_that_contradicts_itself_is_refused_and_the_rest_read() {
     let other = SHA256.replacen('4', "5", 1);
@@ -211,6 +214,7 @@ fn a_share_that_contradicts_itself_is_refused_and_the_rest_read() {
     assert_eq!(ignored(&repeated), ["name", "size", "desc", "width"]);
 }
 
+/// Decision 3.
 #[test]
 fn hashes_of_every_old_form_are_told_apart_by_length() {
     let hashes = [
@@ -258,6 +262,7 @@ fn old_dimensions_and_thumbnails_and_bad_fields_cost_only_themselves() {
     says(&both, &json!({"shares": [{"file": {"width": 1, "height": 2, "from_dimension": null}}]}));
 }
 
+/// Decision 56.
 #[test]
 fn what_is_over_the_limit_is_counted() {
     let many = format!(
@@ -307,6 +312,7 @@ fn odd_addresses_are_kept_as_written_and_never_fetched_blindly() {
     }
 }
 
+/// Decision 19.
 #[test]
 fn sources_of_every_kind_keep_their_place() {
     let all = "<sources><pigeon xmlns='urn:example'/><jinglepub xmlns='urn:xmpp:jinglepub:1' id='1'><description xmlns='urn:xmpp:jingle:apps:file-transfer:5'/></jinglepub>\

@@ -99,6 +99,7 @@ fn slixmpp_puts_sources_first_and_dates_without_zone_and_counts_ends_inclusive()
     );
 }
 
+/// Decision 33.
 #[test]
 fn psi_names_itself_as_a_source_and_has_an_outer_uri_and_bits_as_thumbnail() {
     let cid = "sha1+4a5eb7171b58e08a6881721e3b43d5a44419a2be@bob.xmpp.org";
@@ -145,6 +146,7 @@ fn movim_shares_by_version_4_and_mentions_people_too() {
     );
 }
 
+/// Decision 51.
 #[test]
 fn old_cheogram_has_version_3_inside_sims() {
     let found = chat(&format!(

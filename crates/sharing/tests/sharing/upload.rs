@@ -72,6 +72,7 @@ fn ended(job: &mut UploadJob) -> Result<Uploaded, UploadError> {
     }
 }
 
+/// Decision 38.
 /// Proves: HUP-4-1, HUP-4-2, HUP-4-3, HUP-4-10, HUP-4-11, HUP-8-3, HUP-D-2.
 #[test]
 fn the_url_is_handed_out_once_the_service_has_taken_the_file() {
@@ -154,6 +155,7 @@ fn a_failed_upload_gets_a_fresh_slot_once_and_then_the_next_service() {
     assert_eq!(error.to_string(), "upload.montague.lit answered 413 to the upload (too large)");
 }
 
+/// Decision 38.
 /// Proves: HUP-D-1.
 #[test]
 fn a_slot_that_is_not_https_is_refused() {
@@ -171,6 +173,7 @@ fn a_slot_that_is_not_https_is_refused() {
     assert_eq!(put(&mut loopback).url.as_str(), "http://127.0.0.1:5280/a/summit.jpg");
 }
 
+/// Decision 38.
 #[test]
 fn a_redirect_of_a_put_is_not_followed() {
     let mut job = UploadJob::new(task(vec![service("a.lit", None)], 5)).unwrap();

@@ -106,6 +106,7 @@ mod tests {
         Bits::judge(&cid, BitsOfBinary { cid: cid.clone(), media_type: None, max_age, data: Some(bytes.to_vec()) }).unwrap()
     }
 
+    /// Decision 29.
     /// Proves: BOB-2.4-1.
     #[test]
     fn a_hash_holds_for_everybody_and_a_bare_name_for_whoever_gave_it() {

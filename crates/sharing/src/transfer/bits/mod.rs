@@ -178,6 +178,7 @@ mod tests {
         BitsOfBinary { cid: cid.clone(), media_type: None, max_age: None, data: Some(bytes.to_vec()) }
     }
 
+    /// Decision 29.
     /// Proves: BOB-D-1, BOB-2.5-2, BOB-2.6-1.
     #[test]
     fn bytes_must_have_the_hash_in_their_name_and_a_name_without_one_is_taken() {
