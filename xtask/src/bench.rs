@@ -1,12 +1,15 @@
 //! Measures speed and memory of the programs as people run them, against other programs in the same run.
 
 mod build;
+mod catalogue;
 mod decrypt;
 mod fetch;
 mod first_try;
+mod kills;
 mod memory;
 mod report;
 mod site;
+mod small_files;
 mod streams;
 mod timing;
 mod upload;
@@ -27,7 +30,7 @@ Builds the release programs, measures each row and writes docs/benchmarks.md: me
   --quick        two runs with a tenth of the bytes, only printed
 
 Needs curl, and for ejabberd and slots by slixmpp what `cargo xtask test` installs (target/peers, or BALCONY_PEERS).
-Rows: try, upload, fetch, decrypt, memory, messages, offers, login, build.
+Rows: try, upload, fetch, decrypt, memory, files, messages, offers, dialects, plan, catalogue, login, kills, build.
 ";
 
 /// A row of the table.
@@ -65,6 +68,12 @@ const ROWS: &[Row] = &[
         measure: memory::measure,
     },
     Row {
+        name: "files",
+        what: "1,000 small files to one contact, on loopback",
+        wanted: "≥ 100 files/s, memory flat",
+        measure: small_files::measure,
+    },
+    Row {
         name: "messages",
         what: "small messages A → B through our server, TLS, two cores",
         wanted: "≥ 30,000/s, in order, none lost",
@@ -76,7 +85,26 @@ const ROWS: &[Row] = &[
         wanted: "≥ 6,000/s on one core",
         measure: streams::offers,
     },
+    Row {
+        name: "dialects",
+        what: "message of 2.5 KB in any dialect, bytes → `Offer`",
+        wanted: "≥ 6,000/s on one core",
+        measure: streams::dialects,
+    },
+    Row { name: "plan", what: "plan for an offer with 50 sources", wanted: "≤ 50 µs", measure: streams::plan },
+    Row {
+        name: "catalogue",
+        what: "catalogue of 100,000 offers: list one conversation's last 50, find by digest",
+        wanted: "≤ 5 ms each",
+        measure: catalogue::measure,
+    },
     Row { name: "login", what: "login (TCP to bound) on loopback, 4,096 iterations", wanted: "≤ 25 ms", measure: streams::login },
+    Row {
+        name: "kills",
+        what: "200 × `kill -9` of sender, receiver or server at random moments of sending and fetching",
+        wanted: "0 files lost, 0 sent twice, 0 unverified bytes under a final name",
+        measure: kills::measure,
+    },
     Row {
         name: "build", what: "fresh release build; whole test command after it", wanted: "≤ 8 min; ≤ 20 min", measure: build::measure
     },
@@ -181,11 +209,13 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
 /// Builds what is measured; the folder it lies in. One package after the other: together they would get other features.
 fn build_programs() -> Result<PathBuf> {
     for package in ["balcony", "testing-bench"] {
-        let mut command = cargo(&["build", "--quiet", "--release", "--package", package]);
-        let status = command.status().map_err(|error| format!("cannot run cargo: {error}"))?;
-        if !status.success() {
-            return Err(format!("{package} does not build"));
-        }
+        build(&["--package", package])?;
     }
     Ok(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("release"))
+}
+
+/// A release build of something.
+fn build(what: &[&str]) -> Result<()> {
+    let status = cargo(&["build", "--quiet", "--release"]).args(what).status().map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{} does not build", what.join(" "))) }
 }

@@ -29,7 +29,7 @@ const PLAN: &[(&str, &[&str])] = &[
     ("testing-corpus", &[]),
     ("testing-fuzz", &["balcony-wire", "balcony-session", "balcony-sharing", "testing-corpus"]),
     ("testing-peers", &[]),
-    ("testing-bench", &["balcony-wire", "balcony-session", "balcony-sharing", "testing-peers"]),
+    ("testing-bench", &["balcony-wire", "balcony-session", "balcony-sharing", "testing-corpus", "testing-peers"]),
     ("xtask", &["testing-peers"]),
 ];
 

@@ -4,13 +4,18 @@
 //! testing-bench login COUNT ENDPOINTS       milliseconds from TCP to bound, median of COUNT logins
 //! testing-bench messages COUNT ENDPOINTS    messages a second from alice to bob, in order and none lost
 //! testing-bench offers COUNT                messages a second from bytes to offers, on one core
+//! testing-bench dialect COUNT NAME          the same for one dialect
+//! testing-bench dialects                    their names, a line each, then how many there are
+//! testing-bench plan COUNT                  microseconds for the plan of an offer with 50 sources
 //! testing-bench seal FILE TO                seconds to encrypt a file by ring
 //! testing-bench offer-sealed FILE URL ENDPOINTS   offers the file, encrypted bytes of which are at URL, from alice to bob; its size
 //! ```
 //! ENDPOINTS is a file of `KEY=VALUE` lines, as `balcony serve --endpoints` and the kit of foreign servers write it.
 
 mod client;
+mod dialects;
 mod offers;
+mod plans;
 mod sealed;
 mod streams;
 
@@ -38,8 +43,14 @@ fn run(arguments: &[&str]) -> Result<f64> {
         ["login", count, endpoints] => streams::login(count.parse()?, endpoints.as_ref()),
         ["messages", count, endpoints] => streams::messages(count.parse()?, endpoints.as_ref()),
         ["offers", count] => offers::measure(count.parse()?),
+        ["dialects"] => dialects::names().map(|names| {
+            names.iter().for_each(|name| println!("{name}"));
+            names.len() as f64
+        }),
+        ["dialect", count, name] => dialects::measure(count.parse()?, name),
+        ["plan", count] => plans::measure(count.parse()?),
         ["seal", file, to] => sealed::seal(file.as_ref(), to.as_ref()),
         ["offer-sealed", file, url, endpoints] => sealed::offer(file.as_ref(), url, endpoints.as_ref()),
-        _ => Err("give it `login COUNT ENDPOINTS`, `messages COUNT ENDPOINTS`, `offers COUNT`, `seal FILE TO` or `offer-sealed FILE URL ENDPOINTS`".into()),
+        _ => Err("it takes what the head of testing/bench/src/main.rs lists".into()),
     }
 }
