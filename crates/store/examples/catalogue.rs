@@ -58,6 +58,15 @@ fn main() {
         "ms",
     ));
 
+    let stranger = |number: usize| {
+        let sender = bare(&format!("stranger{}@tybalt.example", number % 7));
+        NewOffer { standing: Standing::Stranger, state: OfferState::New, ..offer(&account, &sender, 50_000_000 + number) }
+    };
+    for batch in (0..21_000).collect::<Vec<_>>().chunks(BATCH) {
+        store.add_offers(&batch.iter().map(|number| stranger(*number)).collect::<Vec<_>>()).unwrap();
+    }
+    figures.push(("one-more-of-a-flood", median(|run| assert!(store.add_offer(&stranger(30_000 + run)).unwrap().1)), "ms"));
+
     let mut hashed = Vec::new();
     for (name, threads) in [("small-files-one-by-one", 1), ("small-files-four-at-once", 4)] {
         let began = Instant::now();
@@ -147,7 +156,7 @@ fn offer(account: &BareJid, other: &BareJid, number: usize) -> NewOffer {
         size: Some(number as u64 * 1_000),
         digests,
         received_at: UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number as u64),
-        state: if number % 4 == 0 { OfferState::Own } else { OfferState::New },
+        state: if number.is_multiple_of(4) { OfferState::Own } else { OfferState::New },
     }
 }
 

@@ -63,12 +63,14 @@ impl Store {
             return Ok(false);
         }
         let sender = bits.from.as_ref().map(|from| from.as_str());
-        self.catalogue().change(|transaction| {
+        let write = |transaction: &Transaction<'_>| {
             transaction.prepare_cached(EXPIRED)?.execute([to_millis(SystemTime::now())])?;
             let values = params![bits.cid, sender, bits.media_type, bits.data, bits.expires_at.map(to_millis)];
             transaction.prepare_cached(SQL)?.execute(values)?;
             keep_bounds(transaction, sender)
-        })?;
+        };
+        // what others gave can be asked for again
+        if sender.is_some() { self.catalogue().change_lightly(write) } else { self.catalogue().change(write) }?;
         Ok(true)
     }
 

@@ -125,6 +125,16 @@ impl Catalogue {
         })
     }
 
+    /// As [`Self::change`], for what a loss of power may take back.
+    fn change_lightly<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.with_lightly(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+    }
+
     fn error(&self, error: rusqlite::Error) -> StoreError {
         of_sqlite(&self.path, error)
     }
@@ -138,10 +148,14 @@ impl Catalogue {
     fn change_with<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner); // a transaction rolls back when dropped
         let mut lightly = Lightly::begin(&mut connection).map_err(|error| self.error(error))?;
+        let before = lightly.total_changes();
         let begun = lightly.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| self.error(error))?;
         let value = work(&transaction)?;
         transaction.commit().map_err(|error| self.error(error))?;
+        if lightly.total_changes() == before {
+            return Ok(value); // nothing was written
+        }
         let number = self.log.note();
         drop(lightly);
         drop(connection);

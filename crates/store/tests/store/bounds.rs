@@ -18,6 +18,7 @@ on_both![
     attachments_come_before_or_after_their_offer,
     attachments_have_bounds,
     attachments_go_with_their_offer,
+    attachments_are_found_by_any_offer_of_their_message_those_of_its_sender_first,
     answers_are_kept_and_bounded,
     small_data_is_kept_and_bounded,
 ];
@@ -99,7 +100,7 @@ fn a_flood_of_strangers_hits_the_largest_and_nobody_the_person_knows(store: &Sto
     add(store, from("mercutio@verona.lit", 3).map(NewOffer::of_contact));
     let floods: Vec<_> = (0..6).map(|flood| add(store, from(&format!("flood{flood}@tybalt.lit"), 3_500))).collect();
     let left: Vec<_> = floods.iter().map(|keys| there(store, &keys[..1_000])).collect();
-    assert!(OF_SENDER.rows > 3_500 && OF_STRANGERS.rows == 20_000);
+    assert_eq!((OF_SENDER.rows, OF_STRANGERS.rows), (5_000, 20_000));
     assert!(left.iter().sum::<usize>() <= 5_000, "{left:?}");
     assert!(left.iter().all(|count| *count > 500), "no one of them pays for all: {left:?}");
     assert_eq!((there(store, &contact), there(store, &mercutio)), (100, 2));
@@ -184,6 +185,39 @@ fn attachments_go_with_their_offer(store: &Store) {
     assert_eq!(attached(store, "m0"), ["a1"]);
     add(store, from(TYBALT, OF_SENDER.rows));
     assert_eq!((there(store, &first), attached(store, "m0")), (0, vec![]));
+}
+
+fn attachments_are_found_by_any_offer_of_their_message_those_of_its_sender_first(store: &Store) {
+    let (juliet, romeo) = (bare("juliet@capulet.lit"), bare(ROMEO));
+    let both = |id: &str| -> Vec<NewOffer> {
+        (0..2).map(|position| NewOffer { position, targets: vec!["m0".to_owned(), id.to_owned()], ..offer(ROMEO, Some(id), 1) }).collect()
+    };
+    let (old, new) = (add(store, both("o1")), add(store, both("o2")));
+    let elsewhere = add(store, from(TYBALT, 1));
+    assert_eq!(store.messages_of_target(&juliet, &romeo, "m0", 9).unwrap().len(), 2);
+    let found = store.messages_of_target(&juliet, &romeo, "m0", 1).unwrap();
+    assert!(new.contains(&found[0]), "the newest message that bears the id");
+    assert_eq!(store.offer_beside(found[0], 1).unwrap(), Some(new[1]));
+    assert_eq!(store.offer_beside(found[0], 2).unwrap(), None);
+
+    store.add_attachment(&attachment(TYBALT, "m0", "t1")).unwrap();
+    let mark = store.newest_attachment().unwrap();
+    for (target, message) in [("m0", "r1"), ("o1", "r2"), ("m0", "r3")] {
+        store.add_attachment(&attachment(ROMEO, target, message)).unwrap();
+    }
+    let of = |key: OfferKey| -> Vec<String> { store.attachments_of(key).unwrap().into_iter().map(|row| row.message.unwrap()).collect() };
+    assert_eq!((of(old[0]), of(old[1])), (of(old[1]), ["r3", "r2", "r1", "t1"].map(str::to_owned).to_vec()));
+    assert_eq!(of(new[0]), ["r3", "r1", "t1"]);
+    assert_eq!(of(elsewhere[0]), [""; 0]);
+
+    assert_eq!(store.offers_attached_to(&juliet, mark, 9).unwrap(), [old[0], old[1], new[0], new[1]]);
+    store.set_offer_state(old[1], OfferState::Declined).unwrap();
+    assert_eq!(store.offers_attached_to(&juliet, mark, 2).unwrap(), [old[0], new[0]]);
+    assert_eq!(store.offers_attached_to(&juliet, store.newest_attachment().unwrap(), 9).unwrap(), []);
+    assert_eq!(store.offers_attached_to(&bare("nurse@capulet.lit"), mark, 9).unwrap(), []);
+    let behind = |key| store.offers_behind(&juliet, key, 9).unwrap().into_iter().map(|row| row.key).collect::<Vec<_>>();
+    assert_eq!((behind(old[1]), behind(elsewhere[0])), (vec![new[0], new[1], elsewhere[0]], vec![]));
+    assert_eq!(store.newest_offer().unwrap(), elsewhere[0]);
 }
 
 fn answers_are_kept_and_bounded(store: &Store) {
