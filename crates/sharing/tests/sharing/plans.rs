@@ -168,6 +168,7 @@ fn what_is_fetched_unasked_is_a_rule_of_person_size_and_network() {
     assert_eq!(concerns(&rules("ask romeo@montague.lit\nfetch contacts"), &contact()), [asking]);
 }
 
+/// Decision 55.
 /// Proves: SFS-3.2-4.
 #[test]
 fn a_share_without_sources_waits() {
@@ -234,6 +235,7 @@ fn sources_of_other_kinds_keep_their_place_and_their_reason() {
     );
 }
 
+/// Decision 17.
 /// Proves: SFS-3.2-8, HURL-4.1-1, HURL-4.1-2, HURL-D-2.
 #[test]
 fn request_data_of_the_sender_is_used_where_a_hash_proves_the_answer() {
@@ -260,6 +262,7 @@ fn request_data_of_the_sender_is_used_where_a_hash_proves_the_answer() {
     assert_eq!(reasons(&decision(&unproven)), ["request-data-unproven"]);
 }
 
+/// Decision 49.
 #[test]
 fn a_source_that_gave_wrong_bytes_is_not_asked_again() {
     let decide_after = |outcome, ago| decide(&offer(&[SENDERS]), &Policy::default(), &failed(SENDERS, outcome, ago), &contact());
