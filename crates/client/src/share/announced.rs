@@ -34,7 +34,7 @@ use super::batch::{Letter, Part};
 use super::looked_at::Wanted;
 use super::outbox::random_id;
 use super::place::{self, Digests, Placed, digests, place};
-use super::sending::{Outcome, Work, give_up, look_at, written, xml};
+use super::sending::{AT_ONCE, Outcome, Work, give_up, look_at, written, xml};
 use super::{FileFrom, Sent, ShareError, ShareEvent};
 use crate::account::Account;
 use crate::blocking::blocking;
@@ -140,8 +140,9 @@ async fn keep_promises(
     (ready, files, missing): (Vec<(Jid, Message)>, &[OutgoingFile], &[&Known]),
     outcome: &mut Outcome,
 ) -> Result<(), ShareError> {
-    let permits = Semaphore::new(1);
-    let placing = stream::iter(missing).then(|file| work.place(file.position, &permits)).collect::<Vec<_>>();
+    let permits = Semaphore::new(AT_ONCE);
+    let positions: Vec<usize> = missing.iter().map(|file| file.position).collect();
+    let placing = stream::iter(positions).map(|position| work.place(position, &permits)).buffered(AT_ONCE).collect::<Vec<_>>();
     let mut told = Outcome::default();
     let placed = {
         let mut saying = std::pin::pin!(work.send_out(ready, &mut told));

@@ -27,7 +27,7 @@ use crate::error::Class;
 use crate::events::Events;
 
 /// Small files that go up at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 /// A file of that size goes up alone.
 const LARGE: u64 = 1 << 20;
 /// Messages whose files are up and that wait for those before.
