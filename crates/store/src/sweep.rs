@@ -12,7 +12,7 @@ use crate::{FileUse, JobId, OfferKey, OfferState, Retention, Store, StoreError};
 
 /// Who found a file a moment ago is about to open it.
 const MOMENT: Duration = Duration::from_secs(60);
-/// A transfer whose offer is gone and that nobody touched for so long is nobody's.
+/// A transfer that nobody touched for so long may be nobody's.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Others wait while files are removed: not for more than these.
 const AT_ONCE: (usize, u64) = (64, 4 << 30);
@@ -146,10 +146,10 @@ impl Store {
                 Some(offer) => self.offer(offer)?.is_none(),
                 None => false,
             };
-            let is_abandoned = is_gone && now.duration_since(used_at).is_ok_and(|age| age > ABANDONED);
+            let is_left = now.duration_since(used_at).is_ok_and(|age| age > ABANDONED);
             // unfinished bytes are kept as long as finished ones
-            let is_too_old = retention.is_too_old(staged.len, used_at, now);
-            if (is_abandoned || is_too_old) && self.end_transfer(&staged.job, mode)? {
+            let is_unwanted = is_gone || retention.is_too_old(staged.len, used_at, now);
+            if is_left && is_unwanted && self.end_transfer(&staged.job, mode)? {
                 swept.transfers = (swept.transfers.0 + 1, swept.transfers.1 + staged.len);
                 if let (Some(offer), Mode::Take, false) = (offer, mode, is_gone) {
                     self.set_offer_state(offer, OfferState::Swept)?;
@@ -161,12 +161,19 @@ impl Store {
 
     /// Says whether it is nobody's.
     fn end_transfer(&self, job: &JobId, mode: Mode) -> Result<bool, StoreError> {
-        match self.resume(job) {
-            Ok(Some(staging)) if mode == Mode::Take => staging.discard().map(|()| true),
-            Ok(_) => Ok(true),
-            Err(StoreError::Busy(_)) => Ok(false),
-            Err(error) => Err(error),
+        let _held = match self.place().hold(job) {
+            Ok(Some(held)) => held,
+            Ok(None) | Err(StoreError::Busy(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        // its bytes are whole: the next start finishes what died in the middle of a commit
+        if self.moves()?.iter().any(|moving| moving.job == *job) {
+            return Ok(false);
         }
+        if mode == Mode::Take {
+            self.place().discard(job)?;
+        }
+        Ok(true)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use balcony_wire::hashes::{Digest, HashAlgo};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::blobs::take_out;
 use super::{from_text, known, to_millis};
@@ -47,7 +47,7 @@ pub(crate) struct Victim {
 impl Store {
     /// Why a file is to be kept, if it is.
     pub(crate) fn reason_to_keep(&self, sha256: &Digest, used_before: SystemTime) -> Result<Option<Kept>, StoreError> {
-        self.catalogue().change(|transaction| keeps(transaction, sha256, used_before))
+        self.catalogue().with(|connection| keeps(connection, sha256, used_before))
     }
 
     /// Takes files, all that nothing speaks for; says of each what kept it. They are held by the caller.
@@ -121,7 +121,7 @@ impl Store {
     }
 
     pub(crate) fn is_catalogued(&self, sha256: &Digest) -> Result<bool, StoreError> {
-        self.catalogue().change(|transaction| is_catalogued(transaction, sha256))
+        self.catalogue().with(|connection| is_catalogued(connection, sha256))
     }
 
     /// Moves a file that has not its bytes out of the way, and out of the catalogue: its offers are as they came. `None` if it is not
@@ -141,14 +141,14 @@ impl Store {
     }
 }
 
-fn keeps(transaction: &Transaction<'_>, sha256: &Digest, used_before: SystemTime) -> rusqlite::Result<Option<Kept>> {
+fn keeps(connection: &Connection, sha256: &Digest, used_before: SystemTime) -> rusqlite::Result<Option<Kept>> {
     let name = sha256.as_bytes();
-    let used_at: Option<i64> = transaction.prepare_cached(USED_AT)?.query_row([name], |row| row.get(0)).optional()?;
-    Ok(if transaction.prepare_cached(IS_PINNED)?.exists([name])? {
+    let used_at: Option<i64> = connection.prepare_cached(USED_AT)?.query_row([name], |row| row.get(0)).optional()?;
+    Ok(if connection.prepare_cached(IS_PINNED)?.exists([name])? {
         Some(Kept::Pinned)
-    } else if transaction.prepare_cached(IS_WANTED)?.exists([name])? {
+    } else if connection.prepare_cached(IS_WANTED)?.exists([name])? {
         Some(Kept::Wanted)
-    } else if is_moving(transaction, sha256)? {
+    } else if is_moving(connection, sha256)? {
         Some(Kept::InUse)
     } else if used_at.is_some_and(|at| at >= to_millis(used_before)) {
         Some(Kept::Recent)
@@ -157,13 +157,13 @@ fn keeps(transaction: &Transaction<'_>, sha256: &Digest, used_before: SystemTime
     })
 }
 
-fn is_catalogued(transaction: &Transaction<'_>, sha256: &Digest) -> rusqlite::Result<bool> {
-    transaction.prepare_cached("SELECT 1 FROM blobs WHERE sha256 = ?1")?.exists(params![sha256.as_bytes()])
+fn is_catalogued(connection: &Connection, sha256: &Digest) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM blobs WHERE sha256 = ?1")?.exists(params![sha256.as_bytes()])
 }
 
 /// There are as many moves as commits are running, or were when processes died.
-fn is_moving(transaction: &Transaction<'_>, sha256: &Digest) -> rusqlite::Result<bool> {
-    let mut statement = transaction.prepare_cached("SELECT digests FROM moves")?;
+fn is_moving(connection: &Connection, sha256: &Digest) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT digests FROM moves")?;
     let mut moves = statement.query([])?;
     while let Some(row) = moves.next()? {
         let digests: String = row.get(0)?;

@@ -278,6 +278,20 @@ fn bytes_that_no_catalogue_knows_go() {
     assert_eq!((stray.exists(), notes.exists(), read(&store, &blob).len()), (false, true, 24));
 }
 
+/// All its bytes are there and hashed: only the last steps are missing.
+#[test]
+fn what_died_in_the_middle_of_a_commit_is_no_abandoned_transfer() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.stop_after(Step::MoveNoted);
+    keep(&store, b"the view from the summit").unwrap_err();
+    let retention = Retention { max_bytes: Some(0), max_age: Some(DAY), ..Retention::default() };
+    assert_eq!(store.sweep(&retention, later(DAY * 9)).unwrap().transfers, (0, 0));
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!((store.total_bytes().unwrap(), store.staged().unwrap()), (24, vec![]));
+}
+
 #[test]
 fn a_sweep_that_died_is_ended_by_the_next_start() {
     let table = [(Step::RemovalNoted, false), (Step::FileRemoved, true)];
