@@ -72,8 +72,12 @@ impl CataloguedOffer {
         let mut offers = dialect::read(&received).offers;
         attached::join(&mut offers, attachments);
         let offer = offers.into_iter().nth(row.position)?;
+        Some(Self::of(row, offer, received.into_inner()))
+    }
+
+    fn of(row: &OfferRow, offer: Offer, message: Message) -> Self {
         let (key, received_at, state) = (row.key, row.received_at, row.state);
-        Some(Self { key, offer: Arc::new(offer), message: Arc::new(received.into_inner()), received_at, state, again: false })
+        Self { key, offer: Arc::new(offer), message: Arc::new(message), received_at, state, again: false }
     }
 
     /// As [`CataloguedOffer::from_row`], with all that is attached by now.

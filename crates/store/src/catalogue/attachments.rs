@@ -99,8 +99,11 @@ const TO_OFFER: &str = "SELECT share, attachments.sender, attachments.message, a
     JOIN attachments ON attachments.account = targets.account AND attachments.conversation = targets.conversation
         AND attachments.target = targets.target
     WHERE offers.id = ?1 ORDER BY attachments.speaker = offers.speaker DESC, attachments.id DESC LIMIT ?2";
-const OFFERS_OF_TARGET: &str = "SELECT offers.id FROM targets JOIN offers ON offers.stanza = targets.stanza
-    WHERE targets.account = ?1 AND targets.conversation = ?2 AND targets.target = ?3 ORDER BY offers.id LIMIT ?4";
+/// One offer of each message that bears an id, the newest message first.
+const MESSAGES_OF_TARGET: &str = "SELECT (SELECT id FROM offers WHERE offers.stanza = targets.stanza LIMIT 1) FROM targets
+    WHERE account = ?1 AND conversation = ?2 AND target = ?3 ORDER BY stanza DESC LIMIT ?4";
+const BESIDE: &str =
+    "SELECT other.id FROM offers JOIN offers AS other ON other.stanza = offers.stanza WHERE offers.id = ?1 AND other.position = ?2 LIMIT 1";
 /// From the attachments on, in the order of their keys: any other would read all offers of the account.
 const OPEN_BEHIND: &str = "SELECT DISTINCT offers.id FROM attachments NOT INDEXED
     CROSS JOIN targets ON targets.account = attachments.account AND targets.conversation = attachments.conversation
@@ -121,8 +124,9 @@ pub(super) const PLANS: &[(&str, &str)] = &[
     (IS_AWAITED, "(account=? AND conversation=? AND target=?)"),
     (TO_OFFER, "INDEX attachments_by_target (account=? AND conversation=? AND target=?)"),
     (TO_OFFER, "INDEX targets_by_stanza (stanza=?)"),
-    (OFFERS_OF_TARGET, "PRIMARY KEY (account=? AND conversation=? AND target=?)"),
-    (OFFERS_OF_TARGET, "INDEX offers_by_stanza (stanza=?)"),
+    (MESSAGES_OF_TARGET, "PRIMARY KEY (account=? AND conversation=? AND target=?)"),
+    (MESSAGES_OF_TARGET, "INDEX offers_by_stanza (stanza=?)"),
+    (BESIDE, "INDEX offers_by_stanza (stanza=?)"),
     (OPEN_BEHIND, "attachments USING INTEGER PRIMARY KEY (rowid>?)"),
     (OPEN_BEHIND, "PRIMARY KEY (account=? AND conversation=? AND target=?)"),
 ];
@@ -199,21 +203,33 @@ impl Store {
         rows.into_iter().map(|row| known(row.into_row(), "attachment")).collect()
     }
 
-    /// Offers of the messages that bear this id, oldest first.
+    /// One offer of each message that bears this id, the newest message first.
     ///
     /// # Errors
     /// When the catalogue fails.
-    pub fn offers_of_target(
+    pub fn messages_of_target(
         &self,
         account: &BareJid,
         conversation: &BareJid,
         target: &str,
         limit: usize,
     ) -> Result<Vec<OfferKey>, StoreError> {
-        self.catalogue().with(|connection| {
-            let mut statement = connection.prepare_cached(OFFERS_OF_TARGET)?;
+        let keys: Vec<Option<i64>> = self.catalogue().with(|connection| {
+            let mut statement = connection.prepare_cached(MESSAGES_OF_TARGET)?;
             let values = params![account.as_str(), conversation.as_str(), target, bounded(limit)];
-            statement.query_map(values, |row| row.get(0).map(OfferKey))?.collect()
+            statement.query_map(values, |row| row.get(0))?.collect()
+        })?;
+        Ok(keys.into_iter().flatten().map(OfferKey).collect())
+    }
+
+    /// Another offer of the message of this one: the one at that position.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn offer_beside(&self, offer: OfferKey, position: usize) -> Result<Option<OfferKey>, StoreError> {
+        self.catalogue().with(|connection| {
+            let mut statement = connection.prepare_cached(BESIDE)?;
+            statement.query_row([offer.0, to_int(position as u64)], |row| row.get(0).map(OfferKey)).optional()
         })
     }
 

@@ -79,6 +79,21 @@ pub(crate) enum Unwanted {
     TooMany,
 }
 
+impl Unwanted {
+    /// A word for logs, which must not hold addresses.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::NotBelieved(ProvenanceError::Room | ProvenanceError::NoRoom) => "room",
+            Self::NotBelieved(ProvenanceError::Forged(_) | ProvenanceError::NotOurs(_)) => "forged copy",
+            Self::NotBelieved(ProvenanceError::ForeignArchive(_) | ProvenanceError::NotAsked) => "archive not asked",
+            Self::NotBelieved(ProvenanceError::NoCopy | ProvenanceError::Record) => "no message inside",
+            Self::Private => "private",
+            Self::NoNews => "no news",
+            Self::TooMany => "too many",
+        }
+    }
+}
+
 impl Copies {
     /// Takes a message out of its wrapping, if it has one and that may be believed.
     pub(crate) fn unwrap(&self, message: Message, account: &BareJid) -> Result<Came, Unwanted> {
