@@ -35,7 +35,6 @@ pub use catalogue::digest_memory::FileStamp;
 pub use catalogue::links::Link;
 pub use catalogue::offers::{Listing, NewOffer, OfferKey, OfferRow, OfferState};
 pub use catalogue::outbox::{Change, FileRef, OutboxState, Outgoing};
-pub use catalogue::uploads::Upload;
 pub use catalogue::uses::FileUse;
 pub use check::Health;
 pub use commit::{Step, Witness};

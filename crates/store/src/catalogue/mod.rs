@@ -20,7 +20,6 @@ mod published;
 pub(crate) mod removals;
 mod settings;
 mod stamps;
-pub(crate) mod uploads;
 pub(crate) mod uses;
 
 use std::ops::{Deref, DerefMut};
@@ -304,7 +303,6 @@ mod tests {
             outcomes::QUERIES,
             outbox::QUERIES,
             outbox::batches::QUERIES,
-            uploads::QUERIES,
             digest_memory::QUERIES,
             bounds::QUERIES,
             attachments::QUERIES,

@@ -1,11 +1,11 @@
-//! Offers, outcomes, outbox, uploads, settings and remembered digests: the same on disk and in memory.
+//! Offers, outcomes, outbox, links, settings and remembered digests: the same on disk and in memory.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::{DigestSet, Received, Source};
 use balcony_store::{
-    FileRef, FileStamp, Link, Listing, NewOffer, OfferKey, OfferState, OutboxState, Outgoing, Standing, Store, StoreError, Upload,
+    FileRef, FileStamp, Link, Listing, NewOffer, OfferKey, OfferState, OutboxState, Outgoing, Standing, Store, StoreError,
 };
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::{BareJid, Jid, Message};
@@ -21,7 +21,6 @@ on_both![
     an_offer_read_from_a_message_is_found_by_what_it_says,
     the_history_of_an_offer_comes_back_in_order,
     a_message_is_sent_once,
-    uploads_that_are_done_come_back_until_their_message_is_out,
     links_of_a_file_come_back_until_they_are_gone,
     settings_are_kept_and_taken_away,
     digests_of_unchanged_files_are_remembered,
@@ -236,28 +235,6 @@ fn a_message_is_sent_once(store: &Store) {
     assert!(!store.retry_outgoing(&juliet, "a").unwrap());
     assert_eq!(store.outbox(&juliet, OutboxState::Preparing, 10).unwrap().len(), 1);
     assert_eq!(store.outbox(&bare("nurse@capulet.lit"), OutboxState::Preparing, 10).unwrap(), []);
-}
-
-fn uploads_that_are_done_come_back_until_their_message_is_out(store: &Store) {
-    let upload = |origin_id: &str, position| Upload {
-        account: bare("juliet@capulet.lit"),
-        origin_id: origin_id.to_owned(),
-        position,
-        size: 7,
-        get_url: "https://upload.capulet.lit/1".to_owned(),
-        began_at: at(1),
-    };
-    for upload in [upload("a", 1), upload("a", 0), upload("b", 0)] {
-        store.save_upload(&upload).unwrap();
-    }
-    let juliet = bare("juliet@capulet.lit");
-    assert_eq!(store.uploads(&juliet, "a").unwrap(), [upload("a", 0), upload("a", 1)]);
-    let again = Upload { size: 8, began_at: at(9), ..upload("a", 0) };
-    store.save_upload(&again).unwrap();
-    assert_eq!(store.uploads(&juliet, "a").unwrap(), [again, upload("a", 1)]);
-    store.drop_uploads(&juliet, "a").unwrap();
-    assert_eq!((store.uploads(&juliet, "a").unwrap(), store.uploads(&juliet, "b").unwrap()), (vec![], vec![upload("b", 0)]));
-    assert_eq!(store.uploads(&bare("nurse@capulet.lit"), "b").unwrap(), []);
 }
 
 fn links_of_a_file_come_back_until_they_are_gone(store: &Store) {
