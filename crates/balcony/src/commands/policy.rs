@@ -63,7 +63,10 @@ fn show(console: &Console, policy: &Policy) {
     let rest = match policy.rules() {
         [] => "there are no rules, so you are asked about every file; `balcony policy add --help` says how to make one",
         _ => {
-            "the first rule that is about a file decides; what no rule is about is asked about; what everybody on the way could read is never fetched"
+            "the first rule that is about a file decides; what no rule is about is asked about\n\
+             a fetch rule leaves alone what no hash proves, what costs money, and places that others than the sender name, unless it says \
+             \"even\"\n\
+             what everybody on the way could read is never fetched"
         }
     };
     console.step("rules", json!({"count": policy.rules().len(), "fetches_unasked": policy.fetches()}), rest);

@@ -36,7 +36,13 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 pub(crate) fn show(console: &Console, why: &Why, policy: &Policy) {
     let is_same = why.unasked.to_string() == why.asked.to_string();
     for (event, decision, when) in [("decision", &why.unasked, "unasked"), ("if-asked", &why.asked, "if you ask for it")] {
-        let words = decision.to_string();
+        let words = match decision {
+            Decision::Ask(question) => {
+                let concerns: Vec<_> = question.concerns().iter().map(ToString::to_string).collect();
+                format!("you are asked: {}", concerns.join("; "))
+            }
+            other => other.to_string(),
+        };
         let line = format!("  {when}: {}", Safe(&words));
         match event {
             "if-asked" if is_same && !console.is_json() => {}
@@ -46,7 +52,14 @@ pub(crate) fn show(console: &Console, why: &Why, policy: &Policy) {
     for answer in &why.answers {
         console.result("agreed", json!({"answer": answer.to_record()}), format!("  you agreed {}", Safe(&agreed(answer))));
     }
-    if !why.ways.is_empty() && !matches!(why.unasked, Decision::Have(_)) {
+    if matches!(why.unasked, Decision::Have(_)) && !console.is_json() {
+        for record in why.history.records() {
+            let source = record.source.host().map_or_else(String::new, |host| format!("{host}, "));
+            console.result("tried", Value::Null, format!("  {}", Safe(&format!("{source}{}", told(record)))));
+        }
+        return;
+    }
+    if !why.ways.is_empty() {
         heading(console, "  what can be tried, in this order:");
     }
     for (rank, way) in why.ways.iter().enumerate() {
@@ -103,7 +116,7 @@ fn show_way(console: &Console, rank: usize, way: &Way, why: &Why, policy: &Polic
         let words = misses.iter().map(|miss| miss.words(rule)).collect::<Vec<_>>().join(", ");
         // What forbids or asks and is not about this is no news; what would have fetched it is.
         if rule.verdict == Verdict::Fetch {
-            lines.push(format!("     rule {} does not: {}", at + 1, Safe(&words)));
+            lines.push(format!("     rule {} does not fetch it: {}", at + 1, Safe(&words)));
         }
         passed.push(json!({"rule": at + 1, "words": words}));
     }

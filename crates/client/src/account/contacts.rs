@@ -88,6 +88,14 @@ pub(super) async fn keep(store: Store, account: BareJid, mut contacts: watch::Re
 }
 
 impl Account {
+    /// Remembers the contacts as they are now: the task that does so may not come to it any more.
+    pub(super) async fn remember_contacts(&self) {
+        let (store, account, known) = (self.store().clone(), self.jid().clone(), Arc::clone(&self.inner.book.contacts.borrow()));
+        if let Err(error) = blocking(move || standing::remember_contacts(&store, &account, &known)).await {
+            tracing::warn!(%error, "the contacts could not be remembered");
+        }
+    }
+
     /// Whom the person knows: as the server said on this connection, else as it said last. Waits a while for a roster that is on
     /// its way. Safe to drop.
     pub async fn contacts(&self) -> Arc<Contacts> {

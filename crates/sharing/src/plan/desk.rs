@@ -70,7 +70,10 @@ impl<'a> Desk<'a> {
     fn ask(&self, case: &Case<'_>, exposure: &Exposure, other: Option<&Jid>) -> (Ruling, Vec<Concern>) {
         let ruling = self.policy.judge(case);
         match ruling.verdict {
-            Verdict::Ask => (ruling, concerns(self.policy, case, ruling.rule, exposure, self.offer.provenance().sender(), other)),
+            Verdict::Ask => {
+                let who = self.person.clone().map_or_else(|| self.offer.provenance().sender().clone(), Jid::from);
+                (ruling, concerns(self.policy, case, ruling.rule, exposure, &who, other))
+            }
             Verdict::Fetch | Verdict::Never => (ruling, Vec::new()),
         }
     }

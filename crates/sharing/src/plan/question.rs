@@ -3,7 +3,7 @@
 use balcony_wire::Jid;
 
 use super::desk::Desk;
-use super::policy::{Case, Miss, Rule, Standing, Verdict};
+use super::policy::{Case, Miss, Rule, Size, Standing, Verdict};
 use super::rank::{Candidate, Laid};
 use super::{Answer, Circumstances, Decision, LeftOut, Plan, Policy, Reason, Refusal};
 use crate::{ByteLen, DigestSet, Disposition, Exposure, ExposureKind, MediaType, Offer, SourceKey};
@@ -210,7 +210,9 @@ pub(super) fn weigh_nothing(offer: &Offer, policy: &Policy, circumstances: &Circ
 
 /// What is still to be agreed to before this is tried.
 fn open_concerns(own: &[Concern], offer: &Offer, circumstances: &Circumstances) -> Vec<Concern> {
-    let answered = |answer: Answer| circumstances.answers.iter().any(|given| given.settles(&answer)) || (circumstances.asked && answer == Answer::Fetch);
+    let answered = |answer: Answer| {
+        circumstances.answers.iter().any(|given| given.settles(&answer)) || (circumstances.asked && answer == Answer::Fetch)
+    };
     let is_attachment = offer.disposition() == Some(Disposition::Attachment);
     is_attachment
         .then_some(Concern::Attachment)
@@ -257,7 +259,7 @@ impl std::fmt::Display for Concern {
             Self::Stranger(sender) => write!(f, "{sender} is not among your contacts"),
             Self::Person(sender) => write!(f, "your rules do not fetch files of {sender} unasked"),
             Self::Large { size, limit } => {
-                write!(f, "it has {}, and your rules fetch up to {} unasked", ByteLen(*size), ByteLen(*limit))
+                write!(f, "it has {}, and your rules fetch up to {} unasked", ByteLen(*size), Size(*limit))
             }
             Self::UnknownSize => f.write_str("its size is not known"),
             Self::Type(media_type) => write!(f, "your rules do not fetch files of type {media_type} unasked"),

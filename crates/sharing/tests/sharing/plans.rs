@@ -155,7 +155,7 @@ fn what_is_fetched_unasked_is_a_rule_of_person_size_and_network() {
         other => panic!("{other}"),
     };
     let policy = Policy::default();
-    let romeo = || jid("romeo@montague.lit/orchard");
+    let romeo = || jid("romeo@montague.lit");
     assert_eq!(concerns(&policy, &contact()), []);
     assert_eq!(concerns(&policy, &Circumstances::at(noon())), [Concern::Stranger(romeo())]);
     assert_eq!(concerns(&policy, &Circumstances { metered: true, ..contact() }), [Concern::Metered]);

@@ -150,9 +150,8 @@ fn the_rules_everybody_begins_with_are_few_and_read_aloud() {
     assert_eq!(
         words,
         [
-            "fetch unasked files of contacts and of your own devices up to 10 MiB, if the bytes came in the message, they are on your own \
-             server, the sender's device gives them over XMPP or they are on the sender's server; not what no hash proves, where bytes \
-             cost money or from where somebody else than the sender says it is",
+            "fetch unasked files of contacts and of your own devices up to 10 MiB, from the message itself, your own server, the sender's \
+             device (over XMPP) or the sender's server",
             "ask before fetching files of everybody",
         ]
     );

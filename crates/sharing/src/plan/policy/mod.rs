@@ -7,6 +7,7 @@ mod text;
 mod words;
 
 pub use text::RuleError;
+pub(super) use text::Size;
 
 use balcony_wire::BareJid;
 

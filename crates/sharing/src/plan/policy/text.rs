@@ -386,7 +386,7 @@ impl fmt::Display for Who {
 }
 
 /// A size with the largest unit that says it exactly.
-pub(crate) struct Size(pub(crate) u64);
+pub(in crate::plan) struct Size(pub(in crate::plan) u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,7 +18,7 @@ impl Rule {
             words += &format!(" {sizes}");
         }
         if !self.places.is_empty() && self.places.len() < PLACES.len() {
-            words += &format!(", if {}", and(self.places.iter().map(|place| place_words(*place).to_owned()), "or"));
+            words += &format!(", from {}", and(self.places.iter().map(|place| place_words(*place).to_owned()), "or"));
         }
         words + &self.conditions()
     }
@@ -53,15 +53,9 @@ impl Rule {
             (self.metered, "where bytes cost money"),
             (self.attached, "from where somebody else than the sender says it is"),
         ];
-        let (also, not): (Vec<_>, Vec<_>) = said.into_iter().partition(|(is_said, _)| *is_said);
-        let joined = |said: Vec<(bool, &str)>, word| and(said.into_iter().map(|(_, words)| words.to_owned()), word);
-        match self.verdict {
-            Verdict::Fetch if also.is_empty() => format!("; not {}", joined(not, "or")),
-            Verdict::Fetch if not.is_empty() => format!("; even {}", joined(also, "and")),
-            Verdict::Fetch => format!("; even {}, not {}", joined(also, "and"), joined(not, "or")),
-            Verdict::Ask | Verdict::Never if also.is_empty() => String::new(),
-            Verdict::Ask | Verdict::Never => format!("; only {}", joined(also, "and")),
-        }
+        let said: Vec<_> = said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, words)| words.to_owned()).collect();
+        let word = if self.verdict == Verdict::Fetch { "even" } else { "only" };
+        if said.is_empty() { String::new() } else { format!("; {word} {}", and(said.into_iter(), "and")) }
     }
 }
 
@@ -103,13 +97,13 @@ impl Miss {
 
 fn place_words(place: ExposureKind) -> &'static str {
     match place {
-        ExposureKind::Nothing => "the bytes came in the message",
-        ExposureKind::OwnServer => "they are on your own server",
-        ExposureKind::Presence => "the sender's device gives them over XMPP",
-        ExposureKind::SendersServer => "they are on the sender's server",
-        ExposureKind::ThirdHost => "they are on another host",
-        ExposureKind::Peer => "somebody's device gives them directly",
-        ExposureKind::Everybody => "everybody on the way can read them",
+        ExposureKind::Nothing => "the message itself",
+        ExposureKind::OwnServer => "your own server",
+        ExposureKind::Presence => "the sender's device (over XMPP)",
+        ExposureKind::SendersServer => "the sender's server",
+        ExposureKind::ThirdHost => "other hosts",
+        ExposureKind::Peer => "a person's device",
+        ExposureKind::Everybody => "where everybody can read it",
     }
 }
 
