@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use balcony_client::{Account, Availability, CataloguedOffer, OfferState, Offers, Store};
+use balcony_client::{Account, Availability, CataloguedOffer, Connection, OfferState, Offers, Store};
 use balcony_store::{Listing, OutboxState, Outgoing};
 use balcony_wire::archive::ArchiveQuery;
 use balcony_wire::{Iq, IqKind, Jid, Payload as _};
 use tokio::time::timeout;
 
+use crate::proxy::Proxy;
 use crate::puppet::{Puppet, discovery, result};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -289,4 +290,26 @@ async fn what_this_device_sent_itself_comes_back_from_the_archive_as_its_own() {
     let rows = store.offers(Listing::All, None, 10).unwrap();
     let states: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.state)).collect();
     assert!(states.contains(&("mine.png", OfferState::Own)) && states.contains(&("his.png", OfferState::New)), "{states:?}");
+}
+
+/// A session that goes on has what it had: copies are still on, and what came meanwhile comes by itself.
+#[tokio::test]
+async fn a_session_that_is_resumed_turns_nothing_on_again() {
+    let puppet = with_archive(Arc::default()).await;
+    let proxy = Proxy::to(puppet.address()).await;
+    let mut options = puppet.options("juliet");
+    options.server.as_mut().unwrap().0.port = proxy.address.port();
+    let account = Account::connect(options, Store::in_memory().unwrap()).await.unwrap();
+    let mut offers = account.offers();
+    heard(&puppet, "mam:2", 1).await;
+    let (before, mut state) = (account.online().await.unwrap(), account.connection());
+    proxy.cut();
+    state.wait_for(|state| matches!(state, Connection::Waiting { .. })).await.unwrap();
+    account.probe().await;
+    let after = timeout(PATIENCE, account.online()).await.unwrap().unwrap();
+    assert_eq!((after.session, after.connection), (before.session, before.connection + 1), "resumed");
+    puppet.say(copied(JULIET, "received", &message("r", "received.png")));
+    assert_eq!(next(&mut offers).await.name().as_str(), "received.png");
+    account.close().await;
+    assert_eq!((puppet.heard_with("carbons:2").len(), puppet.heard_with("mam:2").len()), (1, 1));
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use balcony_client::{ConnectOptions, ServerAddress};
 use balcony_session::scram::FakeSalts;
-use balcony_session::server::{Action, Bound, ServerConfig, ServerStream};
+use balcony_session::server::{Action, Bound, Detached, Leftover, ServerConfig, ServerStream};
 use balcony_session::{ChannelBindings, Mechanism, ScramHash, ScramKeys, Security};
 use balcony_wire::disco::{DiscoInfo, DiscoItems};
 use balcony_wire::{Element, FullJid, Iq, IqKind, Payload as _, Stanza};
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{self, pki_types};
+use tokio_rustls::server::TlsStream;
 
 const PASSWORD: &str = "wherefore art thou";
 
@@ -43,6 +44,8 @@ struct Play {
     heard: Arc<Mutex<Vec<String>>>,
     lines: Arc<Mutex<Option<mpsc::UnboundedSender<String>>>>,
     logins: Arc<AtomicU32>,
+    /// The session that lost its connection.
+    lost: Arc<Mutex<Option<Detached>>>,
 }
 
 impl Puppet {
@@ -66,6 +69,7 @@ impl Puppet {
             heard: Arc::default(),
             lines: Arc::default(),
             logins: Arc::default(),
+            lost: Arc::default(),
         };
         let (heard, lines) = (play.heard.clone(), play.lines.clone());
         let task = tokio::spawn(async move {
@@ -81,6 +85,10 @@ impl Puppet {
         options.server = Some((ServerAddress { host: "127.0.0.1".to_owned(), port: self.address.port() }, Security::DirectTls));
         options.ca_pem = Some(self.ca_pem.clone());
         options
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Says this to whoever logged in last.
@@ -107,6 +115,13 @@ impl Play {
         entropy[0] = 1 + u8::try_from(self.logins.load(Ordering::Relaxed)).unwrap();
         let mut stream = ServerStream::new(self.config.clone(), entropy, Instant::now());
         stream.handle_tls(Instant::now(), ChannelBindings::NONE);
+        self.talk(&mut tls, &mut stream).await;
+        if let Leftover::Detached(detached) = stream.into_leftover() {
+            *self.lost.lock().unwrap() = Some(detached);
+        }
+    }
+
+    async fn talk(&self, tls: &mut TlsStream<TcpStream>, stream: &mut ServerStream) {
         let (say, mut lines) = mpsc::unbounded_channel();
         let mut buffer = vec![0; 16 * 1024];
         loop {
@@ -124,7 +139,11 @@ impl Play {
                         *self.lines.lock().unwrap() = Some(say.clone());
                         stream.handle_bound(Instant::now(), Ok(Bound { jid, answers: Vec::new() }));
                     }
-                    Action::Resume { .. } => stream.handle_resume(Instant::now(), Err(None)),
+                    Action::Resume { id, .. } => {
+                        let lost = self.lost.lock().unwrap().take().filter(|lost| lost.id() == id);
+                        *self.lines.lock().unwrap() = Some(say.clone());
+                        stream.handle_resume(Instant::now(), lost.ok_or(None));
+                    }
                     Action::Stanza(stanza) => {
                         self.heard.lock().unwrap().push(stanza.clone().into_element().to_xml());
                         if let Stanza::Iq(iq) = stanza {
@@ -137,7 +156,11 @@ impl Play {
             }
             tokio::select! {
                 read = tls.read(&mut buffer) => match read {
-                    Ok(0) | Err(_) => return,
+                    Ok(0) | Err(_) => {
+                        stream.handle_closed(Instant::now());
+                        while stream.poll_action().is_some() {}
+                        return;
+                    }
                     Ok(read) => stream.handle_bytes(Instant::now(), &buffer[..read]),
                 },
                 Some(xml) = lines.recv() => {

@@ -68,7 +68,7 @@ impl Runner {
         if !online.learned.carbons && self.info(server).await.is_some_and(|server| server.has(ns::CARBONS)) {
             match self.request(None, Ask::Set(Enable.write()), ANSWER).await {
                 Ok(_) => tracing::debug!("copies of what other devices say and hear are on"),
-                Err(error) => tracing::debug!(%error, "the server does not turn copies on"),
+                Err(error) => tracing::debug!(why = word(&error), "the server does not turn copies on"),
             }
         }
         let own = self.info(Some(self.account.clone().into())).await.unwrap_or_default();
@@ -105,7 +105,7 @@ impl Runner {
                 }
                 Ok(_) => return Ok(false),
                 Err(error) => {
-                    tracing::debug!(%error, "the archive does not answer");
+                    tracing::debug!(why = word(&error), "the archive does not answer");
                     return Ok(false);
                 }
             }
@@ -157,6 +157,16 @@ impl Runner {
     async fn remember(&self, mark: Mark) -> Result<(), StoreError> {
         let (store, name) = (self.store.clone(), setting(&self.account));
         blocking(move || store.set_setting(&name, mark.to_record().as_deref())).await
+    }
+}
+
+/// A word for logs, which must not hold addresses.
+fn word(error: &RequestError) -> &'static str {
+    match error {
+        RequestError::Refused { error, .. } => error.condition.as_str(),
+        RequestError::TimedOut => "silence",
+        RequestError::Disconnected | RequestError::NotOnline => "no connection",
+        RequestError::TooLarge { .. } | RequestError::TooMany => "not sent",
     }
 }
 
