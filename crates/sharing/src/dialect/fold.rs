@@ -104,13 +104,13 @@ impl Folding<'_> {
         self.offers.iter().position(leads_there)
     }
 
-    /// A copy adds its dialect, and its sources only where the richer one has none yet.
+    /// A copy adds its dialect, and its sources only where the richer one has none yet; one in the same words adds places.
     fn take_copy(&mut self, offer: &mut Offer, share: &Share, index: usize) {
         offer.shares.push(index);
         if !offer.said_in.contains(&share.via) {
             offer.said_in.push(share.via);
         }
-        if offer.is_pending() {
+        if offer.is_pending() || offer.said_in[0] == share.via {
             self.add_places(offer, share);
         }
     }
@@ -172,10 +172,12 @@ fn offer_of(share: &Share, digests: DigestSet, index: Option<usize>, provenance:
     }
 }
 
-/// The offer that a share is a copy of; among several of the same bytes the one of the same name.
+/// The offer that a share is a copy of; among several of the same bytes the one of the same name. In one dialect the same bytes
+/// under two names are two files.
 fn twin(offers: &[Offer], share: &Share, digests: &DigestSet) -> Option<usize> {
     let name = share.file.as_ref().and_then(|file| file.name.as_ref());
-    let mut copies = offers.iter().enumerate().filter(|(_, offer)| is_copy(offer, share, digests));
+    let may_be = |offer: &Offer| offer.said_in[0] != share.via || offer.file.name.as_ref() == name;
+    let mut copies = offers.iter().enumerate().filter(|(_, offer)| may_be(offer) && is_copy(offer, share, digests));
     let first = copies.next()?;
     let named = std::iter::once(first).chain(copies).find(|(_, offer)| offer.file.name.as_ref() == name);
     Some(named.unwrap_or(first).0)

@@ -317,6 +317,17 @@ fn psi_sends_voice_with_amplitudes_and_ends_before_the_last_character() {
 }
 
 #[test]
+fn psi_and_movim_may_share_the_same_bytes_twice() {
+    let fields = |name: &str| format!("<name>{name}</name><size>7</size>{}", hash());
+    let again = chat(&(sims("", &fields("a.jpg"), URL) + &sims("", &fields("a.jpg"), "https://elsewhere.example/a.jpg")));
+    says(&again, &json!({"shares": [{"via": "sims"}, {"via": "sims"}], "offers": [{"share": [0, 1], "file": "a.jpg", "via": ["sims"]}]}));
+    let places = |key: &str| again["offers"][0][key].as_array().unwrap().len();
+    assert_eq!(places("plan") + places("left_out"), 2);
+    let named = chat(&(sims("", &fields("a.jpg"), URL) + &sims("", &fields("b.jpg"), URL)));
+    says(&named, &json!({"offers": [{"share": [0], "file": "a.jpg"}, {"share": [1], "file": "b.jpg"}]}));
+}
+
+#[test]
 fn axichat_leaves_the_reference_out_and_others_take_the_file_element_of_the_neighbour() {
     let media = sims("", "<name>a.jpg</name>", URL);
     let bare = media.split_once('>').unwrap().1.strip_suffix("</reference>").unwrap();
