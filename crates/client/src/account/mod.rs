@@ -303,6 +303,7 @@ impl Account {
         let _ = self.inner.commands.send(Command::Close).await;
         let mut state = self.inner.state.clone();
         let _ = state.wait_for(|state| matches!(state, Connection::Ended(_))).await;
+        self.remember_contacts().await;
     }
 }
 
