@@ -18,6 +18,8 @@ use super::Account;
 
 /// How long one address may take to answer.
 const ANSWER: Duration = Duration::from_secs(8);
+/// How long the server itself may: its answer comes behind all the messages that waited for us, and each of them is kept first.
+const BEHIND_MESSAGES: Duration = Duration::from_secs(60);
 /// How long the others may still take once a service is found.
 const GRACE: Duration = Duration::from_millis(500);
 /// Items asked; a server that lists more lists them for somebody else (XEP-0030 §6).
@@ -48,7 +50,7 @@ pub struct Services {
 /// Asks the server and its items.
 pub(super) async fn discover(account: &Account) -> Services {
     let Ok(domain) = Jid::parse(account.jid().domain()) else { return Services::default() };
-    let (server, items) = tokio::join!(info(account, domain.clone()), items(account, domain.clone()));
+    let (server, items) = tokio::join!(info(account, domain.clone(), BEHIND_MESSAGES), items(account, domain.clone()));
     let mut services = Services::default();
     match server {
         Ok(info) => {
@@ -67,7 +69,7 @@ fn worth_asking(items: Vec<Jid>, server: &Jid) -> Vec<Jid> {
 }
 
 async fn ask_items(account: &Account, items: Vec<Jid>, services: &mut Services) {
-    let asking = items.into_iter().enumerate().map(|(at, item)| async move { (at, info(account, item.clone()).await, item) });
+    let asking = items.into_iter().enumerate().map(|(at, item)| async move { (at, info(account, item.clone(), ANSWER).await, item) });
     let mut answers: FuturesUnordered<_> = asking.collect();
     let mut until = Instant::now() + ANSWER + GRACE;
     let mut found = Vec::new();
@@ -86,14 +88,14 @@ async fn ask_items(account: &Account, items: Vec<Jid>, services: &mut Services) 
     services.uploads.extend(found.into_iter().map(|(_, service)| service));
 }
 
-async fn info(account: &Account, jid: Jid) -> Result<DiscoInfo, String> {
-    let answer = account.request(Some(jid), Ask::Get(DiscoInfo::query(None).write()), ANSWER).await;
+async fn info(account: &Account, jid: Jid, patience: Duration) -> Result<DiscoInfo, String> {
+    let answer = account.request(Some(jid), Ask::Get(DiscoInfo::query(None).write()), patience).await;
     let element: Element = answer.map_err(|error| error.to_string())?.ok_or("it answered nothing")?;
     DiscoInfo::read(&element).map_err(|error| error.to_string())
 }
 
 async fn items(account: &Account, jid: Jid) -> Vec<Jid> {
-    let answer = account.request(Some(jid), Ask::Get(DiscoItems::query(None).write()), ANSWER).await;
+    let answer = account.request(Some(jid), Ask::Get(DiscoItems::query(None).write()), BEHIND_MESSAGES).await;
     match answer.ok().flatten().map(|element| DiscoItems::read(&element)) {
         // Items with a node are parts of something else.
         Some(Ok(items)) => items.items.into_iter().filter(|item| item.node.is_none()).map(|item| item.jid).collect(),
