@@ -203,8 +203,12 @@ impl Store {
 /// The catalogue holds messages: for its owner only, from its first byte. SQLite gives its other files the same mode.
 fn restrict(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let made = std::fs::File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map(drop).map_err(|error| StoreError::of_file("open", path, error))
+    let made = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        // one that is there is not opened: closing it would end the locks that another connection of this process has on it
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(StoreError::of_file("open", path, error)),
+        _ => Ok(()),
+    }
 }
 
 fn of_sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
@@ -212,11 +216,22 @@ fn of_sqlite(path: &Path, error: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::DiskFull { doing: "write", path, source: Error::new(ErrorKind::StorageFull, error) },
+        // The file beside it that processes share could not grow: SQLite does not tell that this is for want of room.
+        Some(ErrorCode::SystemIoFailure) if extended_code(&error) == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+            StoreError::DiskFull { doing: "write", path, source: Error::new(ErrorKind::StorageFull, error) }
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             StoreError::Denied { doing: "write", path, source: Error::new(ErrorKind::PermissionDenied, error) }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::CatalogueBusy(path),
         _ => StoreError::Catalogue { path, source: error },
+    }
+}
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => Some(failure.extended_code),
+        _ => None,
     }
 }
 
