@@ -11,6 +11,7 @@ mod giving;
 mod hostile;
 mod kept;
 mod line;
+mod misfortunes;
 mod others;
 mod own;
 mod peers;
