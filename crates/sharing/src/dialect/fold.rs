@@ -249,7 +249,15 @@ fn has(source: &Source, url: &str) -> bool {
 
 /// One spelling for all of one URL: `%c3` and `%C3`, a missing path, an upper-case host.
 pub(crate) fn spelling(url: &str) -> String {
-    Url::parse(url).map_or_else(|_| url.to_owned(), String::from) // what is no URL has one spelling
+    let Ok(url) = Url::parse(url) else { return url.to_owned() }; // what is no URL has one spelling
+    let mut text = String::from(url);
+    let escapes: Vec<usize> = text.match_indices('%').map(|(at, _)| at).collect();
+    for at in escapes {
+        if let Some(digits) = text.get_mut(at + 1..at + 3) {
+            digits.make_ascii_uppercase();
+        }
+    }
+    text
 }
 
 fn digests_of(share: &Share) -> DigestSet {

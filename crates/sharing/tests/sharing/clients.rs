@@ -317,6 +317,25 @@ fn psi_sends_voice_with_amplitudes_and_ends_before_the_last_character() {
 }
 
 #[test]
+fn one_link_may_be_spelt_in_several_ways_by_movim_psi_and_servers() {
+    for (body, link) in [
+        ("https://a.lit/tr%c3%a8s.jpg", "https://a.lit/tr%C3%A8s.jpg"),
+        ("https://a.lit/très cool.jpg", "https://a.lit/tr%C3%A8s%20cool.jpg"),
+        ("https://A.LIT/x.jpg", "https://a.lit:443/x.jpg"),
+        ("https://a.lit", "https://a.lit/"),
+    ] {
+        says(&chat(&format!("<body>{body}</body>{}", oob(link))), &json!({"shown_body": null, "offers": [{"share": []}]}));
+        let share = sfs("", &file("<name>a.jpg</name>"), &url_data(link));
+        says(&chat(&format!("<body>{body}</body>{}{share}", oob(body))), &json!({"shown_body": null, "offers": [{"share": [0]}]}));
+    }
+    for (body, link) in
+        [("https://a.lit/x?a=%41", "https://a.lit/x?a=A"), ("https://a.lit/X", "https://a.lit/x"), ("http://a.lit/x", "https://a.lit/x")]
+    {
+        says(&chat(&format!("<body>{body}</body>{}", oob(link))), &json!({"shown_body": body}));
+    }
+}
+
+#[test]
 fn psi_and_movim_may_share_the_same_bytes_twice() {
     let fields = |name: &str| format!("<name>{name}</name><size>7</size>{}", hash());
     let again = chat(&(sims("", &fields("a.jpg"), URL) + &sims("", &fields("a.jpg"), "https://elsewhere.example/a.jpg")));
