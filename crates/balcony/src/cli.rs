@@ -387,6 +387,9 @@ pub(crate) struct Fetch {
     /// Throw away what is there of a file that was not fetched to its end, instead of fetching it.
     #[arg(long, conflicts_with_all = ["into", "yes", "on_clash"])]
     pub(crate) discard: bool,
+    /// Write the file to standard output, once all of it is there and checked, instead of saving it.
+    #[arg(long, conflicts_with_all = ["into", "on_clash", "discard"])]
+    pub(crate) stdout: bool,
 }
 
 /// `balcony thumbnail`

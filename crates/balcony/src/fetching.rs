@@ -1,5 +1,6 @@
 //! One offer from decision to file in a folder: shared by `receive`, `fetch` and `try`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile};
@@ -155,7 +156,8 @@ fn failure(number: i64, name: &str, error: &FetchError) -> Failure {
     let failure = Failure::from_error(class_of(error.class()), error);
     let failure = Failure { what: format!("{}: {}", Safe(name), failure.what), ..failure };
     match error.advice() {
-        Some(advice) => failure.advise(format!("{advice} (`balcony why {number}` tells what was tried)")),
+        Some(advice) => failure
+            .advise(format!("{advice} (`balcony fetch {number}` tries again, `balcony why {number}` tells what was tried and where)")),
         None => failure,
     }
 }
@@ -183,6 +185,23 @@ pub(crate) async fn save(
     let proof = if proven { "proven" } else { "UNPROVEN: nothing shows that these are the bytes that were meant" };
     console.result("saved", fields, format!("saved {} ({}, {proof})", Safe(&path.to_string_lossy()), ByteLen(file.blob().size())));
     Ok(path)
+}
+
+/// Writes the file to standard output.
+pub(crate) async fn pour(console: &Console, offer: &CataloguedOffer, file: &SharedFile) -> Result<(), Failure> {
+    let (proven, bytes) = (file.is_proven(), file.clone());
+    let poured = tokio::task::spawn_blocking(move || {
+        let mut reader = bytes.open().map_err(|error| Failure::from_error(Class::Local, &error))?;
+        let mut out = std::io::stdout().lock();
+        match std::io::copy(&mut reader, &mut out).and_then(|_| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::from_error(Class::Local, &error)),
+            _ => Ok(()), // whoever reads has enough
+        }
+    });
+    poured.await.map_err(|error| Failure::from_error(Class::Internal, &error))??;
+    let proof = if proven { "proven" } else { "UNPROVEN: nothing shows that these are the bytes that were meant" };
+    console.step("written", json!({}), format!("{} ({}, {proof})", Safe(offer.name().as_str()), ByteLen(file.blob().size())));
+    Ok(())
 }
 
 fn save_failure(error: &SaveError) -> Failure {

@@ -76,6 +76,9 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
     if args.discard {
         return discard(console, &fetcher, &offer).await;
     }
+    if args.stdout && console.is_json() {
+        return Err(Failure::new(Class::Usage, "the file and JSON cannot both go to standard output").advise("leave out one of --stdout and --json"));
+    }
     fetching::is_folder(&args.into)?;
     let wish = Wish { asked: true, answers: fetching::answers(args.yes), ..Wish::default() };
     let decision = fetcher.decide(&offer, &fetcher.policy(), wish).await.map_err(|error| local(&error))?;
@@ -89,6 +92,9 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
         account.close().await;
     }
     let file = got?;
+    if args.stdout {
+        return fetching::pour(console, &offer, &file).await;
+    }
     fetching::save(console, &offer, &file, &args.into, args.on_clash).await.map(drop)
 }
 

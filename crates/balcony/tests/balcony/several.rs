@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
 use crate::hostile::Carol;
+use crate::process::balcony;
 
 fn scene() -> (OwnServer, Person, Person) {
     let server = OwnServer::start();
@@ -11,6 +12,7 @@ fn scene() -> (OwnServer, Person, Person) {
     (server, alice, bob)
 }
 
+/// Proves: USER-2-7.
 #[test]
 fn several_files_come_at_once_and_each_arrives_whole() {
     let (_server, alice, bob) = scene();
@@ -61,6 +63,7 @@ fn an_offer_without_a_source_is_told_once_and_again_when_it_has_one() {
     assert_eq!(fs::read(bob.folder().join("a.bin")).unwrap(), b"the file, all of it");
 }
 
+/// Proves: USER-2-8.
 #[test]
 fn what_was_fetched_halfway_is_thrown_away_on_request() {
     let (_server, alice, bob) = scene();
@@ -79,4 +82,36 @@ fn what_was_fetched_halfway_is_thrown_away_on_request() {
     let fetched = bob.run(&["fetch", "1", "--yes"]).ok();
     assert_eq!(fetched.event("asking")["from_byte"], 0);
     assert_eq!(sha256(&bob.folder().join("film.mkv")), sha256(&file));
+}
+
+/// Proves: USER-9-2, USER-9-3.
+#[test]
+fn a_file_goes_to_standard_output_whole_and_alone() {
+    let (_server, alice, bob) = scene();
+    let bytes = random_bytes(300_000);
+    alice.file("a.bin", &bytes);
+    alice.run(&["send", "a.bin", "--to", "bob@localhost"]).ok();
+    bob.run(&["receive", "--ask", "--count", "1", "--timeout", &patience()]);
+    let mut command = balcony(bob.home());
+    let done = command.args(["--quiet", "fetch", "1", "--yes", "--stdout"]).current_dir(bob.folder()).output().unwrap();
+    assert!(done.status.success() && done.stdout == bytes, "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+    assert_eq!(bob.names(), Vec::<String>::new());
+    bob.run(&["fetch", "1", "--yes", "--stdout"]).exits(2);
+}
+
+/// Proves: USER-2-2.
+#[test]
+fn a_failed_fetch_is_tried_again_with_one_command_and_shows_its_link() {
+    let (mut server, alice, bob) = scene();
+    let file = alice.file("a.bin", &random_bytes(50_000));
+    let url = alice.run(&["send", "a.bin", "--to", "bob@localhost"]).ok().event("sent")["url"].as_str().unwrap().to_owned();
+    bob.run(&["receive", "--ask", "--count", "1", "--timeout", &patience()]);
+    server.kill();
+    let failed = bob.run(&["fetch", "1", "--yes"]);
+    assert_ne!(failed.code, 0);
+    assert!(failed.event("failed")["next"].as_str().unwrap().contains("`balcony fetch 1` tries again"), "{}", failed.out);
+    assert!(bob.run(&["why", "1"]).ok().event("attempt")["attempt"].as_str().unwrap().contains(&url));
+    server.again();
+    assert_eq!(bob.run(&["fetch", "1", "--yes"]).ok().event("saved")["sha256"], sha256(&file).as_str());
 }

@@ -67,6 +67,9 @@ pub enum AttachError {
     /// Not all digests can be checked (decision 6).
     #[error("the offer names a digest that cannot be checked here ({0})")]
     Unchecked(String),
+    /// XEP-0448 §3.3
+    #[error("the file came encrypted, and a place where it lies open would give away what is in it")]
+    Encrypted,
     /// XEP-0367 §4.1
     #[error("nothing can be attached to that message: it has no id that others know")]
     NoId,
@@ -102,7 +105,7 @@ impl AttachError {
     /// Who can mend it.
     pub fn class(&self) -> Class {
         match self {
-            Self::NoDigest | Self::Unchecked(_) | Self::NoId | Self::StillThere(_) => Class::Usage,
+            Self::NoDigest | Self::Unchecked(_) | Self::Encrypted | Self::NoId | Self::StillThere(_) => Class::Usage,
             Self::NoCopy => Class::Local,
             Self::OtherFile(_) => Class::Proof,
             Self::Link { .. } => Class::Source,
@@ -114,6 +117,7 @@ impl AttachError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::NoDigest | Self::Unchecked(_) | Self::NoId => Some("send the file as one of your own"),
+            Self::Encrypted => Some("ask whoever shared it to share it again"),
             Self::NoCopy => Some("fetch it first, or name the file with --file"),
             Self::Link { .. } => Some("attach a link that leads to the file itself, without redirects"),
             Self::OtherFile(_) | Self::StillThere(_) => None,
@@ -125,6 +129,7 @@ impl AttachError {
 /// Attaches a further place to an offer. Dropping the future during an upload leaves the rest to the outbox.
 pub(crate) async fn attach(account: &Account, offer: &CataloguedOffer, place: Place) -> Result<AttachedSource, AttachError> {
     check_digests(offer)?;
+    stays_encrypted(offer)?;
     let target = offer.provenance().target_ids().first().cloned().ok_or(AttachError::NoId)?;
     let target = Target { id: target, share: offer.id().share.clone(), to: offer.provenance().conversation().into(), kind: kind(offer) };
     let _guard = Guard::sending(account.store()).await?;
@@ -156,6 +161,15 @@ fn check_digests(offer: &Offer) -> Result<(), AttachError> {
         Some(hash) => Err(AttachError::Unchecked(hash.algo().unwrap_or_default().to_owned())),
         None => Ok(()),
     }
+}
+
+/// Whoever got a file encrypted adds no place where it lies open, unless its sender named one (XEP-0448 §3.3).
+fn stays_encrypted(offer: &Offer) -> Result<(), AttachError> {
+    let is_encrypted = |source: &Source| matches!(source, Source::Encrypted(_));
+    if offer.sources().any(is_encrypted) && !offer.sources().any(|source| matches!(source, Source::Url(_))) {
+        return Err(AttachError::Encrypted);
+    }
+    Ok(())
 }
 
 /// A malformed value of an algorithm that we know counts as not given (decision 3).
@@ -286,4 +300,35 @@ async fn fetch_to_check(account: &Account, offer: &Offer, url: &str) -> Result<H
         lanes.update(&bytes).await.map_err(|_| ShareError::Broken)?;
     }
     Ok(lanes.finish().await.map_err(|_| ShareError::Broken)?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use balcony_sharing::{Received, dialect};
+    use balcony_wire::{Element, Stanza};
+
+    use super::*;
+
+    fn offer(sources: &str) -> Offer {
+        let xml = format!(
+            "<message xmlns='jabber:client' from='romeo@montague.lit/x' type='chat' id='m'><file-sharing xmlns='urn:xmpp:sfs:0'>\
+             <file xmlns='urn:xmpp:file:metadata:0'><size>1</size></file><sources>{sources}</sources></file-sharing></message>"
+        );
+        let Stanza::Message(message) = Stanza::read(Element::parse(&xml).unwrap()).unwrap() else { panic!("no message") };
+        dialect::read(&Received::direct(message, &"juliet@capulet.lit".parse().unwrap()).unwrap()).offers.remove(0)
+    }
+
+    /// Proves: ESFS-3.3-1.
+    #[test]
+    fn a_file_that_came_encrypted_gets_no_place_where_it_lies_open() {
+        let url = "<url-data xmlns='http://jabber.org/protocol/url-data' target='https://montague.lit/x'/>";
+        let encrypted = format!(
+            "<encrypted xmlns='urn:xmpp:esfs:0' cipher='urn:xmpp:ciphers:aes-256-gcm-nopadding:0'><key>AA==</key><iv>AA==</iv>\
+             <sources xmlns='urn:xmpp:sfs:0'>{url}</sources></encrypted>"
+        );
+        assert!(matches!(stays_encrypted(&offer(&encrypted)), Err(AttachError::Encrypted)));
+        assert!(stays_encrypted(&offer(url)).is_ok());
+        assert!(stays_encrypted(&offer(&(encrypted + url))).is_ok(), "its sender shows it to everybody anyway");
+    }
 }

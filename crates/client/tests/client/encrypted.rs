@@ -194,6 +194,8 @@ pub(crate) fn forms_of_the_key() -> Vec<String> {
 }
 
 /// Also where it fails: what is told then is read by many.
+///
+/// Proves: USER-6-2.
 #[test]
 fn the_key_is_in_no_request_no_log_and_no_error() {
     let log = Log::default();

@@ -117,6 +117,7 @@ async fn another_source_goes_on_where_the_first_one_failed() {
     assert_eq!(second.asked(), [Some("bytes=200000-".to_owned())]);
 }
 
+/// Proves: USER-2-3, USER-2-6.
 #[tokio::test]
 async fn a_fetch_that_was_dropped_goes_on_after_a_restart() {
     let bytes = noise(SIZE);
