@@ -15,6 +15,7 @@ mod misfortunes;
 mod others;
 mod own;
 mod peers;
+mod policy;
 mod process;
 mod thumbnails;
 mod proxy;

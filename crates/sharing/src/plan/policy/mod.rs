@@ -217,8 +217,8 @@ impl Policy {
     /// The fetching rule that comes nearest to covering a case, and what it misses: what a person would have to agree to.
     pub(super) fn nearest(&self, case: &Case<'_>) -> Option<(&Rule, Vec<Miss>)> {
         let fetching = self.rules.iter().filter(|rule| rule.verdict == Verdict::Fetch);
-        // A rule about somebody else is further off than one about other sizes.
-        let distance = |misses: &[Miss]| misses.len() + usize::from(misses.contains(&Miss::Who));
+        // A rule about somebody else or other kinds of files is further off than one about other sizes.
+        let distance = |misses: &[Miss]| misses.len() + misses.iter().filter(|miss| matches!(miss, Miss::Who | Miss::Type)).count();
         fetching.map(|rule| (rule, rule.misses(case))).min_by_key(|(_, misses)| distance(misses))
     }
 }
