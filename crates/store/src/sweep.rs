@@ -107,21 +107,14 @@ impl Store {
             let page = self.longest_unused(last.as_ref())?;
             let Some(newest) = page.last().cloned() else { break };
             for file in page {
-                let is_too_much = |left: u64| retention.max_bytes.is_some_and(|most| left > most);
-                if !retention.is_too_old(file.size, file.used_at, now) && !is_too_much(swept.left.saturating_sub(batch.bytes)) {
-                    continue;
-                }
-                batch.files.push(file.clone());
-                batch.bytes = batch.bytes.saturating_add(file.size);
-                if batch.files.len() >= AT_ONCE.0 || batch.bytes >= AT_ONCE.1 {
-                    batch.take(swept)?;
+                let is_too_much = retention.max_bytes.is_some_and(|most| swept.left.saturating_sub(batch.bytes) > most);
+                if is_too_much || retention.is_too_old(file.size, file.used_at, now) {
+                    batch.add(file, swept)?;
                 }
             }
-            // so that the next page is looked at with what is really left
-            batch.take(swept)?;
             last = Some(newest);
         }
-        Ok(())
+        batch.take(swept)
     }
 
     fn sweep_strays(&self, mode: Mode, swept: &mut Swept) -> Result<(), StoreError> {
@@ -177,36 +170,42 @@ impl Store {
     }
 }
 
-/// Files to be taken together.
+/// Files to be taken together, held by us.
 struct Batch<'a> {
     store: &'a Store,
     used_before: SystemTime,
     mode: Mode,
-    files: Vec<FileUse>,
+    files: Vec<(Victim, FileUse)>,
     bytes: u64,
 }
 
 impl Batch<'_> {
-    fn take(&mut self, swept: &mut Swept) -> Result<(), StoreError> {
-        self.bytes = 0;
-        let mut held = Vec::new();
-        for file in self.files.drain(..) {
-            match self.store.place().hold_blob(&file.sha256)? {
-                Hold::InUse => swept.kept.count(Kept::InUse),
-                Hold::Absent => held.push((Victim { sha256: file.sha256.clone(), held: None }, file)),
-                Hold::Held(open) => held.push((Victim { sha256: file.sha256.clone(), held: Some(open) }, file)),
-            }
-        }
-        if held.is_empty() {
+    /// What is kept back makes no room: it must not count before the next file is looked at.
+    fn add(&mut self, file: FileUse, swept: &mut Swept) -> Result<(), StoreError> {
+        if let Some(why) = self.store.reason_to_keep(&file.sha256, self.used_before)? {
+            swept.kept.count(why);
             return Ok(());
         }
-        let (victims, files): (Vec<_>, Vec<_>) = held.into_iter().unzip();
-        let kept = match self.mode {
-            Mode::Take => self.store.take_blobs(&victims, self.used_before)?,
-            Mode::Look => {
-                let reason = |victim: &Victim| self.store.reason_to_keep(&victim.sha256, self.used_before);
-                victims.iter().map(reason).collect::<Result<_, _>>()?
+        let held = match self.store.place().hold_blob(&file.sha256)? {
+            Hold::InUse => {
+                swept.kept.count(Kept::InUse);
+                return Ok(());
             }
+            Hold::Absent => None,
+            Hold::Held(held) => Some(held),
+        };
+        self.bytes = self.bytes.saturating_add(file.size);
+        self.files.push((Victim { sha256: file.sha256.clone(), held }, file));
+        if self.files.len() >= AT_ONCE.0 || self.bytes >= AT_ONCE.1 { self.take(swept) } else { Ok(()) }
+    }
+
+    fn take(&mut self, swept: &mut Swept) -> Result<(), StoreError> {
+        self.bytes = 0;
+        let (victims, files): (Vec<_>, Vec<_>) = std::mem::take(&mut self.files).into_iter().unzip();
+        let kept = match self.mode {
+            _ if victims.is_empty() => return Ok(()),
+            Mode::Take => self.store.take_blobs(&victims, self.used_before)?,
+            Mode::Look => vec![None; victims.len()],
         };
         for (file, kept) in files.into_iter().zip(kept) {
             match kept {

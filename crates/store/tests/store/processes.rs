@@ -187,3 +187,47 @@ fn rounds(store: &Store, dir: &Path, own: usize) {
         }
     }
 }
+
+/// What a kill leaves, whenever it comes, is whole after the next start.
+#[test]
+fn a_process_killed_while_it_commits_and_sweeps_leaves_nothing_half_done() {
+    if let Some(dir) = part() {
+        let store = Store::open(dir).unwrap();
+        println!("\nstarted");
+        for round in 0_u64.. {
+            let bytes = round.to_string().repeat(2_000);
+            let (key, _) = store.add_offer(&offer("romeo@montague.lit", Some(&JobId::random().to_string()), round)).unwrap();
+            let blob = keep(&store, bytes.as_bytes()).unwrap();
+            store.offer_is_here(key, &blob).unwrap();
+            if round % 5 == 4 {
+                let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+                store.sweep(&Retention { max_bytes: Some(6_000), ..Retention::default() }, tomorrow).unwrap();
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let test = "processes::a_process_killed_while_it_commits_and_sweeps_leaves_nothing_half_done";
+    let mut committed = 0;
+    for kill in 0..12 {
+        let mut child = other_process("", test, dir.path());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "started"));
+        // not for a machine to wait for, but to be at another place each time
+        std::thread::sleep(Duration::from_millis(15 + 7 * kill));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for file in store.all_files().unwrap() {
+            assert_eq!(store.check(&file.sha256).unwrap(), Health::Whole, "{kill}");
+        }
+        let now = SystemTime::now() + Duration::from_secs(2 * 24 * 60 * 60);
+        assert_eq!(store.would_sweep(&Retention::default(), now).unwrap().strays, (0, 0), "{kill}");
+        let rows = store.offers(Listing::All, None, 1_000).unwrap();
+        for row in &rows {
+            let is_told = matches!(row.state, OfferState::Here | OfferState::Swept | OfferState::New);
+            assert!(is_told && (row.state == OfferState::Here) == row.blob.is_some(), "{kill}: {row:?}");
+        }
+        committed = rows.len();
+    }
+    assert!(committed > 12, "{committed}");
+}

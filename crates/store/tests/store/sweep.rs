@@ -1,5 +1,6 @@
 //! What a sweep takes and what it leaves: the same on disk and in memory; and damage that only reading shows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +9,7 @@ use balcony_store::{
     BlobRef, FileRef, Health, JobId, KeptBack, OfferState, OnClash, Outgoing, Retention, SizeClass, Step, Store, StoreError, Swept,
 };
 use balcony_wire::{BareJid, Jid};
+use proptest::prelude::*;
 
 use crate::catalogue::{bare, offer};
 use crate::links::stored_path;
@@ -316,5 +318,87 @@ fn a_sweep_that_died_is_ended_by_the_next_start() {
         }
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(read(&store, &keep(&store, b"the view from the summit").unwrap()).len(), 24);
+    }
+}
+
+/// What may happen between two sweeps.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Keep(u8),
+    Pin(u8),
+    Unpin(u8),
+    Open(u8),
+    Close(u8),
+    Want(u8),
+    Sweep(u16),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let file = 0..8_u8;
+    prop_oneof![
+        3 => file.clone().prop_map(Op::Keep),
+        1 => file.clone().prop_map(Op::Pin),
+        1 => file.clone().prop_map(Op::Unpin),
+        1 => file.clone().prop_map(Op::Open),
+        1 => file.clone().prop_map(Op::Close),
+        1 => file.prop_map(Op::Want),
+        2 => (0..1_200_u16).prop_map(Op::Sweep),
+    ]
+}
+
+/// A file has ten times its number in bytes, and a hundred more.
+fn bytes_of(file: u8) -> Vec<u8> {
+    vec![file; 100 + 10 * usize::from(file)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_what_is_wanted_stays_and_the_rest_fits(ops in proptest::collection::vec(op(), 1..40)) {
+        let store = Store::in_memory().unwrap();
+        let (juliet, romeo) = (bare("juliet@capulet.lit"), Jid::parse("romeo@montague.lit").unwrap());
+        let mut there: BTreeMap<u8, BlobRef> = BTreeMap::new();
+        let (mut pinned, mut open, mut wanted) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+        for op in ops {
+            match op {
+                Op::Keep(file) => {
+                    there.insert(file, keep(&store, &bytes_of(file)).unwrap());
+                    open.remove(&file); // a reader has the file that was replaced
+                }
+                Op::Pin(file) => match there.get(&file) {
+                    Some(blob) => assert_eq!(store.pin(blob.sha256()).unwrap(), pinned.insert(file)),
+                    None => {}
+                },
+                Op::Unpin(file) => match there.get(&file) {
+                    Some(blob) => assert_eq!(store.unpin(blob.sha256()).unwrap(), pinned.remove(&file)),
+                    None => {}
+                },
+                Op::Open(file) => open.extend(there.get(&file).map(|blob| (file, store.open_blob(blob).unwrap()))),
+                Op::Close(file) => drop(open.remove(&file)),
+                Op::Want(file) => {
+                    let Some(blob) = there.get(&file) else { continue };
+                    let files = vec![FileRef::Blob(blob.sha256().clone())];
+                    let id = JobId::random().to_string();
+                    store.add_outgoing(&Outgoing::preparing(juliet.clone(), id, romeo.clone(), files, SystemTime::now())).unwrap();
+                    wanted.insert(file);
+                }
+                Op::Sweep(most) => {
+                    let retention = Retention { max_bytes: Some(most.into()), ..Retention::default() };
+                    let swept = store.sweep(&retention, later(DAY)).unwrap();
+                    let stays = |file: &u8| pinned.contains(file) || open.contains_key(file) || wanted.contains(file);
+                    let gone = |blob: &BlobRef| swept.files.iter().any(|file| file.sha256 == *blob.sha256());
+                    prop_assert!(there.iter().all(|(file, blob)| !(stays(file) && gone(blob))), "{swept:?}");
+                    there.retain(|_, blob| !gone(blob));
+                    let left: usize = there.keys().map(|file| bytes_of(*file).len()).sum();
+                    prop_assert_eq!(swept.left, left as u64);
+                    prop_assert!(left <= usize::from(most) || there.keys().all(stays), "{left} {most} {there:?}");
+                }
+            }
+            prop_assert_eq!(store.all_files().unwrap().len(), there.len());
+        }
+        for (file, blob) in &there {
+            prop_assert_eq!(read(&store, blob), bytes_of(*file));
+        }
     }
 }
