@@ -1,9 +1,13 @@
-//! Several devices of one account at servers of others: what one hears and says the others know, also those that were off.
+//! Several devices of one account at servers of others: what one hears and says the others know, also those that were off. Devices of
+//! others: small data goes both ways.
 
 use std::time::Duration;
 
-use balcony_client::{Account, CataloguedOffer, ConnectOptions, Offers, Security, ServerAddress, Store};
+use balcony_client::{Account, CataloguedOffer, ConnectOptions, Offers, Security, ServerAddress, SmallPicture, Store};
+use balcony_session::client::Ask;
+use balcony_sharing::transfer::bits::{self, Bits};
 use balcony_store::Listing;
+use balcony_wire::bits_of_binary::{BitsOfBinary, ContentId};
 use balcony_wire::file_sharing::FileSharing;
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::stanza_ids::OriginId;
@@ -120,4 +124,58 @@ async fn devices_of_one_account_know_what_the_others_hear_over_ejabberd() {
     let Ok(peers) = Peers::available().map_err(testing_peers::Skipped::say) else { return };
     let instance = peers.start(Server::Ejabberd, &[]).unwrap();
     devices_share_what_they_hear(instance.endpoints()).await;
+}
+
+/// slixmpp asks us for the thumbnail of a file that we sent it, and hands out small data that we ask it for.
+///
+/// Proves: BOB-2.3-1, BOB-3-1.
+#[tokio::test]
+async fn slixmpp_and_we_ask_each_other_for_small_data() {
+    let Ok(peers) = Peers::available().map_err(testing_peers::Skipped::say) else { return };
+    let instance = peers.start(Server::Prosody, &[]).unwrap();
+    let there = instance.endpoints().clone();
+    let (alice, _) = connect(&there, "alice", "balcony", &Store::in_memory().unwrap()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (picture, file) = (folder.path().join("small.png"), folder.path().join("film.mp4"));
+    std::fs::write(&picture, png()).unwrap();
+    std::fs::write(&file, b"moving pictures").unwrap();
+    let small = SmallPicture::new(png()).unwrap();
+    alice.share(file).thumbnail(small).to(&there.jid("bob").parse().unwrap()).await.unwrap();
+    let (device, cid) = (alice.online().await.unwrap().jid.to_string(), format!("sha1+{SHA1}@bob.xmpp.org"));
+
+    let slixmpp = |who: &str| peers.slixmpp(&there, who);
+    let (bob, carol) = (slixmpp("bob/rx"), slixmpp("carol/rx"));
+    let (asked, name) = (device.clone(), cid.clone());
+    let told = tokio::task::spawn_blocking(move || {
+        (bob.run(&["get-bob", &asked, &name]), carol.run(&["get-bob", &asked, &name]), bob.run(&["disco", &asked]))
+    });
+    let (got, not_told, disco) = told.await.unwrap();
+    let got = got.unwrap().into_iter().find(|event| event["event"] == "bob_received").unwrap();
+    assert_eq!((got["bytes"].as_u64(), got["type"].as_str()), (Some(70), Some("image/png")));
+    assert!(not_told.is_err(), "carol was told of nothing");
+    assert!(format!("{:?}", disco.unwrap()).contains("urn:xmpp:bob"));
+
+    let bob = slixmpp("bob/tx");
+    let serving = tokio::task::spawn_blocking(move || bob.run(&["bob", picture.to_str().unwrap(), "5"]));
+    let (theirs, cid): (Jid, _) = (format!("{}/tx", there.jid("bob")).parse().unwrap(), ContentId::new(cid));
+    let got = loop {
+        match alice.request(Some(theirs.clone()), Ask::Get(bits::request(&cid)), PATIENCE).await {
+            Ok(answer) => break Bits::judge_answer(&cid, answer.as_ref()).unwrap(),
+            Err(_) => assert!(!serving.is_finished(), "it never answers"), // it is not there yet
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(got.bytes(), png());
+    serving.await.unwrap().unwrap();
+}
+
+/// Its digest in the vectors.
+const SHA1: &str = "4a5eb7171b58e08a6881721e3b43d5a44419a2be";
+
+/// A 1x1 PNG of the vectors.
+fn png() -> Vec<u8> {
+    let cases = testing_corpus::cases("bob");
+    let case = cases.iter().find(|case| case["note"] == "1x1 PNG").unwrap();
+    let data = Element::new("data", "urn:xmpp:bob").with_attr("cid", "x").with_text(case["data_base64"].as_str().unwrap());
+    BitsOfBinary::read(&data).unwrap().data.unwrap()
 }

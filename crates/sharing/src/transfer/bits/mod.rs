@@ -5,7 +5,7 @@
 //! name as far as the name can tell. The media type stays what the sender says: who shows the bytes looks at them first.
 //!
 //! XEP-0231 Bits of binary, v1.1 <https://xmpp.org/extensions/xep-0231.html>
-//! Status: complete, except that bits in presence are not looked at.
+//! Status: partial: asked for, handed out, kept and saved; those in presence are not looked at.
 
 mod cache;
 mod job;
