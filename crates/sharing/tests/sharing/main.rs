@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod attach;
+mod attaching_out;
 mod bits;
 mod clients;
 mod copies;
