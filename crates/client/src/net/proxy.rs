@@ -268,8 +268,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_said_as_a_name_behind_the_login() {
-        let bound = &[5, 0, 0, 3, 2, b'a', b'b', 0, 7];
-        let (proxy, task) = played(&[&[5, 2], &[1, 0], bound], &[4, 11, 19]).await;
+        const BOUND: &[u8] = &[5, 0, 0, 3, 2, b'a', b'b', 0, 7];
+        let (proxy, task) = played(&[&[5, 2], &[1, 0], BOUND], &[4, 11, 19]).await;
         proxy.open("montague.lit", 5222).await.unwrap();
         let heard = task.await.unwrap();
         assert_eq!(heard[0], [5, 2, 0, 2]);
