@@ -366,14 +366,14 @@ proptest! {
                     there.insert(file, keep(&store, &bytes_of(file)).unwrap());
                     open.remove(&file); // a reader has the file that was replaced
                 }
-                Op::Pin(file) => match there.get(&file) {
-                    Some(blob) => assert_eq!(store.pin(blob.sha256()).unwrap(), pinned.insert(file)),
-                    None => {}
-                },
-                Op::Unpin(file) => match there.get(&file) {
-                    Some(blob) => assert_eq!(store.unpin(blob.sha256()).unwrap(), pinned.remove(&file)),
-                    None => {}
-                },
+                Op::Pin(file) => {
+                    let Some(blob) = there.get(&file) else { continue };
+                    prop_assert_eq!(store.pin(blob.sha256()).unwrap(), pinned.insert(file));
+                }
+                Op::Unpin(file) => {
+                    let Some(blob) = there.get(&file) else { continue };
+                    prop_assert_eq!(store.unpin(blob.sha256()).unwrap(), pinned.remove(&file));
+                }
                 Op::Open(file) => open.extend(there.get(&file).map(|blob| (file, store.open_blob(blob).unwrap()))),
                 Op::Close(file) => drop(open.remove(&file)),
                 Op::Want(file) => {
