@@ -173,7 +173,7 @@ fn percent_decoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Proves: FMD-2-11, FMD-3-1, SFS-6-7.
+    /// Proves: FMD-2-11, FMD-3-1, SFS-6-7, SEC-2-1.
     #[test]
     fn makes_names_safe_exactly_as_the_vectors_say() {
         for case in testing_corpus::cases("file-names") {
@@ -183,6 +183,7 @@ mod tests {
     }
 
     /// Decision 63.
+    /// Proves: SEC-2-2.
     #[test]
     fn a_name_in_a_url_is_decoded_once_and_a_name_field_never() {
         let name = |url: &str| FileName::from_url(&Url::parse(url).unwrap()).map(|name| name.to_string());

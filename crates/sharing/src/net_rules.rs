@@ -365,7 +365,7 @@ mod tests {
     }
 
     /// Decision 41.
-    /// Proves: SFS-6-D4, SFS-3.2-9.
+    /// Proves: SFS-6-D4, SFS-3.2-9, SEC-3-1.
     #[test]
     fn only_https_is_fetched_and_never_a_private_address() {
         let rules = NetRules::default();

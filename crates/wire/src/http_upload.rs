@@ -264,7 +264,7 @@ mod tests {
         assert_eq!((read.content_type, read.purpose), (None, None));
     }
 
-    /// Proves: HUP-4-4, HUP-4-9, HUP-4-11, HUP-4-12, HUP-4-13.
+    /// Proves: HUP-4-4, HUP-4-9, HUP-4-11, HUP-4-12, HUP-4-13, SEC-3-5.
     #[test]
     fn headers_of_the_vectors_are_sent_exactly_as_they_say() {
         let pair = |pair: &serde_json::Value| (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().unwrap().to_owned());

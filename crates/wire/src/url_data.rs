@@ -342,7 +342,7 @@ mod tests {
     }
 
     /// Decision 17.
-    /// Proves: HURL-D-2.
+    /// Proves: HURL-D-2, SEC-3-5.
     #[test]
     fn headers_that_steer_the_connection_are_refused() {
         for name in [

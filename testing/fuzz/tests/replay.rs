@@ -1,4 +1,6 @@
 //! What the fuzzer found, once more: nothing of it breaks a promise.
+//!
+//! Proves: SEC-1-1, SEC-1-3, SEC-2-1, SEC-3-1, SEC-4-2, SEC-4-5, SEC-5-2.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

@@ -80,7 +80,7 @@ fn loud(bob: &Person, arguments: &[&str]) -> Done {
     run(balcony(bob.home()).args(["-vvv", "--json"]).args(arguments).current_dir(bob.folder()), b"")
 }
 
-/// Proves: ESFS-3.2-1, ESFS-3.2-3, USER-6-1, USER-6-2.
+/// Proves: ESFS-3.2-1, ESFS-3.2-3, USER-6-1, USER-6-2, SEC-4-3.
 #[test]
 fn encrypted_files_and_links_are_fetched_and_proven_and_the_key_is_shown_nowhere() {
     let server = OwnServer::start();

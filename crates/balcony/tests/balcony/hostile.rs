@@ -85,7 +85,7 @@ fn share(name: &str, id: usize) -> String {
     )
 }
 
-/// Proves: SFS-6-7.
+/// Proves: SFS-6-7, SEC-2-3.
 #[test]
 fn what_strangers_call_their_files_says_nothing_to_the_terminal_and_is_no_path() {
     let server = OwnServer::start();
@@ -121,6 +121,7 @@ fn what_strangers_call_their_files_says_nothing_to_the_terminal_and_is_no_path()
 }
 
 /// A file whose name is a path arrives in the folder, under a name that is none.
+/// Proves: SEC-2-1.
 #[test]
 fn a_file_named_like_a_path_arrives_in_the_folder_and_nowhere_else() {
     let server = OwnServer::start();
@@ -151,6 +152,7 @@ fn a_file_named_like_a_path_arrives_in_the_folder_and_nowhere_else() {
 }
 
 /// Arguments are seen by everybody on the machine.
+/// Proves: SEC-2-4.
 #[test]
 fn secrets_are_never_arguments() {
     let person = Person::new();
@@ -167,6 +169,7 @@ fn secrets_are_never_arguments() {
 }
 
 /// The words of a server that refuses us are shown, and are no lines of ours.
+/// Proves: SEC-2-3.
 #[test]
 fn the_words_of_a_server_do_not_pass_for_ours() {
     use std::io::{Read as _, Write as _};

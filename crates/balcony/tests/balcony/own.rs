@@ -253,7 +253,7 @@ fn uploaded(server: &OwnServer, bytes: &[u8]) -> PathBuf {
     found.next().unwrap_or_else(|| panic!("no such upload in {}", server.data().display())).0
 }
 
-/// Proves: SFS-6-1, SFS-6-D2, SIMS-4.2-4, SIMS-4.2-5.
+/// Proves: SFS-6-1, SFS-6-D2, SIMS-4.2-4, SIMS-4.2-5, SEC-4-1.
 #[test]
 fn wrong_bytes_never_get_a_name_and_the_source_is_not_asked_again() {
     let (server, alice, bob) = scene();

@@ -209,6 +209,7 @@ fn below(folder: &Path) -> Vec<std::path::PathBuf> {
     entries.flat_map(|entry| if entry.path().is_dir() { below(&entry.path()) } else { vec![entry.path()] }).collect()
 }
 
+/// Proves: SEC-4-6.
 #[test]
 fn whoever_is_killed_whenever_no_file_is_lost_or_sent_twice_and_none_is_wrong() {
     let kills = number("BALCONY_KILLS").unwrap_or(10);

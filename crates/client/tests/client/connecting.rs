@@ -54,7 +54,7 @@ async fn a_wrong_password_is_refused_once_and_said_so() {
 
 /// The host that was dialled is 127.0.0.1 in each case; the name that counts is the account's.
 ///
-/// Proves: C6120-13.7-1.
+/// Proves: C6120-13.7-1, SEC-5-3.
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_or_for_another_name_is_refused() {
     let scene = Scene::new().await;

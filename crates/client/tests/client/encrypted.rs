@@ -129,6 +129,7 @@ async fn fails(wire: &[u8], plain: &[u8], given: Option<&[u8]>) -> String {
     error.to_string()
 }
 
+/// Proves: SEC-4-2.
 #[tokio::test]
 async fn nothing_is_published_before_tag_and_digests_are_right() {
     let plain = noise(SIZE);

@@ -219,6 +219,7 @@ async fn a_server_that_stops_sending_is_left_and_what_came_is_kept() {
 
 /// The redirect is judged where the socket would be opened, however the address is spelt.
 /// Decision 41.
+/// Proves: SEC-3-2.
 #[tokio::test]
 async fn a_redirect_to_a_private_address_is_not_followed() {
     for target in [

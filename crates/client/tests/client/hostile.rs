@@ -157,6 +157,7 @@ async fn heads_that_are_huge_or_never_end_are_given_up() {
     }
 }
 
+/// Proves: SEC-4-5.
 #[tokio::test]
 async fn a_body_that_drips_or_never_ends_is_given_up() {
     let bytes = noise(100_000);
@@ -253,6 +254,7 @@ async fn redirects_to_other_kinds_of_places_are_not_followed() {
 }
 
 /// The certificate is checked for the web as it is for XMPP: authority and name, own server or not.
+/// Proves: SEC-5-3.
 #[tokio::test]
 async fn a_web_server_with_the_certificate_of_another_is_not_believed() {
     let scene = Scene::with(|settings| settings.listen.https.set_ip([0, 0, 0, 0].into())).await;
@@ -330,6 +332,7 @@ async fn what_speaks_no_xmpp_or_too_much_of_it_is_left_at_once() {
 }
 
 /// A message of a stranger is one message: however many files are in it, it does not fill the disk with copies of itself.
+/// Proves: SEC-5-6.
 #[tokio::test]
 async fn many_offers_in_a_large_message_do_not_fill_the_catalogue() {
     let scene = Scene::new().await;

@@ -137,6 +137,7 @@ async fn a_dripping_or_silent_server_is_left_for_another_that_goes_on_at_the_sam
     fetch(&[&endless, &good], &bytes).await.unwrap();
 }
 
+/// Proves: SEC-3-3.
 #[tokio::test]
 async fn every_kind_of_redirect_is_followed_as_a_get_and_carries_nothing_along() {
     let bytes = noise(1000);
@@ -164,6 +165,7 @@ async fn every_kind_of_redirect_is_followed_as_a_get_and_carries_nothing_along()
 }
 
 /// The plan shows the address to this machine only; the host behind the redirect is nobody's.
+/// Proves: SEC-3-2.
 #[tokio::test]
 async fn a_redirect_to_a_third_host_is_not_followed_unasked_and_is_named() {
     let bytes = noise(1000);

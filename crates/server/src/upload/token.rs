@@ -115,6 +115,7 @@ mod tests {
         }
     }
 
+    /// Proves: SEC-5-5.
     #[test]
     fn a_token_fits_no_other_path_and_no_other_secret_and_no_changed_bit_passes() {
         let (signer, object) = (Signer::new(&[7; 32]), ObjectName::random().unwrap());

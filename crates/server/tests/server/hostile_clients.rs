@@ -167,6 +167,7 @@ async fn spellings_of_a_name_are_one_account_and_look_alikes_are_others() {
     }
 }
 
+/// Proves: SEC-5-6.
 #[tokio::test]
 async fn a_flood_of_presence_is_bounded_and_others_are_served() {
     let house = house_with(|settings| settings.limits.directed_presences = 50).await;
@@ -352,6 +353,7 @@ async fn hundreds_of_connections_at_once_are_bounded() {
 }
 
 /// Logged in or not, the parser is the same: what is no XMPP ends the stream by name, and nothing is expanded.
+/// Proves: SEC-5-1.
 #[tokio::test]
 async fn entities_and_declarations_are_refused_before_and_after_login() {
     let house = house().await;
@@ -397,6 +399,7 @@ async fn passwords_are_not_guessed_by_the_thousand() {
 }
 
 /// Half a megabyte that would be gigabytes in the mailbox of whoever it is for.
+/// Proves: SEC-5-1.
 #[tokio::test]
 async fn a_bomb_of_namespaces_ends_its_sender_and_reaches_nobody() {
     let house = house().await;

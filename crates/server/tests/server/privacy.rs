@@ -22,6 +22,7 @@ impl Write for Lines {
 }
 
 /// Everything at the most talkative level, through success and failure.
+/// Proves: SEC-5-7.
 #[tokio::test]
 async fn logs_of_a_full_run_name_nobody_and_nothing() {
     let lines = Lines::default();

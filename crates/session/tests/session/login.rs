@@ -151,6 +151,7 @@ fn saved_keys_log_in_and_outdated_ones_ask_for_the_password() {
     assert_eq!(pair.seen.cause(), Cause::KeysOutdated);
 }
 
+/// Proves: SEC-5-4.
 #[test]
 fn nothing_below_the_floor_is_taken() {
     let with = |floor, offered: &[Mechanism]| log_in(|client| client.floor = Some(floor), |server| server.mechanisms = offered.to_vec());

@@ -173,6 +173,7 @@ mod tests {
         assert_eq!(long, Secret::new(Cipher::Aes256Cbc, vec![1; 32], iv[..16].to_vec()).unwrap());
     }
 
+    /// Proves: SEC-4-3.
     #[test]
     fn a_secret_shows_nothing_but_its_cipher() {
         let secret = Secret::new(Cipher::Aes256Gcm, vec![0xab; 32], vec![0xcd; 12]).unwrap();

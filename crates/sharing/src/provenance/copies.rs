@@ -123,7 +123,7 @@ mod tests {
         ))
     }
 
-    /// Proves: C0280-7-1.
+    /// Proves: C0280-7-1, SEC-1-1.
     #[test]
     fn only_the_own_account_may_hand_us_a_copy() {
         let carbon = Received::carbon(&copy("juliet@capulet.lit"), &juliet()).unwrap();
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(direct.provenance().sender().as_str(), "mallory@evil.example");
     }
 
-    /// Proves: C0313-8-1.
+    /// Proves: C0313-8-1, SEC-1-2.
     #[test]
     fn only_the_own_archive_and_the_archive_of_the_room_may_answer_a_query() {
         let romeo = "from='romeo@montague.lit/orchard' type='chat'";
@@ -189,7 +189,7 @@ mod tests {
         assert!(ids("from='other@chat.lit'", &elsewhere).is_err());
     }
 
-    /// Proves: C0313-8-1.
+    /// Proves: C0313-8-1, SEC-1-2.
     #[test]
     fn a_result_that_nobody_asked_for_is_not_believed() {
         let unasked = Received::archive(&result("", "from='romeo@montague.lit/orchard'"), &juliet(), Some("f28"));

@@ -125,7 +125,7 @@ fn each_source_goes_to_the_file_it_names() {
     assert_eq!(ends, ["photo1.jpg", "photo2.jpg", "photo3.jpg"]);
 }
 
-/// Proves: SFS-3.3-1, SFS-3.3-4.
+/// Proves: SFS-3.3-1, SFS-3.3-4, SEC-1-3.
 #[test]
 fn another_device_of_the_sender_attaches_itself() {
     let mut offers = read(&listing("06-1-sharing-a-file-with-additional-body-and-attaching-a-source-w.xml")).offers;
@@ -249,7 +249,7 @@ fn attaches(to: &str, url: &str) -> String {
     )
 }
 
-/// Proves: ATT-4.1-1, ATT-4.1-2, SFS-6-D1, ATT-5-1.
+/// Proves: ATT-4.1-1, ATT-4.1-2, SFS-6-D1, ATT-5-1, SEC-1-3.
 #[test]
 fn in_a_room_the_id_of_the_room_names_the_message_and_the_occupant_id_the_sender() {
     let stanza_id = "<stanza-id xmlns='urn:xmpp:sid:0' id='s1' by='coven@chat.lit'/>".to_owned();
@@ -335,6 +335,7 @@ fn a_fresh_link_revives_an_offer_whose_first_link_is_dead() {
     assert_eq!((plan.attempts.len(), plan.left_out.len()), (1, 1));
 }
 
+/// Proves: SEC-4-7.
 #[test]
 fn hostile_numbers_of_sources_stay_bounded_and_leave_room_for_the_sender() {
     let numbered =

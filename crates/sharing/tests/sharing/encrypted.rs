@@ -141,6 +141,7 @@ fn other_secret(case: &Case) -> Case {
 
 /// Somebody who sees the plain bytes of one source beside the encrypted ones of another would learn what is in these; and what two
 /// keys open has no common tag.
+/// Proves: SEC-4-2.
 #[test]
 fn plain_and_encrypted_sources_and_different_keys_never_mix_in_one_file() {
     let case = gcm();

@@ -116,7 +116,7 @@ fn an_insecure_protocol_counts_as_showing_private_data() {
     }
 }
 
-/// Proves: SFS-6-5.
+/// Proves: SFS-6-5, SEC-3-4.
 #[test]
 fn a_third_host_is_asked_only_after_the_person_was() {
     let Decision::Ask(question) = decision(&offer(&[THIRD])) else { panic!() };
@@ -134,7 +134,7 @@ fn a_third_host_is_asked_only_after_the_person_was() {
     assert_eq!((refused.as_str(), reasons(&refused)), ("refuse", vec!["forbidden"]));
 }
 
-/// Proves: SFS-3.2-5, SFS-3.2-6.
+/// Proves: SFS-3.2-5, SFS-3.2-6, SEC-4-7.
 #[test]
 fn an_attachment_is_never_fetched_unasked() {
     let attachment = offer_with(&[HashAlgo::Sha256], Some(Disposition::Attachment), vec![Source::url(OWN)]);

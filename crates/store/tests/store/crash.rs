@@ -118,6 +118,7 @@ fn a_copy_that_was_there_before_is_not_taken_for_the_one_that_was_moved() {
     assert_eq!(store.find(&digests(BYTES, &[HashAlgo::Sha256])).unwrap(), None);
 }
 
+/// Proves: SEC-4-1.
 #[test]
 fn bytes_that_changed_after_they_were_hashed_do_not_get_in() {
     let dir = tempfile::tempdir().unwrap();

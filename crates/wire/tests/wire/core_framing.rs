@@ -197,6 +197,7 @@ fn even_strangers_may_send_stanzas_of_ten_thousand_bytes() {
     assert_eq!(frames(Limits::BEFORE_LOGIN, &[HEADER.as_bytes(), text.as_bytes()]).1, None);
 }
 
+/// Proves: SEC-5-1.
 #[test]
 fn an_endless_token_is_cut_off_before_it_ends() {
     for start in ["<a b='", "<a>", "<", "<a ", " <a><![CDATA[", "</"] {
@@ -221,6 +222,7 @@ fn many_namespace_declarations_are_cut_off() {
     assert_eq!(error, Some(FramingError::TooManyNamespaces { limit: 512 }));
 }
 
+/// Proves: SEC-5-1.
 #[test]
 fn deep_trees_end_at_the_highest_limit_that_can_be_set() {
     let limits = Limits { depth: usize::MAX, stanza: usize::MAX, ..Limits::AFTER_LOGIN };

@@ -217,7 +217,7 @@ mod tests {
         ))
     }
 
-    /// Proves: C0280-7-1.
+    /// Proves: C0280-7-1, SEC-1-1.
     #[test]
     fn a_carbon_of_anybody_but_the_own_account_is_nothing_at_all() {
         let copies = Copies::default();

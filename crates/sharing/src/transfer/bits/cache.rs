@@ -107,7 +107,7 @@ mod tests {
     }
 
     /// Decision 29.
-    /// Proves: BOB-2.4-1.
+    /// Proves: BOB-2.4-1, SEC-4-4.
     #[test]
     fn a_hash_holds_for_everybody_and_a_bare_name_for_whoever_gave_it() {
         let (now, romeo, mallory) = (epoch(), jid("romeo@montague.lit/orchard"), jid("mallory@evil.example/x"));
@@ -141,6 +141,7 @@ mod tests {
         assert!(!has(&mut cache, "e@f", now), "age 0: kept by nobody");
     }
 
+    /// Proves: SEC-5-6.
     #[test]
     fn a_flood_pushes_out_what_is_oldest_and_no_more_is_kept_than_the_bound() {
         let (now, romeo) = (epoch(), jid("romeo@montague.lit/orchard"));

@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// Decision 29.
-    /// Proves: BOB-D-1, BOB-2.5-2, BOB-2.6-1.
+    /// Proves: BOB-D-1, BOB-2.5-2, BOB-2.6-1, SEC-4-4.
     #[test]
     fn bytes_must_have_the_hash_in_their_name_and_a_name_without_one_is_taken() {
         let mut judged = 0;
