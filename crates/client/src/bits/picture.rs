@@ -1,7 +1,7 @@
 //! Small pictures: those that we hand out beside our files, and those of others, looked at before anybody shows them.
 //!
 //! XEP-0264 Jingle content thumbnails, v0.4.2 <https://xmpp.org/extensions/xep-0264.html>
-//! Status: partial: a picture that somebody hands us goes along with a file; none is made from the file itself.
+//! Status: partial: a picture that somebody hands us goes along, others' are fetched by the rules for files; none is made or shown.
 
 use balcony_sharing::MediaType;
 use balcony_sharing::transfer::bits::{Bits, MAX_WRITTEN};

@@ -3,7 +3,7 @@
 //! XEP-0198 Stream management, v1.6.3 <https://xmpp.org/extensions/xep-0198.html>
 //! XEP-0199 XMPP ping, v2.0.1 <https://xmpp.org/extensions/xep-0199.html>
 //! XEP-0359 Unique and stable stanza IDs, v0.7.0 <https://xmpp.org/extensions/xep-0359.html>
-//! Status: partial: an origin-id names each message of ours, and an offer; no stanza-id is given by the server or relied upon by the client.
+//! Status: partial: an origin-id names each message of ours, and an offer; no stanza-id is given by the server.
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -1,7 +1,6 @@
 //! The elements of a reading as plain data.
 //!
 //! XEP-0264 Jingle content thumbnails, v0.4.2 <https://xmpp.org/extensions/xep-0264.html>
-//! Status: partial: read, explained, and fetched by the rules for files; none is made from a file or shown.
 
 use std::borrow::Cow;
 

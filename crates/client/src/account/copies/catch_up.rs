@@ -1,6 +1,7 @@
 //! Which pages of an archive are asked for, one behind the other, and where that ends. Knows no network.
 //!
 //! XEP-0059 Result set management, v1.0 <https://xmpp.org/extensions/xep-0059.html>
+//! Status: partial: pages of an archive are asked for; nothing of ours is given out by pages.
 //! XEP-0313 Message archive management, v1.1.3 <https://xmpp.org/extensions/xep-0313.html>
 
 use std::collections::BTreeSet;
