@@ -41,9 +41,7 @@ fn number(person: &Person, name: &str) -> String {
     offer(person, name)["offer"].to_string()
 }
 
-/// Strangers' pictures do not land on the disk (dino#1415).
-///
-/// Proves: SFS-3.2-6.
+/// Proves: SFS-3.2-6, USER-5-3.
 #[test]
 fn a_contacts_small_file_comes_unasked_and_a_strangers_leaves_no_trace_on_the_disk() {
     let (server, alice, bob) = acquainted();
@@ -67,7 +65,7 @@ fn a_contacts_small_file_comes_unasked_and_a_strangers_leaves_no_trace_on_the_di
     assert!(bob.run(&["why", &number(&bob, "later.jpg")]).ok().event("decision")["words"].as_str().unwrap().contains("contacts"));
 }
 
-/// By person, size and network (dino#183).
+/// Proves: USER-5-1, SIMS-5.3-1.
 #[test]
 fn what_comes_unasked_is_decided_by_group_size_type_and_network() {
     let (_server, alice, bob) = acquainted();
@@ -92,9 +90,9 @@ fn what_comes_unasked_is_decided_by_group_size_type_and_network() {
     assert_eq!(bob.names(), ["film.mp4"]);
 }
 
-/// Not even HEAD (converse#1228); and another port of the own server's host is a stranger's as well.
+/// Not even a HEAD; and another port of the own server's host is not the own server.
 ///
-/// Proves: SFS-6-5.
+/// Proves: SFS-6-5, USER-5-4.
 #[test]
 fn no_request_is_made_before_the_rules_or_the_person_say_yes() {
     let (server, _alice, bob) = acquainted();
@@ -188,7 +186,7 @@ fn rules_are_shown_in_words_changed_one_by_one_and_tried_before_they_count() {
     assert_eq!(again.len(), 2);
 }
 
-/// Rooms decide by the real sender, not by the room (dino#1229).
+/// Proves: USER-5-2.
 #[test]
 fn what_is_said_in_a_room_is_judged_by_who_really_says_it() {
     let (_server, _alice, bob) = acquainted();

@@ -5,6 +5,7 @@
 mod attaching;
 mod bits;
 mod connecting;
+mod contacts;
 mod copies;
 mod devices;
 mod encrypted;
