@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::actors::{OwnServer, Person};
 use crate::process::{Running, alone, balcony, run};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "try",
     "serve",
     "login",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 16] = [
     "list",
     "fetch",
     "why",
+    "files",
     "explain",
     "draft",
     "doctor",
