@@ -63,7 +63,8 @@ impl Store {
             return Ok(());
         }
         let (device, inode) = (stamp.device.cast_signed(), stamp.inode.cast_signed());
-        self.catalogue().change(|transaction| {
+        // After a loss of power the file is read once more, at worst.
+        self.catalogue().change_lightly(|transaction| {
             let values = params![device, inode, to_int(stamp.size), stamp.mtime_ns, to_text(hashed.digests()), to_millis(now)];
             transaction.execute(SQL, values)?;
             let count: i64 = transaction.query_row("SELECT count(*) FROM digest_memory", [], |row| row.get(0))?;

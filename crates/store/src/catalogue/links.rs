@@ -67,7 +67,8 @@ impl Store {
             return Err(StoreError::NoSha256);
         }
         let (account, expires_at) = (link.account.as_str(), link.expires_at.map(to_millis));
-        self.catalogue().change(|transaction| {
+        // After a loss of power the file is uploaded once more, at worst.
+        self.catalogue().change_lightly(|transaction| {
             let (size, uploaded_at) = (to_int(link.size), to_millis(link.uploaded_at));
             let values = params![account, link.sha256.as_bytes(), size, link.url, link.service.as_str(), uploaded_at, expires_at];
             transaction.prepare_cached(SQL)?.execute(values)?;
