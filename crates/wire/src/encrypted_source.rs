@@ -52,7 +52,8 @@ impl EncryptedSource {
                     Some(_) => return Err(ReadError::new(element, "two lists of sources")),
                     None => sources = Some(read_sources(child, &mut dropped)),
                 },
-                "hash" if Hash::matches(child) => hashes.push(Hash::read(child)?),
+                "hash" if hashes.len() >= MAX_HASHES => dropped.push(Dropped::new("hash", format!("more than {MAX_HASHES}"))),
+                "hash" if Hash::matches(child) || child.ns() == element.ns() => hashes.push(Hash::read_inherited(child)),
                 _ => dropped.push(Dropped::unknown(child)),
             }
         }
@@ -100,6 +101,9 @@ impl Payload for EncryptedSource {
     }
 }
 
+/// More hashes than there are algorithms help nobody.
+const MAX_HASHES: usize = 32;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
@@ -124,10 +128,19 @@ mod tests {
         assert_eq!(EncryptedSource::read(&source.write()).unwrap(), *source);
     }
 
+    #[test]
+    fn hostile_numbers_of_hashes_stay_bounded() {
+        let many = "<hash xmlns='urn:xmpp:hashes:2' algo='sha-512'>AAAA</hash>".repeat(1000);
+        let source = encrypted(&format!("{KEY}{many}")).unwrap();
+        assert_eq!((source.hashes.len(), source.dropped.len()), (MAX_HASHES, 1000 - MAX_HASHES));
+    }
+
     /// Decision 61.
     #[test]
     fn xepher_lets_sources_inherit_the_namespace() {
-        let source = encrypted(&format!("{KEY}<sources><url-data target='https://a.example/x'/></sources>")).unwrap();
+        let hash = "<hash algo='sha-256'>47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=</hash>";
+        let source = encrypted(&format!("{KEY}{hash}<sources><url-data target='https://a.example/x'/></sources>")).unwrap();
+        assert!(source.hashes[0].is_usable() && source.dropped.is_empty());
         assert!(matches!(&source.sources.unwrap()[..], [SourceElement::Url(url)] if url.target == "https://a.example/x"));
     }
 

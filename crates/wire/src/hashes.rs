@@ -283,6 +283,11 @@ impl Hash {
         self.why() == Some(Unusable::Empty)
     }
 
+    /// As [`Payload::read`] but by local name alone: for parents whose namespace their children inherited (decision 61).
+    pub(crate) fn read_inherited(element: &Element) -> Self {
+        Self::from_text(element.attr("algo"), element.text(), element.ns() == ns::HASHES_1)
+    }
+
     fn from_text(algo: Option<&str>, text: String, hex_allowed: bool) -> Self {
         let canonical = algo.and_then(HashAlgo::from_name);
         let reading = match (algo, canonical) {
@@ -319,7 +324,7 @@ impl Payload for Hash {
 
     fn read(element: &Element) -> Result<Self, ReadError> {
         Self::expect(element)?;
-        Ok(Self::from_text(element.attr("algo"), element.text(), element.ns() == ns::HASHES_1))
+        Ok(Self::read_inherited(element))
     }
 
     /// A usable hash is written under its registered name; one that is no use goes on as it came.
