@@ -119,6 +119,37 @@ async fn plain_bytes_are_never_joined_to_encrypted_ones() {
     assert_eq!(open.asked(), [None], "from the first byte on");
 }
 
+/// The vectors were computed with two other libraries: all three ciphers, with a tag and without, hidden among padding.
+///
+/// Proves: ESFS-4-1, ESFS-3.2-2.
+#[tokio::test]
+async fn every_cipher_of_the_vectors_is_fetched_at_once_and_in_two_halves() {
+    let bytes = |text: &str| -> Vec<u8> {
+        text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    };
+    let mut fetched = 0;
+    for case in testing_corpus::vector("esfs")["cases"].as_array().unwrap() {
+        let text = |name: &str| case[name].as_str().unwrap().to_owned();
+        let Some(plain) = case["plain_hex"].as_str().map(bytes).filter(|plain| !plain.is_empty()) else { continue };
+        let wire = bytes(&text("blob_hex"));
+        for first in [Manner::Good, Manner::Breaks(wire.len() / 2)] {
+            let web = Web::new(&wire, [first, Manner::Good]);
+            let source = Source::Encrypted(EncryptedSource {
+                cipher: text("cipher"),
+                key: text("key_base64"),
+                iv: text("iv_base64"),
+                hashes: Vec::new(),
+                sources: Some(vec![SourceElement::Url(UrlData::new(web.url()))]),
+                dropped: Vec::new(),
+            });
+            let file = in_memory(&plain, vec![source]).await.fetch().await.unwrap_or_else(|error| panic!("{}: {error}", text("note")));
+            assert!(file.is_proven() && read(&file) == plain, "{}", text("note"));
+            fetched += 1;
+        }
+    }
+    assert!(fetched >= 16, "{fetched}");
+}
+
 async fn fails(wire: &[u8], plain: &[u8], given: Option<&[u8]>) -> String {
     let web = Web::new(wire, [Manner::Good]);
     let desk = in_memory(plain, vec![source(&[web.url()], given)]).await;
