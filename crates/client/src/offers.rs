@@ -6,6 +6,7 @@ mod attached;
 mod stream;
 mod taking;
 
+pub(crate) use attached::new_row as new_attachment;
 pub use stream::Offers;
 pub(crate) use stream::{Mark, WAITING};
 pub(crate) use taking::Desk;

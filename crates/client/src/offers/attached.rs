@@ -5,7 +5,7 @@
 use std::time::SystemTime;
 
 use balcony_sharing::attach::{self, Attachment};
-use balcony_sharing::{Offer, Place, Received, SourceKey, dialect};
+use balcony_sharing::{Offer, Received, Source, SourceKey, dialect};
 use balcony_store::{Attached, AttachmentRow, NewAttachment, OfferKey, OfferState, Store, StoreError};
 use balcony_wire::attaching::AttachTo;
 use balcony_wire::file_sharing::Sources;
@@ -35,55 +35,57 @@ pub(super) fn join(offers: &mut [Offer], rows: &[AttachmentRow]) {
 }
 
 /// Writes down what a message attaches; gives the offers that have more sources by it and are still of interest. One that failed is
-/// new again.
+/// new again. What only repeats its offer, for clients that know nothing but links, is not kept.
 pub(super) fn take(store: &Store, attachment: &Attachment, message: &Message, at: SystemTime) -> Result<Vec<CataloguedOffer>, StoreError> {
     let row = new_row(attachment, message, at);
-    let attached = store.add_attachment(&row)?;
+    let mut meant = Vec::new();
+    for first in store.messages_of_target(&row.account, &row.conversation, &row.target, MOST)? {
+        meant.extend(Meant::find(store, first, attachment)?);
+    }
+    let is_repetition = !meant.is_empty() && meant.iter().all(|meant| !meant.has_gained);
+    let attached = if is_repetition { Attached::Known } else { store.add_attachment(&row)? };
     if attached == Attached::TooMany {
         tracing::warn!("a source was attached and is not kept: there are too many");
         return Ok(Vec::new());
     }
     let mut gained = Vec::new();
-    for first in store.messages_of_target(&row.account, &row.conversation, &row.target, MOST)? {
-        if let Some((offer, new)) = meant(store, first, attachment, &row)?
-            && let Some(state) = gone_on(store, &offer, &new)?
-            // What comes a second time was told the first time, or is found by whoever starts anew.
-            && attached == Attached::New
-        {
+    for Meant { offer, has_gained } in meant {
+        let state = gone_on(store, &offer, attachment)?;
+        // What comes a second time was told the first time, or is found by whoever starts anew.
+        if let Some(state) = state.filter(|_| has_gained && attached == Attached::New) {
             gained.push(CataloguedOffer { state, ..offer.again() });
         }
     }
     Ok(gained)
 }
 
-/// Which offer of a message is meant, and the sources that it has by this attachment alone. Reads the message once, however many
-/// files are in it.
-fn meant(
-    store: &Store,
-    first: OfferKey,
-    attachment: &Attachment,
-    this: &NewAttachment,
-) -> Result<Option<(CataloguedOffer, Vec<SourceKey>)>, StoreError> {
-    let Some(row) = store.offer(first)? else { return Ok(None) };
-    let Some(received) = message(&row.stanza, &row.provenance) else { return Ok(None) };
-    let mut before = dialect::read(&received).offers;
-    let Ok(position) = attach::joins(attachment, &before) else { return Ok(None) };
-    let Some(key) = store.offer_beside(first, position)? else { return Ok(None) };
-    let mut after = before.clone();
-    let rows = store.attachments_of(key)?;
-    let is_this = |other: &AttachmentRow| other.stanza == this.stanza && other.provenance == this.provenance;
-    let others: Vec<AttachmentRow> = rows.iter().filter(|other| !is_this(other)).cloned().collect();
-    join(&mut before, &others);
-    join(&mut after, &rows);
-    let (before, after) = (before.swap_remove(position), after.swap_remove(position));
-    let is_news = |place: &&Place| !before.places().contains(place);
-    let new: Vec<SourceKey> = after.places().iter().filter(is_news).map(|place| place.source.key()).collect();
-    let Some(row) = store.offer(key)?.filter(|_| !new.is_empty()) else { return Ok(None) };
-    Ok(Some((CataloguedOffer::of(&row, after, received.into_inner()), new)))
+/// An offer that an attachment is for, with all its sources.
+struct Meant {
+    offer: CataloguedOffer,
+    /// It has one of them by this attachment alone.
+    has_gained: bool,
 }
 
-/// Only what attaches is kept of the message, so that it is the same by whichever way it comes.
-fn new_row(attachment: &Attachment, message: &Message, at: SystemTime) -> NewAttachment {
+impl Meant {
+    /// Finds it among the offers of the message that `first` is in; reads that message once, however many files are in it.
+    fn find(store: &Store, first: OfferKey, attachment: &Attachment) -> Result<Option<Self>, StoreError> {
+        let Some(row) = store.offer(first)? else { return Ok(None) };
+        let Some(received) = message(&row.stanza, &row.provenance) else { return Ok(None) };
+        let mut offers = dialect::read(&received).offers;
+        let Ok(position) = attach::joins(attachment, &offers) else { return Ok(None) };
+        let Some(key) = store.offer_beside(first, position)? else { return Ok(None) };
+        let Some(row) = store.offer(key)? else { return Ok(None) };
+        join(&mut offers, &store.attachments_of(key)?);
+        let before = offers[position].places().to_vec();
+        attach::join(&mut offers, std::slice::from_ref(attachment));
+        let offer = offers.swap_remove(position);
+        let has_gained = before != offer.places();
+        Ok(Some(Self { offer: CataloguedOffer::of(&row, offer, received.into_inner()), has_gained }))
+    }
+}
+
+/// What is written down of a message that attaches: nothing of the rest, so that it is the same by whichever way it comes.
+pub(crate) fn new_row(attachment: &Attachment, message: &Message, at: SystemTime) -> NewAttachment {
     let by = attachment.provenance();
     let needed = |element: &&Element| AttachTo::matches(element) || Sources::matches(element) || element.is("x", ns::MUC_USER);
     let payloads = message.payloads.iter().filter(needed).cloned().collect();
@@ -102,14 +104,15 @@ fn new_row(attachment: &Attachment, message: &Message, at: SystemTime) -> NewAtt
     }
 }
 
-/// The state of an offer to which these new sources are of interest. One that had failed is new again if one of them was never tried.
-fn gone_on(store: &Store, offer: &CataloguedOffer, new: &[SourceKey]) -> Result<Option<OfferState>, StoreError> {
+/// The state of an offer to which an attachment is of interest. One that had failed is new again if a source of it was never tried.
+fn gone_on(store: &Store, offer: &CataloguedOffer, attachment: &Attachment) -> Result<Option<OfferState>, StoreError> {
     match offer.state() {
         state @ (OfferState::New | OfferState::Asking | OfferState::Fetching) => Ok(Some(state)),
         OfferState::Failed => {
             let history = store.history(offer.key())?;
-            let was_tried = |source: &SourceKey| history.records().iter().any(|record| record.source == *source);
-            if new.iter().all(was_tried) {
+            let was_tried = |key: &SourceKey| history.records().iter().any(|record| record.source == *key);
+            let is_there = |key: &SourceKey| offer.sources().any(|source| source.key() == *key);
+            if attachment.sources().iter().map(Source::key).filter(is_there).all(|key| was_tried(&key)) {
                 return Ok(None);
             }
             store.set_offer_state(offer.key(), OfferState::New)?;

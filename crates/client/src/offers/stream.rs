@@ -97,9 +97,10 @@ fn missed(store: &Store, account: &BareJid, told: Mark) -> Result<(Vec<Catalogue
     let attachment = store.newest_attachment()?;
     let mut found = Vec::new();
     for key in store.offers_attached_to(account, told.attachment, PAGE)?.into_iter().filter(|key| *key <= told.offer) {
-        if let Some(row) = store.offer(key)? {
-            found.extend(CataloguedOffer::read(store, &row)?.map(CataloguedOffer::again));
-        }
+        let Some(row) = store.offer(key)? else { continue };
+        let (alone, joined) = (CataloguedOffer::from_row(&row, &[]), CataloguedOffer::read(store, &row)?);
+        // Attached may be what the offer says itself, for clients that only know links.
+        found.extend(joined.filter(|joined| alone.is_some_and(|alone| alone.places() != joined.places())).map(CataloguedOffer::again));
     }
     let mut last = told.offer;
     loop {

@@ -5,11 +5,12 @@ use std::time::SystemTime;
 
 use balcony_sharing::attach::Attachment;
 use balcony_sharing::{Offer, Received, dialect};
-use balcony_store::{NewAttachment, NewOffer, Store, StoreError};
+use balcony_store::{NewOffer, Store, StoreError};
 use balcony_wire::{BareJid, Message};
 
 use crate::account::Account;
 use crate::blocking::blocking;
+use crate::offers::new_attachment;
 
 /// Writes down what the server has by now.
 pub(super) async fn remember(account: &Account, messages: Vec<Message>) -> Result<(), StoreError> {
@@ -26,25 +27,13 @@ fn write_down(store: &Store, account: &BareJid, messages: Vec<Message>) -> Resul
     let mut offers = Vec::new();
     for message in messages {
         let stanza = message.clone().into_element().to_xml();
-        let id = message.id.clone();
         let received = Received::own(message, account);
         let reading = dialect::read(&received);
         offers.extend(reading.offers.iter().map(|offer: &Offer| NewOffer::new(offer, stanza.clone(), now).own()));
         // What goes along with its offer only repeats what that says.
         let attached = Attachment::of(&reading, received.provenance(), now).filter(|attached| !said.contains(attached.target()));
         if let Some(attached) = attached {
-            store.add_attachment(&NewAttachment {
-                account: account.clone(),
-                conversation: received.provenance().conversation(),
-                target: attached.target().to_owned(),
-                share: attached.share().map(str::to_owned),
-                sender: account.clone(),
-                occupant: None,
-                message: id,
-                provenance: received.provenance().to_record(),
-                stanza,
-                received_at: now,
-            })?;
+            store.add_attachment(&new_attachment(&attached, received.inner(), now))?;
         }
     }
     store.add_offers(&offers).map(drop)

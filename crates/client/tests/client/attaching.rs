@@ -111,6 +111,9 @@ async fn a_file_that_dino_shares_first_and_uploads_then_is_told_again_and_fetche
     settled(&romeo, &mut offers).await;
     let rows = juliet.store().offers(Listing::Account(juliet.jid()), None, 9).unwrap();
     assert_eq!(rows.len(), 2, "messages that attach offer nothing themselves: {rows:?}");
+    let attached = juliet.store().attachments_of(pending.key()).unwrap();
+    assert_eq!(attached.len(), 3, "what only repeats what is known is not kept: {attached:?}");
+    assert!(attached.iter().all(|row| !row.stanza.contains("<body")), "nor is what goes along: {attached:?}");
 }
 
 /// Proves: SFS-3.3-D1.
@@ -203,6 +206,42 @@ async fn what_another_device_of_ours_attaches_is_named_as_ours_and_comes_last() 
     puppet.say(phone("juliet@localhost", attach("p3", "m3", "0", mirror)));
     let own = next(&mut offers).await;
     assert_eq!((urls(&own), &own.places()[0].named_by), (vec![mirror], &NamedBy::Sender));
+}
+
+/// Proves: SFS-6-D1.
+#[tokio::test]
+async fn what_is_said_in_a_room_is_never_taken_for_a_persons_word() {
+    let puppet = Puppet::new(|_| Vec::new()).await;
+    let store = Store::in_memory().unwrap();
+    let juliet = Account::connect(puppet.options("juliet"), store.clone()).await.unwrap();
+    let mut offers = juliet.offers();
+    let file = "<file xmlns='urn:xmpp:file:metadata:0'><name>a.bin</name><size>7</size></file>".to_owned();
+    let shared = Uploaded { bytes: Vec::new(), url: "https://localhost/1".to_owned(), file };
+    let from = |from: &str, kind: &str, xml: String| xml.replace("type='chat'", &format!("type='{kind}' from='{from}'"));
+    puppet.say(from("romeo@localhost/1", "chat", shared.share("m1", "0")));
+    assert!(next(&mut offers).await.is_pending());
+    for somebody in ["romeo@localhost/1", "romeo@localhost", "coven@chat.localhost/romeo", "coven@chat.localhost"] {
+        puppet.say(from(somebody, "groupchat", shared.share("m2", "0")));
+        puppet.say(from(somebody, "groupchat", attach("m3", "m1", "0", "https://evil.example/1")));
+        let carbon = from(somebody, "groupchat", shared.share("m4", "0"));
+        puppet.say(format!(
+            "<message xmlns='jabber:client' from='juliet@localhost' to='juliet@localhost/0'><received xmlns='urn:xmpp:carbons:2'>\
+             <forwarded xmlns='urn:xmpp:forward:0'>{carbon}</forwarded></received></message>"
+        ));
+    }
+    // In private through a room: a nick is nobody, and two nicks are two conversations.
+    let mark = "<x xmlns='http://jabber.org/protocol/muc#user'/></message>";
+    let private = |nick: &str, xml: String| from(&format!("coven@chat.localhost/{nick}"), "chat", xml).replace("</message>", mark);
+    puppet.say(private("romeo", shared.share("p1", "0")));
+    let offer = next(&mut offers).await;
+    let provenance = offer.provenance();
+    assert!(provenance.is_in_room() && provenance.person().is_none() && !provenance.is_own());
+    puppet.say(private("mallory", attach("p2", "p1", "0", "https://evil.example/2")));
+    puppet.say(private("romeo", attach("p3", "p1", "0", &shared.url)));
+    let again = next(&mut offers).await;
+    assert_eq!(urls(&again), [shared.url.as_str()]);
+    assert!(matches!(&again.places()[0].named_by, NamedBy::Other(_)), "who has the nick now need not be who had it then");
+    assert_eq!(store.offers(Listing::All, None, 9).unwrap().len(), 2);
 }
 
 #[tokio::test]
