@@ -1,7 +1,7 @@
 //! Small data over XMPP with real bytes: handed out to those who were told of it, asked of devices that answer well and badly,
 //! thumbnails.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use balcony_client::{Account, CataloguedOffer, Class, Decision, NoThumbnail, Offers, SmallPicture, Store, Wish};
 use balcony_session::client::Ask;
@@ -249,4 +249,32 @@ async fn a_thumbnail_on_the_web_is_bounded_and_a_picture_by_its_bytes() {
             "nothing is kept"
         );
     }
+}
+
+/// A crash between the draft and the upload: what goes out afterwards has the picture all the same.
+#[tokio::test]
+async fn a_thumbnail_survives_a_crash_before_its_file_was_uploaded() {
+    let scene = Scene::new().await;
+    let (folder, store) = (tempfile::tempdir().unwrap(), Store::in_memory().unwrap());
+    let (data, sha1, _) = png();
+    let small = balcony_store::Bits {
+        cid: cid(&sha1).as_str().to_owned(),
+        from: None,
+        media_type: Some("image/png".to_owned()),
+        data: bytes_of(&data),
+        expires_at: None,
+    };
+    store.add_bits(&small).unwrap();
+    let (to, path) = (juliet(), file(&folder, "film.mp4", b"moving pictures"));
+    let draft = shown_by("m1", &cid(&sha1).to_uri(), "").replace(" from='romeo@localhost/orchard'", "");
+    let files = vec![balcony_store::FileRef::Path(path)];
+    let row = balcony_store::Outgoing::preparing("romeo@localhost".parse().unwrap(), "m1".to_owned(), to, files, SystemTime::now());
+    store.add_outgoing(&balcony_store::Outgoing { stanza: Some(draft), ..row }).unwrap();
+    let account = scene.connect("juliet").await;
+    let mut offers = account.offers();
+    let romeo = Account::connect(scene.options("romeo", balcony_client::Security::StartTls), store).await.unwrap();
+    let resumed = romeo.resume_outbox().await.unwrap();
+    assert!(resumed.failed.is_empty(), "{:?}", resumed.failed);
+    let offer = next(&mut offers).await;
+    assert_eq!(account.thumbnail(&offer, Wish::default()).await.unwrap().bytes(), bytes_of(&data));
 }
