@@ -165,3 +165,24 @@ fn a_message_of_the_outbox_that_cannot_be_read_stops_no_other() {
     assert_eq!(store.unreadable_outgoing(&juliet).unwrap(), ["b", "c"]);
     assert!(matches!(store.outgoing(&juliet, "b"), Err(StoreError::Record { .. })));
 }
+
+/// Another process writes for a while: whoever comes waits, and is not sent away.
+#[test]
+fn who_meets_a_busy_catalogue_waits_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("catalogue.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; INSERT INTO settings (name, value) VALUES ('a', 'theirs')").unwrap();
+    let (told, hear) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            store.set_setting("b", Some("ours")).unwrap();
+            told.send(()).unwrap();
+        });
+        assert!(hear.recv_timeout(std::time::Duration::from_millis(150)).is_err(), "it cannot write yet");
+        assert_eq!(Store::open(dir.path()).unwrap().setting("a").unwrap(), None, "who reads waits for nobody");
+        other.execute_batch("COMMIT").unwrap();
+        hear.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+    });
+    assert_eq!((store.setting("a").unwrap().as_deref(), store.setting("b").unwrap().as_deref()), (Some("theirs"), Some("ours")));
+}
