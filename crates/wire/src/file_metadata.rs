@@ -122,6 +122,9 @@ impl FileMetadata {
             }
         } else if child.name() == HashUsed::NAME {
             match child.attr("algo") {
+                Some(_) if self.hash_used.len() >= MAX_HASHES => {
+                    self.dropped.push(Dropped::new("hash-used", format!("more than {MAX_HASHES}")))
+                }
                 Some(algo) => self.hash_used.push(HashUsed { algo: algo.to_owned() }),
                 None => self.dropped.push(Dropped::new("hash-used", "no algo attribute")),
             }
@@ -131,7 +134,7 @@ impl FileMetadata {
     }
 
     fn push_hash(&mut self, hash: Hash) {
-        if hash.is_announcement() {
+        if hash.is_announcement() && self.hash_used.len() < MAX_HASHES {
             // old form of hash-used
             self.hash_used.extend(hash.algo().map(|algo| HashUsed { algo: algo.to_owned() }));
         }
@@ -416,8 +419,13 @@ mod tests {
     fn hostile_numbers_of_children_stay_bounded() {
         let hashes: String = (0..200).map(|n| format!("<hash xmlns='urn:xmpp:hashes:2' algo='x{n}'>A</hash>")).collect();
         let thumbnails = "<thumbnail xmlns='urn:xmpp:thumbs:1' uri='cid:a@b'/>".repeat(200);
-        let file = read(&(hashes + &thumbnails));
-        assert_eq!((file.hashes.len(), file.thumbnails.len()), (MAX_HASHES, MAX_THUMBNAILS));
+        let used = "<hash-used xmlns='urn:xmpp:hashes:2' algo='a'/>".repeat(200);
+        let descs: String = (0..200).map(|n| format!("<desc xml:lang='l{n}'>x</desc>")).collect();
+        let file = read(&(hashes + &thumbnails + &used + &descs));
+        assert_eq!(
+            (file.hashes.len(), file.thumbnails.len(), file.hash_used.len(), file.descs.len()),
+            (MAX_HASHES, MAX_THUMBNAILS, MAX_HASHES, 64)
+        );
         assert!(FileMetadata::read(&Element::new("file", "urn:example")).is_err());
     }
 }

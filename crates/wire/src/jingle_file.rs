@@ -41,7 +41,8 @@ impl FileRange {
             value
         };
         let (offset, length) = (field("offset"), field("length"));
-        let hashes = element.children().filter(|child| Hash::matches(child)).filter_map(|child| Hash::read(child).ok()).collect();
+        let hashes =
+            element.children().filter(|child| Hash::matches(child)).filter_map(|child| Hash::read(child).ok()).take(MAX_HASHES).collect();
         Self { offset, length, hashes }
     }
 
@@ -52,6 +53,9 @@ impl FileRange {
             .with_children(self.hashes.iter().map(Payload::write))
     }
 }
+
+/// More hashes than there are algorithms help nobody.
+const MAX_HASHES: usize = 32;
 
 impl From<FileMetadata> for JingleFile {
     fn from(metadata: FileMetadata) -> Self {

@@ -54,12 +54,17 @@ pub(crate) fn push_text(texts: &mut Vec<LangText>, element: &Element, dropped: &
     let new = LangText::read(element);
     if new.text.is_empty() {
         dropped.push(Dropped::new(element.name(), "empty"));
+    } else if texts.len() >= MAX_TEXTS {
+        dropped.push(Dropped::new(element.name(), format!("more than {MAX_TEXTS}")));
     } else if texts.iter().any(|old| old.lang == new.lang) {
         dropped.push(Dropped::new(element.name(), "given twice in one language"));
     } else {
         texts.push(new);
     }
 }
+
+/// More languages than anybody writes in.
+const MAX_TEXTS: usize = 64;
 
 /// Puts `value` into a field that may be given once: the first counts (decision 40).
 pub(crate) fn put_once<T>(field: &mut Option<T>, value: Option<T>, what: &str, why: &str, dropped: &mut Vec<Dropped>) {
