@@ -33,6 +33,9 @@ impl Desk {
         while let Some(message) = arrivals.next().await {
             let desk = self.clone();
             let taken = blocking(move || desk.take(message)).await;
+            if taken.is_err() {
+                self.copies.not_kept();
+            }
             // Also what could not be kept: it would fail again, and all that comes behind it would wait.
             arrivals.keep();
             match taken {
@@ -59,7 +62,7 @@ impl Desk {
             Ok(Came::Copied { received, at }) => (received, at.unwrap_or_else(SystemTime::now)),
             Ok(Came::Alone(message)) => {
                 let received = Received::direct(message, account);
-                copies.kept(archive_id.clone());
+                copies.came(archive_id.clone());
                 match received {
                     Ok(received) => (received, SystemTime::now()),
                     Err(_) => return Ok(left_alone("a room speaks")), // there is no other reason

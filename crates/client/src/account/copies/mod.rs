@@ -47,8 +47,13 @@ struct Open {
     /// Results that may still come.
     left: u64,
     is_for_news: bool,
+    is_kept: bool,
     last: Option<Seen>,
 }
+
+/// Messages of an archive were lost on the way into the catalogue.
+#[derive(Debug)]
+struct NotKept;
 
 /// A message as it came in.
 #[derive(Debug)]
@@ -135,11 +140,20 @@ impl Copies {
         }
     }
 
-    /// A message that came by itself is kept: once the archive was read to its end, it goes on behind this one.
-    pub(crate) fn kept(&self, archive_id: Option<String>) {
+    /// A message came by itself: once the archive was read to its end, it goes on behind this one.
+    pub(crate) fn came(&self, archive_id: Option<String>) {
         let mut state = self.state();
         if let Some(id) = archive_id.filter(|_| state.caught_up_in == Some(state.session)) {
             state.newest = Some(Seen { id, at: Some(SystemTime::now().into()) });
+        }
+    }
+
+    /// A message could not be written down: the archive is read from before it again in the next session.
+    pub(crate) fn not_kept(&self) {
+        let mut state = self.state();
+        (state.caught_up_in, state.newest) = (None, None);
+        if let Some(open) = &mut state.open {
+            open.is_kept = false;
         }
     }
 
@@ -151,12 +165,15 @@ impl Copies {
     }
 
     fn open(&self, id: &str, most: u64, is_for_news: bool) {
-        self.state().open = Some(Open { id: id.to_owned(), left: most, is_for_news, last: None });
+        self.state().open = Some(Open { id: id.to_owned(), left: most, is_for_news, is_kept: true, last: None });
     }
 
-    /// Ends the query; the last message that it gave.
-    fn close(&self) -> Option<Seen> {
-        self.state().open.take().and_then(|open| open.last)
+    /// Ends the query; the last message that it gave, or that not all of them are kept.
+    fn close(&self) -> Result<Option<Seen>, NotKept> {
+        match self.state().open.take() {
+            Some(open) if open.is_kept => Ok(open.last),
+            _ => Err(NotKept),
+        }
     }
 
     fn caught_up(&self, session: u64) {
@@ -254,7 +271,7 @@ mod tests {
             assert_eq!(at.map(|at| balcony_wire::datetime::DateTime::from(at).unix()), Some(1_278_803_305));
         }
         assert!(matches!(read("", "q1"), Err(Unwanted::TooMany)));
-        assert_eq!(copies.close().unwrap().id, "1");
+        assert_eq!(copies.close().unwrap().unwrap().id, "1");
         assert!(read("", "q1").is_err(), "the query is over");
     }
 
@@ -262,15 +279,30 @@ mod tests {
     fn only_messages_of_a_session_that_is_caught_up_move_the_mark() {
         let copies = Copies::default();
         copies.begin_session(1);
-        copies.kept(Some("a".to_owned()));
+        copies.came(Some("a".to_owned()));
         assert_eq!(copies.take_newest(), None);
         copies.caught_up(1);
-        copies.kept(Some("b".to_owned()));
-        copies.kept(None);
+        copies.came(Some("b".to_owned()));
+        copies.came(None);
         assert_eq!(copies.take_newest().unwrap().id, "b");
         copies.begin_session(2);
-        copies.kept(Some("c".to_owned()));
+        copies.came(Some("c".to_owned()));
         assert_eq!(copies.take_newest(), None, "what came between a and c is not here yet");
+    }
+
+    #[test]
+    fn the_mark_does_not_move_past_a_message_that_could_not_be_written_down() {
+        let copies = Copies::default();
+        copies.begin_session(1);
+        copies.caught_up(1);
+        copies.came(Some("a".to_owned()));
+        copies.not_kept();
+        copies.came(Some("b".to_owned()));
+        assert_eq!(copies.take_newest(), None);
+        copies.open("q1", 2, true);
+        copies.not_kept();
+        assert!(copies.close().is_err());
+        assert!(copies.close().is_err(), "another session has closed it");
     }
 
     #[test]

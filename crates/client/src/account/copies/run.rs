@@ -92,10 +92,10 @@ impl Runner {
             self.copies.open(&id, query.page.max.unwrap_or(PAGE), work.is_for_news());
             let answer = self.request(None, Ask::Set(query.write()), PATIENCE).await;
             // The results came before the answer, and may still be looked at.
-            let is_kept = self.settle().await;
-            let last = self.copies.close();
+            let is_settled = self.settle().await;
+            let Ok(last) = self.copies.close() else { return Ok(false) };
             match answer {
-                Ok(Some(end)) if is_kept && self.is_now(session) => match ArchiveEnd::read(&end) {
+                Ok(Some(end)) if is_settled && self.is_now(session) => match ArchiveEnd::read(&end) {
                     Ok(end) => work.handle_end(&end, last),
                     Err(_) => return Ok(false), // no end of a query is no page to go on with
                 },
