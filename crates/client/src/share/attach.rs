@@ -319,6 +319,28 @@ mod tests {
         dialect::read(&Received::direct(message, &"juliet@capulet.lit".parse().unwrap()).unwrap()).offers.remove(0)
     }
 
+    /// Decision 6.
+    /// Proves: SFS-3.3-2.
+    #[test]
+    fn a_digest_that_cannot_be_checked_here_forbids_to_attach_and_one_that_is_none_does_not() {
+        let hash = |algo: &str, text: &str| format!("<hash xmlns='urn:xmpp:hashes:2' algo='{algo}'>{text}</hash>");
+        let sha256 = hash("sha-256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        let check = |hashes: &str| {
+            let xml = format!(
+                "<message xmlns='jabber:client' from='romeo@montague.lit/x' type='chat' id='m'><file-sharing xmlns='urn:xmpp:sfs:0'>\
+                 <file xmlns='urn:xmpp:file:metadata:0'><size>1</size>{hashes}</file></file-sharing></message>"
+            );
+            let Stanza::Message(message) = Stanza::read(Element::parse(&xml).unwrap()).unwrap() else { panic!("no message") };
+            let received = Received::direct(message, &"juliet@capulet.lit".parse().unwrap()).unwrap();
+            check_digests(&dialect::read(&received).offers[0])
+        };
+        assert!(check(&sha256).is_ok());
+        assert!(matches!(check(&(sha256.clone() + &hash("whirlpool", "AAAA"))), Err(AttachError::Unchecked(algo)) if algo == "whirlpool"));
+        assert!(matches!(check(&(sha256.clone() + &hash("md5", "1B2M2Y8AsgTpgAmY7PhCfg=="))), Err(AttachError::Unchecked(_))));
+        assert!(check(&(sha256 + &hash("sha-512", "AAAA"))).is_ok(), "a malformed value counts as not given");
+        assert!(matches!(check(""), Err(AttachError::NoDigest)));
+    }
+
     /// Proves: ESFS-3.3-1.
     #[test]
     fn a_file_that_came_encrypted_gets_no_place_where_it_lies_open() {
