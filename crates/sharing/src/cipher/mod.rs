@@ -7,7 +7,6 @@
 //! XEP-0448 Encryption for stateless file sharing, v0.2.0 <https://xmpp.org/extensions/xep-0448.html>
 //! Status: partial: encrypted files of others are opened, with all three ciphers of §4; none is written.
 //! XEP-0454 OMEMO media sharing, v0.1.0 <https://xmpp.org/extensions/xep-0454.html>
-//! Status: partial: what such a link leads to is fetched and opened; none is written.
 
 mod cbc;
 mod decipher;

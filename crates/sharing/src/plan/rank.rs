@@ -6,8 +6,6 @@
 //! Status: partial: targets of http and https; data for other schemes is left alone.
 //! XEP-0104 HTTP scheme for URL data, v0.3.1 <https://xmpp.org/extensions/xep-0104.html>
 //! Status: partial: headers, cookies and credentials of others are sent with the request; none is written.
-//! XEP-0448 Encryption for stateless file sharing, v0.2.0 <https://xmpp.org/extensions/xep-0448.html>
-//! Status: partial: encrypted files of others are fetched and opened; none is written.
 
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use base64::Engine as _;
