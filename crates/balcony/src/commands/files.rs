@@ -29,7 +29,7 @@ fn local(error: &dyn std::error::Error) -> Failure {
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Files) -> Result<(), Failure> {
     let (_, store) = connect::store(home, named)?;
-    match args.action.as_ref().unwrap_or(&FilesAction::List { limit: cli::FILES_LISTED }) {
+    match args.action.as_ref().unwrap_or(&FilesAction::List { limit: cli::files::LISTED }) {
         FilesAction::List { limit } => list(console, &store, *limit),
         FilesAction::Pin { file } => pin(console, &store, file, true),
         FilesAction::Unpin { file } => pin(console, &store, file, false),

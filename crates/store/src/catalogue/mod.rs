@@ -3,6 +3,7 @@
 //! A row that says "sent" or "this blob is whole" must not be forgotten by a loss of power: `synchronous = FULL`, or a sync of the log
 //! that several transactions share (`durable.rs`). What may be forgotten then, as it is only advice, says so: `with_lightly`.
 
+mod adding;
 pub(crate) mod answers;
 pub(crate) mod attachments;
 pub(crate) mod bits;
@@ -302,7 +303,7 @@ mod tests {
     #[test]
     fn lists_of_offers_have_an_index_for_all_that_is_asked() {
         let catalogue = Catalogue::in_memory().unwrap();
-        for (query, expected) in [offers::PLANS, bounds::PLANS, attachments::PLANS, answers::PLANS, links::PLANS, bits::PLANS, published::PLANS, uses::PLANS, removals::PLANS].concat() {
+        for (query, expected) in [offers::PLANS, adding::PLANS, bounds::PLANS, attachments::PLANS, answers::PLANS, links::PLANS, bits::PLANS, published::PLANS, uses::PLANS, removals::PLANS].concat() {
             let plan = plan_of(&catalogue, query);
             assert!(plan.contains(expected), "{query}\n{plan}");
         }
@@ -313,6 +314,7 @@ mod tests {
         let catalogue = Catalogue::in_memory().unwrap();
         let queries = [
             offers::QUERIES,
+            adding::QUERIES,
             blobs::QUERIES,
             stamps::QUERIES,
             outcomes::QUERIES,

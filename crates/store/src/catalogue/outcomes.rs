@@ -10,9 +10,11 @@ use crate::{Store, StoreError};
 
 /// More than these say nothing new; they are the last ones.
 const OF_OFFER: &str = "SELECT source, code, detail, at FROM outcomes WHERE offer = ?1 ORDER BY id DESC LIMIT 500";
+const PRUNE: &str = "DELETE FROM outcomes WHERE offer = ?1
+    AND id <= (SELECT id FROM outcomes WHERE offer = ?1 ORDER BY id DESC LIMIT 1 OFFSET 500)";
 
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[OF_OFFER];
+pub(super) const QUERIES: &[&str] = &[OF_OFFER, PRUNE];
 
 impl Store {
     /// Writes down how an attempt ended. A loss of power may take it back: then it is tried once more.
@@ -22,14 +24,11 @@ impl Store {
     pub fn add_outcome(&self, offer: OfferKey, record: &Record) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO outcomes (offer, source, code, detail, at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let Record { source, outcome, at } = record;
-        let changed = self.catalogue().with_lightly(|connection| {
-            connection.prepare_cached(SQL)?.execute(params![
-                offer.number(),
-                source.as_str(),
-                outcome.code(),
-                outcome.detail(),
-                to_millis(*at)
-            ])
+        let changed = self.catalogue().change_lightly(|transaction| {
+            let values = params![offer.number(), source.as_str(), outcome.code(), outcome.detail(), to_millis(*at)];
+            let changed = transaction.prepare_cached(SQL)?.execute(values)?;
+            transaction.prepare_cached(PRUNE)?.execute([offer.number()])?;
+            Ok(changed)
         })?;
         debug_assert_eq!(changed, 1);
         Ok(())

@@ -200,6 +200,11 @@ fn the_history_of_an_offer_comes_back_in_order(store: &Store) {
     store.add_outcome(other, &elsewhere).unwrap();
     assert_eq!(store.history(key).unwrap().records(), records);
     assert_eq!(store.history(other).unwrap().records(), std::slice::from_ref(&elsewhere));
+    for number in 0..510 {
+        store.add_outcome(other, &Record { source: source.clone(), outcome: Outcome::Stalled(number), at: at(100) }).unwrap();
+    }
+    let last = store.history(other).unwrap();
+    assert_eq!((last.records().len(), &last.records()[0].outcome), (500, &Outcome::Stalled(10)), "of very many the last are kept");
     assert!(store.add_outcome(OfferKey::from_number(999), &Record { source, outcome: Outcome::Fetched, at: at(1) }).is_err());
 }
 
