@@ -37,6 +37,7 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 
 /// Sends what an earlier run left. What fails for good is told, and is no reason to stop.
 pub(crate) async fn take_up(console: &Console, account: &Account) -> Result<(), Failure> {
+    tell_unreadable(console, account.store(), account.jid())?;
     let left = open(account.store(), account.jid())?;
     if left.is_empty() {
         return Ok(());
@@ -84,9 +85,19 @@ fn open(store: &Store, jid: &BareJid) -> Result<Vec<Outgoing>, Failure> {
     Ok(rows)
 }
 
+/// What nobody can send is no reason to leave the others, and is told.
+fn tell_unreadable(console: &Console, store: &Store, jid: &BareJid) -> Result<(), Failure> {
+    for id in store.unreadable_outgoing(jid).map_err(|error| Failure::from_error(Class::Local, &error))? {
+        let words = format!("message {} in the outbox cannot be read, and is left out; `balcony outbox drop` gives it up", Safe(&id));
+        console.step("unreadable", json!({"id": id}), words);
+    }
+    Ok(())
+}
+
 fn list(console: &Console, home: &Home, named: Option<&str>) -> Result<(), Failure> {
     let (entry, store) = connect::store(home, named)?;
     let jid = entry.jid()?;
+    tell_unreadable(console, &store, &jid)?;
     let mut rows = open(&store, &jid)?;
     rows.extend(store.outbox(&jid, OutboxState::Failed, MOST).map_err(|error| Failure::from_error(Class::Local, &error))?);
     for id in store.unreadable_outgoing(&jid).map_err(|error| Failure::from_error(Class::Local, &error))? {

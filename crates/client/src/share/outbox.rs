@@ -123,7 +123,7 @@ async fn send_ready(account: &Account, resumed: &mut Resumed) -> Result<(), Shar
         let mut out = Vec::new();
         for (outgoing, fate) in ready.into_iter().zip(fates) {
             match fate {
-                Ok(()) => out.push(message_of(&outgoing)?),
+                Ok(()) => out.extend(message_of(&outgoing)),
                 // Whoever has it or gave it up knows.
                 Err(ShareError::Elsewhere | ShareError::GivenUp) => {}
                 Err(error) => resumed.failed.push((outgoing.to, error)),
@@ -223,17 +223,22 @@ async fn send_once(account: &Account, fates: &mut Fates<'_>) -> Result<(), Share
     let mut bounces = account.bounces();
     let (mut sent, mut lost, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for (at, claim) in open.into_iter().zip(claims) {
-        let message = match claim? {
-            Claim::Claimed(message) => *message,
-            Claim::AlreadyOut => {
+        let message = match claim {
+            Ok(Claim::Claimed(message)) => *message,
+            // It would fail again, and whatever is behind it would wait.
+            Err(error) => {
+                failed.push((at, error));
+                continue;
+            }
+            Ok(Claim::AlreadyOut) => {
                 fates[at].1 = Some(Ok(()));
                 continue;
             }
-            Claim::Elsewhere => {
+            Ok(Claim::Elsewhere) => {
                 fates[at].1 = Some(Err(ShareError::Elsewhere));
                 continue;
             }
-            Claim::GivenUp => {
+            Ok(Claim::GivenUp) => {
                 fates[at].1 = Some(Err(ShareError::GivenUp));
                 continue;
             }

@@ -201,7 +201,7 @@ impl Work {
         let mut places = Places::new();
         let mut left = parts.into_iter().peekable();
         while let Some((position, placed)) = placing.next().await {
-            let stops = placed.as_ref().err().is_some_and(|error| is_for_all(error));
+            let stops = placed.as_ref().err().is_some_and(is_for_all);
             if let (true, Err(error)) = (stops, &placed) {
                 let ids: Vec<String> = left.flat_map(|part| part.ids()).collect();
                 give_up(&self.account, &ids, &error.to_string()).await?;
@@ -290,7 +290,7 @@ impl Work {
         part.files = kept.iter().map(|at| part.files[*at]).collect();
         if let Some((_, error)) = failed.into_iter().next() {
             // Nobody else holds it once the places are gone; where somebody does, its words are what is needed.
-            outcome.untold.get_or_insert_with(|| Arc::try_unwrap(error).unwrap_or_else(|error| ShareError::NotAll(error)));
+            outcome.untold.get_or_insert_with(|| Arc::try_unwrap(error).unwrap_or_else(ShareError::NotAll));
         }
         Ok(part)
     }

@@ -491,8 +491,10 @@ async fn a_message_of_the_outbox_that_cannot_be_understood_is_told_and_the_other
         balcony_store::Outgoing::preparing(romeo.jid().clone(), "m4".to_owned(), juliet(), Vec::new(), std::time::SystemTime::now());
     (row.stanza, row.state) = (Some(message.into_element().to_xml()), OutboxState::Ready);
     romeo.store().change_outbox(romeo.jid(), &[Change::Add { outgoing: &row, batch: None }]).unwrap();
+    (row.origin_id, row.stanza) = ("m0".to_owned(), Some("no xml either".to_owned()));
+    romeo.store().change_outbox(romeo.jid(), &[Change::Add { outgoing: &row, batch: None }]).unwrap();
     let resumed = resume(&romeo).await;
-    assert_eq!((resumed.sent.len(), resumed.failed.len()), (1, 3), "{resumed:?}");
-    assert_eq!(states(&romeo), BTreeMap::from([("sent", 1), ("failed", 3)]));
+    assert_eq!((resumed.sent.len(), resumed.failed.len()), (1, 4), "{resumed:?}");
+    assert_eq!(states(&romeo), BTreeMap::from([("sent", 1), ("failed", 4)]));
     assert_eq!(romeo.store().offers(Listing::All, None, 10).unwrap().into_iter().filter(|row| row.state == OfferState::Own).count(), 0);
 }
