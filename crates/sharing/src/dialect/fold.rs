@@ -135,7 +135,7 @@ impl Folding<'_> {
         if links.is_empty() {
             return;
         }
-        let mut covering = Covering::of(reading, &self.offers, links.len());
+        let mut covering = Covering::of(reading, &self.offers);
         for link in links {
             if let Some(why) = covering.why(&link) {
                 self.notes.push(Dropped::new(covered_name(&link), why));
@@ -202,12 +202,10 @@ struct Covering {
     text: String,
     is_marked: bool,
     has_offers: bool,
-    /// One share that waits for its source, and one link: nobody means two files by that.
-    waits_for_one: bool,
 }
 
 impl Covering {
-    fn of(reading: &Reading, offers: &[Offer], links: usize) -> Self {
+    fn of(reading: &Reading, offers: &[Offer]) -> Self {
         let addresses = |sources: &[Source]| sources.iter().flat_map(Source::addresses).map(spelling).collect();
         Self {
             shared: reading.shares.iter().flat_map(|share| &share.sources).flat_map(Source::addresses).map(spelling).collect(),
@@ -215,7 +213,6 @@ impl Covering {
             text: reading.body.as_deref().unwrap_or_default().trim().to_owned(),
             is_marked: reading.fallback.iter().any(|fallback| fallback.for_ns.as_deref() == Some(balcony_wire::ns::SFS)),
             has_offers: !offers.is_empty(),
-            waits_for_one: links == 1 && matches!(offers, [offer] if offer.said_in[0] == Via::FileSharing && offer.is_pending()),
         }
     }
 
@@ -231,7 +228,7 @@ impl Covering {
             Some(attached) if attached.is_empty() && (is_all_text || self.is_marked) => {
                 Some("it stands in for a file that another message offers")
             }
-            _ if self.has_offers && is_all_text && (self.is_marked || self.waits_for_one) && link.via != Via::AesGcm => {
+            _ if self.has_offers && is_all_text && self.is_marked && link.via != Via::AesGcm => {
                 Some("it stands in for the share in the same message")
             }
             _ => None,

@@ -362,18 +362,20 @@ fn axichat_leaves_the_reference_out_and_others_take_the_file_element_of_the_neig
 }
 
 #[test]
-fn a_share_that_still_waits_and_its_link_are_one_file() {
+fn a_link_beside_a_share_that_waits_is_its_stand_in_only_if_it_says_so() {
     let pending = format!("<file-sharing xmlns='urn:xmpp:sfs:0' id='1'>{}</file-sharing>", file(&format!("<name>a.jpg</name>{}", hash())));
-    for marking in [String::new(), fallback("urn:xmpp:sfs:0", "<body/>")] {
-        let found = chat(&format!("{}{pending}{marking}", linked()));
+    let marked = chat(&format!("{}{pending}{}", linked(), fallback("urn:xmpp:sfs:0", "<body/>")));
+    let waits = json!({"share": [0], "file": "a.jpg", "decision": "wait"});
+    says(&marked, &json!({"shares": [{"via": "sfs", "pending": true}], "offers": [waits], "shown_body": null}));
+    assert_eq!(ignored(&marked), [format!("oob {URL}")]);
+    // where nobody says so the link can be had at least, though the share has no source by that (XEP-0447 §3.1)
+    for (body, shown) in [(URL, None), ("words", Some("words"))] {
+        let other = chat(&format!("<body>{body}</body>{}{pending}", oob(URL)));
         says(
-            &found,
-            &json!({"shares": [{"via": "sfs", "pending": true}], "offers": [{"share": [0], "file": "a.jpg", "decision": "wait"}], "shown_body": null}),
+            &other,
+            &json!({"shares": [{"via": "sfs"}, {"via": "oob"}], "offers": [waits, {"share": [1], "plan": [{"attempt": URL}]}], "shown_body": shown}),
         );
-        assert_eq!(ignored(&found), [format!("oob {URL}")]);
     }
-    let other = chat(&format!("<body>words</body>{}{pending}", oob(URL)));
-    says(&other, &json!({"shares": [{"via": "sfs"}, {"via": "oob"}], "offers": [{"share": [0]}, {"share": [1]}], "shown_body": "words"}));
 }
 
 #[test]
