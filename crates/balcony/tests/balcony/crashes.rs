@@ -9,7 +9,7 @@ use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
 use crate::process::until;
 
 /// Large enough that a transfer is seen under way, small enough for a test.
-const LARGE: usize = 96 << 20;
+pub(crate) const LARGE: usize = 96 << 20;
 
 /// Alice with a large file, and bob, logged in to a server of their own.
 fn scene() -> (OwnServer, Person, Person, String) {
@@ -23,7 +23,7 @@ const SEND: [&str; 4] = ["send", "film.mkv", "--to", "bob@localhost"];
 
 /// Waits until some bytes more have come to a folder, and not all.
 #[track_caller]
-fn half_way(folder: &Path) {
+pub(crate) fn half_way(folder: &Path) {
     let before = size_below(folder);
     until("bytes", || (size_below(folder) > before + (1 << 20)).then_some(()));
     assert!(size_below(folder) < before + LARGE as u64, "it went too fast for this test");

@@ -6,7 +6,8 @@ use balcony_wire::base64;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use serde_json::Value;
 
-use crate::actors::{OwnServer, Person, random_bytes, sha256};
+use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
+use crate::crashes::{LARGE, half_way};
 use crate::hostile::{Carol, words};
 use crate::process::{Done, balcony, run};
 
@@ -137,4 +138,27 @@ fn what_was_changed_at_the_server_is_named_and_leaves_nothing() {
     assert_eq!(why.event("tried")["outcome"], "wrong-tag");
     assert_eq!(why.event("left-out")["reason"], "failed");
     tells_no_key("why", &why, &[&first, &other]);
+}
+
+/// The tag is about all encrypted bytes, and only plain ones lie there after a crash.
+///
+/// Proves: USER-2-3.
+#[test]
+fn an_encrypted_fetch_that_was_killed_goes_on_where_it_stopped_and_is_proven() {
+    let server = OwnServer::start();
+    let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
+    let film = Sealed::new(&alice, "film.mkv", LARGE);
+    let carol = Carol::at(&server, "phone");
+    carol.say(&film.share("film", &film.url));
+    carol.settle();
+    let receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    half_way(bob.home());
+    receiving.kill();
+    assert_eq!(bob.names(), [""; 0], "nothing half-written under a final name");
+    let received = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok();
+    let asking = received.all("asking");
+    assert!(asking.len() == 1 && asking[0]["from_byte"].as_u64().unwrap() > 0, "it began anew: {asking:?}");
+    assert_eq!(received.event("saved")["proven"], true);
+    assert_eq!(sha256(&bob.folder().join("film.bin")), sha256(&film.plain));
+    tells_no_key("receive", &received, &[&film]);
 }
