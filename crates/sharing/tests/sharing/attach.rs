@@ -225,7 +225,7 @@ fn what_others_attach_never_looks_as_if_the_sender_had_said_it() {
     let own = attachment(&Received::own(message(&own), &juliet()), 1).unwrap();
     let again = attached(&attaching(ROMEO, "m", "", &[ONE]), 2);
     let mut offers = read(&from_romeo("m", &share("", "", "a.jpg", &[]))).offers;
-    assert_eq!(join(&mut offers, &[own.clone()]), []);
+    assert_eq!(join(&mut offers, std::slice::from_ref(&own)), []);
     let other = NamedBy::Other("juliet@shakespeare.lit/phone".parse().unwrap());
     assert_eq!((urls(&offers[0]), names(&offers[0])), (vec![mine, ONE], vec![&other, &other]));
     assert_eq!(join(&mut offers, &[own, again]), []);

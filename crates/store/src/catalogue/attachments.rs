@@ -90,11 +90,16 @@ const COUNT_TO_TARGET: &str = "SELECT count(*) FROM attachments WHERE account = 
 const SUM_OF_SENDER: &str = "SELECT count(*), ifnull(sum(bytes), 0) FROM attachments WHERE account = ?1 AND speaker = ?2";
 const COUNT_WAITING: &str = "SELECT count(*), ifnull(sum(speaker = ?2), 0) FROM attachments
     WHERE account = ?1 AND is_waiting = 1 AND speaker <> ?1";
+const LARGEST_WAITING: &str = "SELECT speaker, count(*) FROM attachments WHERE account = ?1 AND is_waiting = 1
+    GROUP BY speaker ORDER BY count(*) DESC, speaker LIMIT 1";
+const OLDEST_WAITING: &str = "DELETE FROM attachments WHERE id = (SELECT id FROM attachments
+    WHERE account = ?1 AND speaker = ?2 AND is_waiting = 1 ORDER BY added_at LIMIT 1)";
 const STALE: &str = "DELETE FROM attachments WHERE is_waiting = 1 AND added_at < ?1";
 const IS_AWAITED: &str = "SELECT NOT EXISTS (SELECT 1 FROM targets WHERE account = ?1 AND conversation = ?2 AND target = ?3)";
 
 /// What attaches to the message of an offer, by whichever of its ids; what its own sender attaches first, and of that the newest.
-const TO_OFFER: &str = "SELECT share, attachments.sender, attachments.message, attachments.provenance, attachments.stanza, attachments.received_at
+const TO_OFFER: &str =
+    "SELECT share, attachments.sender, attachments.message, attachments.provenance, attachments.stanza, attachments.received_at
     FROM offers JOIN targets ON targets.stanza = offers.stanza
     JOIN attachments ON attachments.account = targets.account AND attachments.conversation = targets.conversation
         AND attachments.target = targets.target
@@ -120,6 +125,8 @@ pub(super) const PLANS: &[(&str, &str)] = &[
     (TO_TARGET, "INDEX attachments_by_target (account=? AND conversation=? AND target=?)"),
     (SUM_OF_SENDER, "COVERING INDEX attachments_by_speaker (account=? AND speaker=?)"),
     (COUNT_WAITING, "COVERING INDEX waiting_attachments (account=?)"),
+    (LARGEST_WAITING, "COVERING INDEX waiting_attachments (account=?)"),
+    (OLDEST_WAITING, "INDEX waiting_attachments (account=? AND speaker=?)"),
     (STALE, "INDEX waiting_attachments_by_time (added_at<?)"),
     (IS_AWAITED, "(account=? AND conversation=? AND target=?)"),
     (TO_OFFER, "INDEX attachments_by_target (account=? AND conversation=? AND target=?)"),
@@ -134,7 +141,7 @@ pub(super) const PLANS: &[(&str, &str)] = &[
 impl Store {
     /// Writes down a message that attaches sources, whether its offer is known or not. Those whose offer did not come within seven
     /// days go. Bounds: 64 of a sender for one offer, 64 of a sender and 1,000 of an account that wait, 4,000 and 16 MiB of a sender;
-    /// the account's own have none but the first.
+    /// the account's own have none but the first. Where 1,000 wait, whoever has the most of them makes room.
     ///
     /// # Errors
     /// When the disk is full or the catalogue fails.
@@ -281,7 +288,17 @@ fn has_room(
         return Ok(true);
     }
     let (all, theirs): (i64, i64) = transaction.prepare_cached(COUNT_WAITING)?.query_row(of_speaker, read)?;
-    Ok(all < WAITING_OF_ACCOUNT && theirs < WAITING_OF_SENDER)
+    if theirs >= WAITING_OF_SENDER || all < WAITING_OF_ACCOUNT {
+        return Ok(theirs < WAITING_OF_SENDER);
+    }
+    // Whoever has the most of them makes room, so that a flood shuts nobody out.
+    let largest: (String, i64) =
+        transaction.prepare_cached(LARGEST_WAITING)?.query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let has_room = largest.1 > theirs + 1;
+    if has_room {
+        transaction.prepare_cached(OLDEST_WAITING)?.execute([account.as_str(), &largest.0])?;
+    }
+    Ok(has_room)
 }
 
 /// A row before its words are understood.
