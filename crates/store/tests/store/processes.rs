@@ -189,6 +189,8 @@ fn rounds(store: &Store, dir: &Path, own: usize) {
 }
 
 /// What a kill leaves, whenever it comes, is whole after the next start.
+///
+/// Proves: SEC-4-6.
 #[test]
 fn a_process_killed_while_it_commits_and_sweeps_leaves_nothing_half_done() {
     if let Some(dir) = part() {
