@@ -115,7 +115,7 @@ pub fn check_url(url: &Url, rules: &NetRules) -> Result<AddressRule, Refused> {
 impl NetRules {
     /// Whether a URL leads to a web server of the user's own server.
     pub fn is_own(&self, url: &Url) -> bool {
-        Origin::of(url).is_some_and(|origin| self.own.contains(&origin))
+        self.own.iter().any(|own| own.is_of(url))
     }
 }
 
@@ -133,6 +133,12 @@ impl Origin {
     pub fn of(url: &Url) -> Option<Self> {
         let host = url.host_str().filter(|host| !host.is_empty())?;
         Some(Self::new(host, url.port_or_known_default()?))
+    }
+
+    /// Whether a URL leads there.
+    pub fn is_of(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+        url.port_or_known_default() == Some(self.port) && host.eq_ignore_ascii_case(&self.host)
     }
 
     /// From `host` or `host:port`; `None` if it is neither.

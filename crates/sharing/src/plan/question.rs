@@ -124,12 +124,11 @@ pub(super) fn concerns(
     other: Option<&Jid>,
 ) -> Vec<Concern> {
     let nearest = policy.nearest(case);
-    let misses = nearest.as_ref().map_or(&[][..], |(_, misses)| misses);
-    let mut concerns: Vec<Concern> = match &nearest {
+    let mut concerns: Vec<Concern> = match nearest {
         None => vec![Concern::FetchingIsOff],
-        Some((rule, misses)) => misses.iter().filter_map(|miss| missed(*miss, rule, case, who)).collect(),
+        Some(nearest) => nearest.missing(case).filter_map(|miss| missed(miss, nearest, case, who)).collect(),
     };
-    if let (Some(at), true) = (rule, nearest.is_some() && misses.is_empty()) {
+    if let (Some(at), Some(_)) = (rule, nearest.filter(|nearest| nearest.covers(case))) {
         concerns.extend(policy.rules().get(at).map(|rule| Concern::Rule { number: at + 1, rule: rule.to_string() }));
     }
     concerns.extend(other.map(|other| Concern::NamedBy(other.clone())));
@@ -138,7 +137,8 @@ pub(super) fn concerns(
     }
     let is_told_to_strangers =
         case.standing == Standing::Stranger && matches!(case.exposure, ExposureKind::Presence | ExposureKind::SendersServer);
-    let is_misplaced = case.exposure > ExposureKind::OwnServer && misses.contains(&Miss::Place);
+    let is_missing_place = nearest.is_some_and(|nearest| nearest.missing(case).any(|miss| miss == Miss::Place));
+    let is_misplaced = case.exposure > ExposureKind::OwnServer && is_missing_place;
     if is_told_to_strangers || is_misplaced || case.exposure >= ExposureKind::ThirdHost {
         concerns.push(Concern::Reveals(exposure.clone()));
     }
@@ -166,27 +166,26 @@ fn missed(miss: Miss, rule: &Rule, case: &Case<'_>, who: &Jid) -> Option<Concern
 
 /// Splits what may be tried into what may be done now and what needs a question.
 pub(super) fn weigh(laid: Laid, offer: &Offer, circumstances: &Circumstances) -> Decision<DigestSet> {
-    let open = |candidate: &Candidate| open_concerns(&candidate.concerns, offer, circumstances);
-    let (free, asking): (Vec<_>, Vec<_>) =
-        laid.candidates.into_iter().map(|candidate| (open(&candidate), candidate)).partition(|(concerns, _)| concerns.is_empty());
-    let mut left_out = laid.left_out;
+    let Laid { mut candidates, mut left_out } = laid;
+    candidates.iter_mut().for_each(|candidate| leave_open(&mut candidate.concerns, offer, circumstances));
+    let (free, asking): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| candidate.concerns.is_empty());
     if !free.is_empty() {
-        left_out.extend(asking.into_iter().map(|(concerns, candidate)| later(candidate, concerns)));
-        return Decision::Fetch(Plan { attempts: free.into_iter().map(|(_, candidate)| candidate.attempt).collect(), left_out });
+        left_out.extend(asking.into_iter().map(later));
+        return Decision::Fetch(Plan { attempts: free.into_iter().map(|candidate| candidate.attempt).collect(), left_out });
     }
     // The least revealing comes first: only what asks for no more than that is asked for along with it.
-    let sorts: Vec<_> = asking.first().map_or(Vec::new(), |(concerns, _)| concerns.iter().map(Concern::sort).collect());
-    let (now, rest): (Vec<_>, Vec<_>) =
-        asking.into_iter().partition(|(concerns, _)| concerns.iter().all(|concern| sorts.contains(&concern.sort())));
-    left_out.extend(rest.into_iter().map(|(concerns, candidate)| later(candidate, concerns)));
+    let sorts: Vec<_> = asking.first().map_or(Vec::new(), |candidate| candidate.concerns.iter().map(Concern::sort).collect());
+    let is_asked_now = |candidate: &Candidate| candidate.concerns.iter().all(|concern| sorts.contains(&concern.sort()));
+    let (now, rest): (Vec<_>, Vec<_>) = asking.into_iter().partition(|candidate| is_asked_now(candidate));
+    left_out.extend(rest.into_iter().map(later));
     let mut concerns: Vec<Concern> = Vec::new();
-    let mut attempts = Vec::new();
-    for (own, candidate) in now {
-        own.into_iter().for_each(|concern| {
+    let mut attempts = Vec::with_capacity(now.len());
+    for candidate in now {
+        for concern in candidate.concerns {
             if !concerns.contains(&concern) {
-                concerns.push(concern)
+                concerns.push(concern);
             }
-        });
+        }
         attempts.push(candidate.attempt);
     }
     Decision::Ask(Question { plan: Plan { attempts, left_out }, concerns })
@@ -195,8 +194,8 @@ pub(super) fn weigh(laid: Laid, offer: &Offer, circumstances: &Circumstances) ->
 /// A file of no bytes: nobody is asked for it, and the rules say whether the person is.
 pub(super) fn weigh_nothing(offer: &Offer, policy: &Policy, circumstances: &Circumstances) -> Decision<DigestSet> {
     let desk = Desk::new(offer, policy, circumstances);
-    let (ruling, concerns) = desk.ask_about_nothing();
-    let concerns = open_concerns(&concerns, offer, circumstances);
+    let (ruling, mut concerns) = desk.ask_about_nothing();
+    leave_open(&mut concerns, offer, circumstances);
     match ruling.verdict {
         Verdict::Never => {
             let reason = Reason::Forbidden { exposure: Exposure::Nothing, rule: desk.rule(ruling) };
@@ -208,26 +207,27 @@ pub(super) fn weigh_nothing(offer: &Offer, policy: &Policy, circumstances: &Circ
     }
 }
 
-/// What is still to be agreed to before this is tried.
-fn open_concerns(own: &[Concern], offer: &Offer, circumstances: &Circumstances) -> Vec<Concern> {
+/// Leaves what is still to be agreed to before a way is tried.
+fn leave_open(concerns: &mut Vec<Concern>, offer: &Offer, circumstances: &Circumstances) {
+    if offer.disposition() == Some(Disposition::Attachment) {
+        concerns.insert(0, Concern::Attachment);
+    }
+    if circumstances.answers.is_empty() && !circumstances.asked {
+        return;
+    }
     let answered = |answer: Answer| {
         circumstances.answers.iter().any(|given| given.settles(&answer)) || (circumstances.asked && answer == Answer::Fetch)
     };
-    let is_attachment = offer.disposition() == Some(Disposition::Attachment);
-    is_attachment
-        .then_some(Concern::Attachment)
-        .into_iter()
-        .chain(own.iter().cloned())
-        .filter(|concern| !answered(concern.answer()))
-        .collect()
+    concerns.retain(|concern| !answered(concern.answer()));
 }
 
-fn later(candidate: Candidate, concerns: Vec<Concern>) -> LeftOut {
+fn later(candidate: Box<Candidate>) -> LeftOut {
+    let Candidate { attempt, concerns } = *candidate;
     let other = concerns.iter().find_map(|concern| match concern {
         Concern::NamedBy(other) => Some(other.clone()),
         _ => None,
     });
-    candidate.attempt.left_out(|_| other.map_or(Reason::NeedsAnswer(concerns), Reason::NamedByOther))
+    attempt.left_out(|_| other.map_or(Reason::NeedsAnswer(concerns), Reason::NamedByOther))
 }
 
 /// The person said no, so nothing is done until they ask for the file.

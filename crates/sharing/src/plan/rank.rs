@@ -32,7 +32,7 @@ pub(super) struct Candidate {
 /// Every source of an offer: something to try, or a reason why not.
 #[derive(Default)]
 pub(super) struct Laid {
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<Box<Candidate>>,
     pub(super) left_out: Vec<LeftOut>,
 }
 
@@ -42,14 +42,17 @@ pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Ci
     let (redirects, pasts) = (desk.redirects(), history.pasts());
     let mut laid = Laid::default();
     let mut ranked = Vec::with_capacity(offer.places().len());
+    let mut found = Vec::new();
     for place in offer.places() {
-        for way in ways(place, offer, &redirects, around) {
+        ways(place, offer, &redirects, around, &mut found);
+        for way in found.drain(..) {
             let past = way.as_ref().ok().and_then(|attempt| pasts.get(&attempt.source));
             match way.and_then(|attempt| judge(attempt, &desk, past)) {
                 Ok((failures, candidate)) => {
                     let is_others = place.named_by != NamedBy::Sender;
                     let rank = (is_others, failures > 0, !desk.is_proven(&candidate.attempt.how), candidate.attempt.exposure.kind());
-                    ranked.push((rank, candidate));
+                    // Boxed: what is sorted and sorted out is large.
+                    ranked.push((rank, Box::new(candidate)));
                 }
                 Err(left_out) => laid.left_out.push(left_out),
             }
@@ -61,11 +64,11 @@ pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Ci
 }
 
 /// What a source comes to: one attempt, several where encrypted bytes lie at several places, or why there is none.
-fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstances) -> Vec<Result<Attempt, LeftOut>> {
+fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstances, found: &mut Vec<Result<Attempt, LeftOut>>) {
     let left_out = |reason| LeftOut { source: place.source.key(), what: place.source.to_string(), reason };
     let proven = offer.proof() == Proof::Digest;
     if !proven && place.named_by != NamedBy::Sender {
-        return vec![Err(left_out(Reason::NotTheSenders))];
+        return found.push(Err(left_out(Reason::NotTheSenders)));
     }
     let one = match &place.source {
         Source::Url(source) => {
@@ -73,7 +76,7 @@ fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstan
         }
         Source::Encrypted(source) => {
             let inner = encrypted::inner(source, offer).into_iter();
-            return inner.map(|inner| inner.and_then(|inner| encrypted_attempt(place, inner, proven, redirects, around))).collect();
+            return found.extend(inner.map(|inner| inner.and_then(|inner| encrypted_attempt(place, inner, proven, redirects, around))));
         }
         Source::Carried { cid } => Ok(attempt(place, How::Carried { cid: cid.clone() }, Exposure::Nothing)),
         Source::Bits { from, .. } if from.resource().is_none() => Err(Reason::NoDevice),
@@ -86,7 +89,7 @@ fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstan
         Source::ByHash { .. } => Err(Reason::Unsupported("devices asked by hash")),
         Source::Unknown(_) => Err(Reason::UnknownKind),
     };
-    vec![one.map_err(left_out)]
+    found.push(one.map_err(left_out));
 }
 
 /// How often it failed in a row before and what may be tried, or why nothing.

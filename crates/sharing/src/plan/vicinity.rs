@@ -31,7 +31,7 @@ impl Vicinity {
     /// What a request to this URL reveals, and to whom.
     pub(super) fn exposure(&self, url: &Url) -> Exposure {
         let host = url.host_str().unwrap_or_default();
-        let is_announced = Origin::of(url).is_some_and(|origin| self.own.contains(&origin));
+        let is_announced = self.own.iter().any(|own| own.is_of(url));
         // What answers at another port of the own domain need not be the own server's.
         let is_own = is_announced || (url.port_or_known_default() == Some(443) && is_within(host, &self.own_domain));
         let is_loopback = match url.host() {

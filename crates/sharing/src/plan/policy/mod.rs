@@ -214,12 +214,12 @@ impl Policy {
         covering.map_or(Ruling { verdict: Verdict::Ask, rule: None }, |(at, rule)| Ruling { verdict: rule.verdict, rule: Some(at) })
     }
 
-    /// The fetching rule that comes nearest to covering a case, and what it misses: what a person would have to agree to.
-    pub(super) fn nearest(&self, case: &Case<'_>) -> Option<(&Rule, Vec<Miss>)> {
-        let fetching = self.rules.iter().filter(|rule| rule.verdict == Verdict::Fetch);
+    /// The fetching rule that comes nearest to covering a case: what it misses is what a person would have to agree to.
+    pub(super) fn nearest(&self, case: &Case<'_>) -> Option<&Rule> {
         // A rule about somebody else or other kinds of files is further off than one about other sizes.
-        let distance = |misses: &[Miss]| misses.len() + misses.iter().filter(|miss| matches!(miss, Miss::Who | Miss::Type)).count();
-        fetching.map(|rule| (rule, rule.misses(case))).min_by_key(|(_, misses)| distance(misses))
+        let weight = |miss: &Miss| if matches!(miss, Miss::Who | Miss::Type) { 2 } else { 1 };
+        let distance = |rule: &&Rule| rule.missing(case).map(|miss| weight(&miss)).sum::<u32>();
+        self.rules.iter().filter(|rule| rule.verdict == Verdict::Fetch).min_by_key(distance)
     }
 }
 
@@ -227,17 +227,31 @@ impl Rule {
     /// About all files of these people.
     #[must_use]
     pub fn new(verdict: Verdict, who: Vec<Who>) -> Self {
-        Self { verdict, who, over: None, up_to: None, types: Vec::new(), places: Vec::new(), unproven: false, metered: false, attached: false }
+        Self {
+            verdict,
+            who,
+            over: None,
+            up_to: None,
+            types: Vec::new(),
+            places: Vec::new(),
+            unproven: false,
+            metered: false,
+            attached: false,
+        }
     }
 
     /// Whether it is about this case.
     pub fn covers(&self, case: &Case<'_>) -> bool {
-        ALL_MISSES.iter().all(|miss| !self.has_miss(*miss, case))
+        self.missing(case).next().is_none()
     }
 
     /// Everything that keeps it from being about this case; nothing if it is.
     pub fn misses(&self, case: &Case<'_>) -> Vec<Miss> {
-        ALL_MISSES.into_iter().filter(|miss| self.has_miss(*miss, case)).collect()
+        self.missing(case).collect()
+    }
+
+    pub(super) fn missing<'a>(&'a self, case: &'a Case<'_>) -> impl Iterator<Item = Miss> + 'a {
+        ALL_MISSES.into_iter().filter(|miss| self.has_miss(*miss, case))
     }
 
     fn has_miss(&self, miss: Miss, case: &Case<'_>) -> bool {
