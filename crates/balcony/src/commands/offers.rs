@@ -77,7 +77,8 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
         return discard(console, &fetcher, &offer).await;
     }
     if args.stdout && console.is_json() {
-        return Err(Failure::new(Class::Usage, "the file and JSON cannot both go to standard output").advise("leave out one of --stdout and --json"));
+        return Err(Failure::new(Class::Usage, "the file and JSON cannot both go to standard output")
+            .advise("leave out one of --stdout and --json"));
     }
     fetching::is_folder(&args.into)?;
     let wish = Wish { asked: true, answers: fetching::answers(args.yes), ..Wish::default() };

@@ -95,8 +95,9 @@ impl Redirects {
     pub fn refusal(&self, to: &Url, planned: &[ExposureKind]) -> Option<Exposure> {
         let exposure = self.vicinity().exposure(to);
         let kind = exposure.kind();
-        let is_allowed =
-            self.0.allowed.contains(&kind) || self.0.answered.iter().any(|answer| answer.settles(&Answer::Reveal(exposure.clone()))) || planned.iter().any(|planned| kind <= *planned);
+        let is_allowed = self.0.allowed.contains(&kind)
+            || self.0.answered.iter().any(|answer| answer.settles(&Answer::Reveal(exposure.clone())))
+            || planned.iter().any(|planned| kind <= *planned);
         (!is_allowed).then_some(exposure)
     }
 
