@@ -131,24 +131,27 @@ async fn out_by_now(account: &Account, unfinished: &Unfinished, looked_at: &[Loo
     let files: Vec<(FileRef, Option<SystemTime>)> =
         looked_at.iter().map(|looked| (looked.wanted.from.to_record(), looked.modified_at)).collect();
     blocking(move || {
-        let mut out = HashSet::new();
+        let (mut out, mut failed) = (HashSet::new(), HashSet::new());
         let mut after = String::new();
         loop {
             let page = store.of_batch(&jid, &earlier.batch, &after, super::PAGE)?;
-            let Some(last) = page.last() else { return Ok(out) };
+            let Some(last) = page.last() else { break };
             after.clone_from(&last.origin_id);
             for row in page {
-                if row.state == OutboxState::Failed {
-                    store.change_outbox(&jid, &[Change::Remove(&row.origin_id)])?;
-                    continue;
-                }
                 let was_out = earlier.out.contains(&row.origin_id);
                 let is_same = |modified: &Option<SystemTime>| !was_out || modified.is_none_or(|modified| modified <= row.created_at);
                 let among = |(file, modified): &(FileRef, _)| row.files.contains(file) && is_same(modified);
-                let positions = files.iter().enumerate().filter(|(_, file)| among(file)).map(|(position, _)| position);
-                out.extend(positions.map(|position| (row.to.clone(), position)));
+                let positions = files.iter().enumerate().filter(|(_, file)| among(file)).map(|(position, _)| (row.to.clone(), position));
+                if row.state == OutboxState::Failed {
+                    failed.extend(positions);
+                    store.change_outbox(&jid, &[Change::Remove(&row.origin_id)])?;
+                } else {
+                    out.extend(positions);
+                }
             }
         }
+        // What was announced and then failed is not out, whatever the announcement says.
+        Ok(&out - &failed)
     })
     .await
 }

@@ -169,6 +169,27 @@ async fn what_was_announced_before_a_crash_is_attached_after_it_once() {
     assert_eq!(juliet_account.store().offers(Listing::All, None, 10).unwrap().len(), 1);
 }
 
+/// Somebody gave the upload up, or it failed for good, and the same is sent again.
+#[tokio::test]
+async fn what_was_announced_and_then_failed_is_offered_whole_when_the_same_is_sent_again() {
+    let scene = Scene::new().await;
+    let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "large.bin", &noise(20_000_000));
+    let sending = || romeo.share(&path).announce_first().to(&juliet());
+    let mut progress = sending().progress();
+    until(&mut progress, |event| matches!(event, ShareEvent::Offered { .. })).await;
+    drop(progress);
+    let waiting = romeo.store().outbox(romeo.jid(), OutboxState::Preparing, 10).unwrap();
+    assert!(romeo.store().mark_failed(romeo.jid(), &waiting[0].origin_id, "no room for it").unwrap());
+    let again = sending();
+    let unfinished = again.unfinished().await.unwrap().unwrap();
+    let sent = again.go_on(unfinished).await.unwrap();
+    assert_eq!(sent.files.len(), 1);
+    assert!(fetch(&juliet_account, &told_of(&mut offers, "large.bin").await).await.is_proven());
+}
+
 /// Its digests were announced: whoever waits for them would wait for ever.
 #[tokio::test]
 async fn a_file_that_changed_after_it_was_announced_is_offered_in_one_whole_message() {
