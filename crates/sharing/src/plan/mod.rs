@@ -212,7 +212,7 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
 #[must_use]
 pub fn lay_out(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Plan {
     let laid = rank::lay(offer, policy, history, circumstances);
-    Plan { attempts: laid.candidates.into_iter().map(|candidate| candidate.attempt).collect(), left_out: laid.left_out }
+    Plan { attempts: laid.candidates.into_iter().map(|candidate| *candidate.attempt).collect(), left_out: laid.left_out }
 }
 
 /// Which rule decides about an attempt of such a plan, and what it says.

@@ -171,7 +171,7 @@ pub(super) fn weigh(laid: Laid, offer: &Offer, circumstances: &Circumstances) ->
     let (free, asking): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| candidate.concerns.is_empty());
     if !free.is_empty() {
         left_out.extend(asking.into_iter().map(later));
-        return Decision::Fetch(Plan { attempts: free.into_iter().map(|candidate| candidate.attempt).collect(), left_out });
+        return Decision::Fetch(Plan { attempts: free.into_iter().map(|candidate| *candidate.attempt).collect(), left_out });
     }
     // The least revealing comes first: only what asks for no more than that is asked for along with it.
     let sorts: Vec<_> = asking.first().map_or(Vec::new(), |candidate| candidate.concerns.iter().map(Concern::sort).collect());
@@ -186,7 +186,7 @@ pub(super) fn weigh(laid: Laid, offer: &Offer, circumstances: &Circumstances) ->
                 concerns.push(concern);
             }
         }
-        attempts.push(candidate.attempt);
+        attempts.push(*candidate.attempt);
     }
     Decision::Ask(Question { plan: Plan { attempts, left_out }, concerns })
 }
@@ -221,8 +221,8 @@ fn leave_open(concerns: &mut Vec<Concern>, offer: &Offer, circumstances: &Circum
     concerns.retain(|concern| !answered(concern.answer()));
 }
 
-fn later(candidate: Box<Candidate>) -> LeftOut {
-    let Candidate { attempt, concerns } = *candidate;
+fn later(candidate: Candidate) -> LeftOut {
+    let Candidate { attempt, concerns } = candidate;
     let other = concerns.iter().find_map(|concern| match concern {
         Concern::NamedBy(other) => Some(other.clone()),
         _ => None,

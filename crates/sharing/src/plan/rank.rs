@@ -24,7 +24,8 @@ use crate::{Exposure, Offer, Proof, Source, UrlSource};
 
 /// Something that may be tried, and what a person would have to agree to before.
 pub(super) struct Candidate {
-    pub(super) attempt: Attempt,
+    /// Boxed: it is large, and is sorted and sorted out.
+    pub(super) attempt: Box<Attempt>,
     /// Nothing where the rules say to fetch it.
     pub(super) concerns: Vec<Concern>,
 }
@@ -32,7 +33,7 @@ pub(super) struct Candidate {
 /// Every source of an offer: something to try, or a reason why not.
 #[derive(Default)]
 pub(super) struct Laid {
-    pub(super) candidates: Vec<Box<Candidate>>,
+    pub(super) candidates: Vec<Candidate>,
     pub(super) left_out: Vec<LeftOut>,
 }
 
@@ -51,8 +52,7 @@ pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Ci
                 Ok((failures, candidate)) => {
                     let is_others = place.named_by != NamedBy::Sender;
                     let rank = (is_others, failures > 0, !desk.is_proven(&candidate.attempt.how), candidate.attempt.exposure.kind());
-                    // Boxed: what is sorted and sorted out is large.
-                    ranked.push((rank, Box::new(candidate)));
+                    ranked.push((rank, candidate));
                 }
                 Err(left_out) => laid.left_out.push(left_out),
             }
@@ -100,7 +100,7 @@ fn judge(attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(
         return Err(attempt.left_out(|attempt| Reason::Forbidden { exposure: attempt.exposure.clone(), rule }));
     }
     match failures(past, desk.around()) {
-        Ok(failures) => Ok((failures, Candidate { attempt, concerns })),
+        Ok(failures) => Ok((failures, Candidate { attempt: Box::new(attempt), concerns })),
         Err(reason) => Err(attempt.left_out(|_| reason)),
     }
 }

@@ -390,7 +390,7 @@ pub(in crate::plan) struct Size(pub(in crate::plan) u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = UNITS.into_iter().rev().find(|(_, shift)| *shift == 0 || (self.0 != 0 && self.0 % (1 << shift) == 0));
+        let exact = UNITS.into_iter().rev().find(|(_, shift)| *shift == 0 || (self.0 != 0 && self.0.is_multiple_of(1 << shift)));
         let (name, shift) = exact.unwrap_or(UNITS[0]);
         write!(f, "{} {name}", self.0 >> shift)
     }
