@@ -60,7 +60,7 @@ async fn the_roster_is_asked_for_before_presence_and_only_the_own_account_change
     assert_eq!((known.groups(&bare("nurse@localhost")), known.len()), (Some(&[][..]), 2));
     let answers: Vec<_> = ["p1", "p2", "p3", "p4"]
         .iter()
-        .map(|id| puppet.heard_with(&format!("{id}")).iter().any(|xml| xml.contains("type='result'") || xml.contains("type=\"result\"")))
+        .map(|id| puppet.heard_with(id).iter().any(|xml| xml.contains("type='result'") || xml.contains("type=\"result\"")))
         .collect();
     assert_eq!(answers, [false, false, true, true]);
 }
