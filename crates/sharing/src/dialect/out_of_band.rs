@@ -38,6 +38,24 @@ pub(super) fn can_be_a_file(url: &str) -> bool {
 
 const NO_FILES: [&str; 11] = ["geo", "xmpp", "mailto", "tel", "sip", "sips", "sms", "im", "pres", "matrix", "javascript"];
 
+/// The https URL that a body is, if its path ends as those of files do: how upload services were used before anybody marked such a
+/// link, and how bridges and bots still do. Any other link is a text.
+pub(super) fn bare_link(body: &str) -> Option<&str> {
+    let url = body.trim();
+    let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme() == "https" && !url.contains(char::is_whitespace))?;
+    let (_, ending) = parsed.path_segments()?.next_back()?.rsplit_once('.')?;
+    FILE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)).then_some(url)
+}
+
+#[rustfmt::skip]
+const FILE_ENDINGS: [&str; 54] = [
+    "jpg", "jpeg", "png", "gif", "webp", "avif", "heic", "heif", "bmp", "tif", "tiff", "svg",
+    "mp3", "ogg", "oga", "opus", "m4a", "aac", "flac", "wav", "amr",
+    "mp4", "m4v", "mov", "webm", "mkv", "ogv", "avi", "3gp",
+    "pdf", "txt", "csv", "odt", "ods", "odp", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "epub", "ics", "vcf", "gpx",
+    "zip", "gz", "xz", "zst", "7z", "tar", "apk", "deb", "iso",
+];
+
 /// The `aesgcm:` URL that a body is, and the small picture that may follow it after one line break; anything else in the body
 /// makes it a text (XEP-0454 §5).
 pub(super) fn aes_gcm_body(body: &str) -> Option<(&str, Option<&str>)> {

@@ -77,12 +77,15 @@ pub(crate) fn nobody() -> Option<Jid> {
     Jid::parse("nobody.invalid").ok()
 }
 
-/// Links that could be files: out-of-band URLs, and a body that is one `aesgcm:` URL. That one first: it says how to decrypt.
+/// Links that could be files: out-of-band URLs, and a body that is one `aesgcm:` URL. That one first: it says how to decrypt. Where
+/// nothing else speaks of files, a body that is nothing but the link of one; it is shown all the same, as nobody said what it is.
 fn links(reading: &mut Reading) -> Vec<Share> {
     let body = reading.body.clone();
     let secret = body.as_deref().and_then(out_of_band::aes_gcm_body);
+    let says_nothing = reading.shares.is_empty() && reading.oob.is_empty() && reading.attach.is_none() && reading.url_data.is_empty();
+    let bare = body.as_deref().filter(|_| says_nothing && secret.is_none()).and_then(out_of_band::bare_link);
     let mut seen: Vec<&str> = Vec::new();
-    for url in secret.iter().map(|(url, _)| *url).chain(reading.oob.iter().map(String::as_str)) {
+    for url in secret.iter().map(|(url, _)| *url).chain(bare).chain(reading.oob.iter().map(String::as_str)) {
         if !out_of_band::can_be_a_file(url) {
             reading.ignored.push(Dropped::new(format!("oob {url}"), "such an address is not that of a file"));
         } else if !seen.contains(&url) {

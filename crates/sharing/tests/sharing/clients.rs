@@ -437,7 +437,7 @@ fn kontalk_matterbridge_and_biboumi_write_links_their_own_way() {
     let several = chat(&format!("<body>{URL}\n{URL}2</body>{}{}", oob(URL), oob(&format!("{URL}2"))));
     says(&several, &json!({"oob": [URL, format!("{URL}2")], "offers": [{"file": "a.jpg"}, {"file": "a.jpg2"}]}));
     let alone = chat(&format!("<body>{URL}</body>"));
-    says(&alone, &json!({"shares": [], "offers": [], "oob": [], "shown_body": URL}));
+    says(&alone, &json!({"shares": [], "offers": [{"file": "a.jpg"}], "oob": [], "shown_body": URL}));
 }
 
 /// Decisions 32 and 42.

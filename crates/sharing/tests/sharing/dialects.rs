@@ -145,7 +145,8 @@ fn a_link_as_body_and_out_of_band_is_one_file() {
     assert_eq!((names(&link), link.shown_body, link.offers[0].said_in()), (vec!["très cool.jpg".to_owned()], None, &[Via::OutOfBand][..]));
     let words = reading(&format!("<body>Yeah, but do you have a license?</body>{}", oob(URL)));
     assert_eq!((words.offers.len(), words.shown_body.as_deref()), (1, Some("Yeah, but do you have a license?")));
-    assert!(reading(&format!("<body>{URL}</body>")).offers.is_empty(), "a link alone is text");
+    let alone = reading(&format!("<body>{URL}</body>"));
+    assert_eq!((alone.offers.len(), alone.shown_body.as_deref()), (1, Some(URL)), "a link alone is a text as well");
     assert_eq!(reading(&format!("<body>{URL}</body>{}{}", oob(URL), oob(URL))).offers.len(), 1);
 }
 

@@ -415,3 +415,17 @@ fn borogove_and_cheogram_append_the_link_to_the_words_and_mark_it() {
     );
     says(&chat(&format!("<body>{body}</body>{}", oob(URL))), &json!({"offers": unproven("a.jpg", &[]), "shown_body": body}));
 }
+
+/// Older Gajim and Swift uploaded and said so without marking it; bots and bridges still do.
+#[test]
+fn a_bare_link_that_names_a_file_offers_it_and_stays_a_text() {
+    says(
+        &chat(&format!("<body> {URL} </body>")),
+        &json!({"shares": [], "offers": unproven("a.jpg", &[]), "shown_body": format!(" {URL} ")}),
+    );
+    for text in
+        ["https://montague.lit/", "https://montague.lit/about.html", "http://montague.lit/a.jpg", "see https://montague.lit/a.jpg", "a.jpg"]
+    {
+        says(&chat(&format!("<body>{text}</body>")), &json!({"shares": [], "offers": [], "shown_body": text}));
+    }
+}
