@@ -49,7 +49,9 @@ impl Entry {
     /// The proxy; an error rather than a way around it.
     pub(crate) fn proxy(&self) -> Result<Option<Proxy>, Failure> {
         let proxy = self.proxy.as_deref().map(str::parse).transpose();
-        proxy.map_err(|error| Failure::from_error(Class::Usage, &error).advise(format!("`balcony login {} --proxy …` sets it anew", self.jid)))
+        proxy.map_err(|error| {
+            Failure::from_error(Class::Usage, &error).advise(format!("`balcony login {} --proxy …` sets it anew", self.jid))
+        })
     }
 
     /// How to begin TLS.

@@ -5,6 +5,7 @@ pub(crate) mod files;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use balcony_store::OnClash;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use files::{Export, Files, FilesAction, Keep, Large, RetentionAction, Sweep};
@@ -312,15 +313,28 @@ impl From<DispositionArg> for balcony_sharing::Disposition {
 }
 
 /// What to do when a file of that name is there already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Clash {
-    /// Fail and leave both as they are.
-    Refuse,
-    /// Save as `name (1).ext`.
-    #[default]
-    Rename,
-    /// Replace it, all at once.
-    Overwrite,
+#[derive(Debug, Clone, Args)]
+#[group(id = "clash", multiple = false)]
+pub(crate) struct Clash {
+    /// When the name is taken, save as `name (1).ext`; so it is without a word.
+    #[arg(long)]
+    rename: bool,
+    /// When the name is taken, replace that file, all at once.
+    #[arg(long)]
+    overwrite: bool,
+    /// When the name is taken, fail and leave both as they are.
+    #[arg(long)]
+    refuse: bool,
+}
+
+impl Clash {
+    pub(crate) fn choice(&self) -> OnClash {
+        match (self.overwrite, self.refuse) {
+            (true, _) => OnClash::Overwrite,
+            (_, true) => OnClash::Refuse,
+            (false, false) => OnClash::Rename,
+        }
+    }
 }
 
 /// `balcony receive`
@@ -347,9 +361,8 @@ pub(crate) struct Receive {
     /// Fetch nothing unasked, not even small files of contacts.
     #[arg(long, conflicts_with = "yes")]
     pub(crate) ask: bool,
-    /// When the name is taken.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) on_clash: Clash,
+    #[command(flatten)]
+    pub(crate) clash: Clash,
     /// Show each message that carries an offer.
     #[arg(long)]
     pub(crate) show_xml: bool,
@@ -384,14 +397,13 @@ pub(crate) struct Fetch {
     /// Answer the questions with yes.
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// When the name is taken.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) on_clash: Clash,
+    #[command(flatten)]
+    pub(crate) clash: Clash,
     /// Throw away what is there of a file that was not fetched to its end, instead of fetching it.
-    #[arg(long, conflicts_with_all = ["into", "yes", "on_clash"])]
+    #[arg(long, conflicts_with_all = ["into", "yes", "clash"])]
     pub(crate) discard: bool,
     /// Write the file to standard output, once all of it is there and checked, instead of saving it.
-    #[arg(long, conflicts_with_all = ["into", "on_clash", "discard"])]
+    #[arg(long, conflicts_with_all = ["into", "clash", "discard"])]
     pub(crate) stdout: bool,
 }
 

@@ -9,7 +9,6 @@ use balcony_sharing::{ByteLen, ExposureKind};
 use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
 
-use crate::cli::Clash;
 use crate::connect::class_of;
 use crate::console::{Bar, Console};
 use crate::exit::{Class, Failure};
@@ -168,9 +167,9 @@ pub(crate) async fn save(
     offer: &CataloguedOffer,
     file: &SharedFile,
     into: &Path,
-    clash: Clash,
+    clash: OnClash,
 ) -> Result<PathBuf, Failure> {
-    let path = file.save_in(into, on_clash(clash)).await.map_err(|error| save_failure(&error))?;
+    let path = file.save_in(into, clash).await.map_err(|error| save_failure(&error))?;
     let proven = file.is_proven();
     let mut fields = fields(offer);
     if let Some(object) = fields.as_object_mut() {
@@ -206,14 +205,6 @@ pub(crate) async fn pour(console: &Console, offer: &CataloguedOffer, file: &Shar
 
 fn save_failure(error: &SaveError) -> Failure {
     Failure::from_error(class_of(error.class()), error)
-}
-
-fn on_clash(clash: Clash) -> OnClash {
-    match clash {
-        Clash::Refuse => OnClash::Refuse,
-        Clash::Rename => OnClash::Rename,
-        Clash::Overwrite => OnClash::Overwrite,
-    }
 }
 
 /// What a person is told instead of a file when they have to agree first.

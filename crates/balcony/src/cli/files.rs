@@ -67,9 +67,8 @@ pub(crate) struct Export {
     /// Under this name instead of the one it was offered under.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// When the name is taken.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) on_clash: Clash,
+    #[command(flatten)]
+    pub(crate) clash: Clash,
 }
 
 /// What goes.

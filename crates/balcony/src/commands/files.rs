@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use balcony_sharing::{ByteLen, DigestSet, FileName};
-use balcony_store::{BlobRef, FileUse, Health, OfferKey, OnClash, Retention, SizeClass, Store, Swept};
+use balcony_store::{BlobRef, FileUse, Health, OfferKey, Retention, SizeClass, Store, Swept};
 use balcony_wire::hashes::{Digest, HashAlgo};
 use serde_json::{Value, json};
 
-use crate::cli::{self, Clash, FilesAction, Keep, RetentionAction};
+use crate::cli::{self, FilesAction, Keep, RetentionAction};
 use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
@@ -201,12 +201,7 @@ fn export(console: &Console, store: &Store, args: &cli::Export) -> Result<(), Fa
         (None, Some(key)) => store.offer(key).map_err(|error| local(&error))?.map(|row| row.name).unwrap_or_default(),
         (None, None) => origin(store, blob.sha256())?.name.unwrap_or_else(|| blob.sha256().to_hex()),
     };
-    let clash = match args.on_clash {
-        Clash::Refuse => OnClash::Refuse,
-        Clash::Rename => OnClash::Rename,
-        Clash::Overwrite => OnClash::Overwrite,
-    };
-    let path = store.export(&blob, &args.into, &FileName::from_peer(&name), clash).map_err(|error| local(&error))?;
+    let path = store.export(&blob, &args.into, &FileName::from_peer(&name), args.clash.choice()).map_err(|error| local(&error))?;
     let fields = json!({"path": path, "sha256": blob.sha256().to_hex(), "size": blob.size(), "proven": blob.is_proven()});
     let proof = if blob.is_proven() { "proven" } else { "UNPROVEN: nothing shows that these are the bytes that were meant" };
     console.result("saved", fields, format!("saved {} ({}, {proof})", Safe(&path.to_string_lossy()), ByteLen(blob.size())));

@@ -96,7 +96,7 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
     if args.stdout {
         return fetching::pour(console, &offer, &file).await;
     }
-    fetching::save(console, &offer, &file, &args.into, args.on_clash).await.map(drop)
+    fetching::save(console, &offer, &file, &args.into, args.clash.choice()).await.map(drop)
 }
 
 /// Whether somebody has to be asked over XMPP: everything else is had without the account.

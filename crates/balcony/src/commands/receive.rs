@@ -225,7 +225,7 @@ async fn take(
     args: &cli::Receive,
 ) -> Result<(), Failure> {
     let file = fetching::get(console, account.fetcher(), offer, decision, agreed).await?;
-    fetching::save(console, offer, &file, &args.into, args.on_clash).await.map(drop)
+    fetching::save(console, offer, &file, &args.into, args.clash.choice()).await.map(drop)
 }
 
 /// Ends after so many seconds; never without a number.

@@ -77,7 +77,7 @@ impl<'a> Scene<'a> {
 
 /// The share first, the link later, and nobody is asked anything.
 fn says_later(scene: &Scene<'_>, file: &Uploaded) {
-    let mut waiting = scene.bob.start(&["receive", "--count", "1", "--into", ".", "--on-clash", "overwrite", "--timeout", &patience()]);
+    let mut waiting = scene.bob.start(&["receive", "--count", "1", "--into", ".", "--overwrite", "--timeout", &patience()]);
     waiting.event("waiting");
     scene.say("alice/dino", &file.share(&scene.to_bob(), "m1"));
     let pending = waiting.event("pending");
@@ -96,7 +96,7 @@ fn says_later(scene: &Scene<'_>, file: &Uploaded) {
 /// The link first, the share later: as archives may tell it.
 fn says_sooner(scene: &Scene<'_>, file: &Uploaded) {
     scene.say("alice/dino", &(attach(&scene.to_bob(), "n2", "n1", &file.url) + &file.share(&scene.to_bob(), "n1")));
-    let done = scene.bob.run(&["receive", "--count", "1", "--on-clash", "overwrite", "--timeout", &patience()]).ok();
+    let done = scene.bob.run(&["receive", "--count", "1", "--overwrite", "--timeout", &patience()]).ok();
     assert_eq!(done.event("saved")["sha256"], file.sha256.as_str());
     assert_eq!((done.all("pending").len(), done.all("offer").len()), (0, 1), "{}", done.out);
 }

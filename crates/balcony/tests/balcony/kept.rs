@@ -50,7 +50,7 @@ fn files_are_listed_pinned_exported_and_swept() {
     fs::create_dir(bob.folder().join("copies")).unwrap();
     let saved = bob.run(&["files", "export", &number, "--into", "copies"]).ok().event("saved");
     assert_eq!(sha256(&bob.folder().join(saved["path"].as_str().unwrap())), sha256(&alice.folder().join("file1.bin")));
-    bob.run(&["files", "export", &number, "--into", "copies", "--on-clash", "refuse"]).exits(9);
+    bob.run(&["files", "export", &number, "--into", "copies", "--refuse"]).exits(9);
     let again = bob.run(&["files", "export", digest, "--into", "copies", "--name", "../else.bin"]).ok().event("saved");
     assert!(again["path"].as_str().unwrap().starts_with("copies"), "{again}");
     bob.run(&["files", "export", "777", "--into", "copies"]).exits(2);

@@ -143,14 +143,14 @@ fn a_name_that_is_taken_is_kept_replaced_or_counted_up_as_told() {
     fs::remove_file(bob.folder().join("notes.txt")).unwrap();
     let number = bob.run(&["list"]).ok().event("offer")["offer"].as_i64().unwrap().to_string();
     bob.file("notes.txt", b"old");
-    let refused = bob.run(&["fetch", &number, "--on-clash", "refuse"]).exits(9);
+    let refused = bob.run(&["fetch", &number, "--refuse"]).exits(9);
     assert!(refused.event("failed")["error"].as_str().unwrap().contains("notes.txt"), "{}", refused.out);
     assert_eq!(fs::read(bob.folder().join("notes.txt")).unwrap(), b"old");
     let renamed = bob.run(&["fetch", &number]).ok().event("saved");
     assert_eq!(path(&bob, &renamed).file_name().unwrap(), "notes (1).txt");
-    let renamed = bob.run(&["fetch", &number, "--on-clash", "rename"]).ok().event("saved");
+    let renamed = bob.run(&["fetch", &number, "--rename"]).ok().event("saved");
     assert_eq!(path(&bob, &renamed).file_name().unwrap(), "notes (2).txt");
-    bob.run(&["fetch", &number, "--on-clash", "overwrite"]).ok();
+    bob.run(&["fetch", &number, "--overwrite"]).ok();
     assert_eq!(sha256(&bob.folder().join("notes.txt")), sha256(&new));
     assert_eq!(bob.names(), ["notes (1).txt", "notes (2).txt", "notes.txt"]);
     bob.run(&["fetch", &number, "--into", "/no/such/folder"]).exits(2);
@@ -164,7 +164,7 @@ fn a_link_that_stands_where_the_file_would_go_is_not_followed() {
     fs::write(&precious, b"precious").unwrap();
     std::os::unix::fs::symlink(&precious, bob.folder().join("notes.txt")).unwrap();
     send(&alice, &["notes.txt"]);
-    bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--on-clash", "overwrite"]).ok();
+    bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--overwrite"]).ok();
     assert_eq!(fs::read(&precious).unwrap(), b"precious");
     assert_eq!(fs::read(bob.folder().join("notes.txt")).unwrap(), b"from alice");
 }

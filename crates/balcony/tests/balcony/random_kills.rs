@@ -81,7 +81,7 @@ impl Scene {
     }
 
     fn receive(&self) -> Done {
-        self.bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--on-clash", "overwrite"])
+        self.bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--overwrite"])
     }
 
     /// One file, and one kill.
@@ -106,7 +106,7 @@ impl Scene {
             Victim::Receiver | Victim::ServerWhileItGives => drop(sending.wait().ok()),
         }
         self.is_out(&name);
-        let mut receiving = self.bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--on-clash", "overwrite"]);
+        let mut receiving = self.bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--overwrite"]);
         match victim {
             Victim::Receiver => {
                 std::thread::sleep(self.chance.moment(self.usual[1]));
@@ -154,13 +154,13 @@ impl Scene {
         if path.exists() {
             return;
         }
-        let received = self.bob.run(&["receive", "--yes", "--timeout", "1", "--on-clash", "overwrite"]);
+        let received = self.bob.run(&["receive", "--yes", "--timeout", "1", "--overwrite"]);
         println!("  received: {received:?}");
         assert!([0, 11].contains(&received.code), "{received:?}");
         if !path.exists() {
             let offers = self.bob.run(&["list"]).ok().all("offer");
             let offer = offers.iter().find(|offer| offer["name"] == name).unwrap_or_else(|| panic!("{name} is lost"));
-            self.bob.run(&["fetch", &offer["offer"].to_string(), "--yes", "--on-clash", "overwrite"]).ok();
+            self.bob.run(&["fetch", &offer["offer"].to_string(), "--yes", "--overwrite"]).ok();
         }
         assert!(path.exists(), "{name} is lost");
     }
