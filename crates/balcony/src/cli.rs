@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use balcony_store::OnClash;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub(crate) use files::{Export, Files, FilesAction, Keep, Large, RetentionAction, Sweep};
+pub(crate) use files::{Export, Files, FilesAction, Keep, RetentionAction, Sweep};
 
 /// Shares files over XMPP: offers that reach every device, bytes that are checked before they are kept.
 #[derive(Debug, Parser)]

@@ -112,7 +112,7 @@ pub(crate) struct Sweep {
 pub(crate) enum RetentionAction {
     /// Show it.
     Show,
-    /// Replace it. `balcony files sweep` without options goes by it.
+    /// Replace it. `balcony receive` goes by it when it begins, and `balcony files sweep` without options.
     Set {
         #[command(flatten)]
         keep: Keep,

@@ -295,6 +295,16 @@ async fn sweep(console: &Console, store: &Store, args: &cli::Sweep) -> Result<()
     told(console, store, &swept, false)
 }
 
+/// What the person set with `balcony files retention` is done without a question; without such rules nothing goes.
+pub(crate) fn obey_retention(console: &Console, store: &Store) -> Result<(), Failure> {
+    let retention = store.retention().map_err(|error| local(&error))?;
+    if retention == Retention::default() {
+        return Ok(());
+    }
+    let swept = store.sweep(&retention, SystemTime::now()).map_err(|error| local(&error))?;
+    if is_nothing(&swept) { Ok(()) } else { told(console, store, &swept, false) }
+}
+
 fn is_nothing(swept: &Swept) -> bool {
     swept.files.is_empty() && swept.transfers.0 == 0 && swept.strays.0 == 0
 }

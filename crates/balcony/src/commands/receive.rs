@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::outbox;
+use crate::commands::{files, outbox};
 use crate::commands::pending::Told;
 use crate::connect;
 use crate::console::Console;
@@ -31,6 +31,7 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
         args.from.iter().map(|text| text.parse().map_err(|error| Failure::from_error(Class::Usage, &error))).collect::<Result<_, _>>()?;
     fetching::is_folder(&args.into)?;
     let account = connect::account(home, named, Availability::Available(0)).await?;
+    files::obey_retention(console, account.store())?;
     let received = match outbox::take_up(console, &account).await {
         Ok(_) => receive(console, &account, &only, args).await,
         Err(failure) => Err(failure),

@@ -78,7 +78,7 @@ fn files_are_listed_pinned_exported_and_swept() {
 }
 
 #[test]
-fn what_is_to_be_kept_is_remembered_and_nothing_goes_by_itself() {
+fn what_is_to_be_kept_is_remembered_and_whoever_receives_keeps_to_it() {
     let (_server, _alice, bob) = scene([30, 20, 10]);
     let shown = bob.run(&["files", "retention"]).ok().event("retention");
     assert!(shown["keep_total"].is_null() && shown["older_than"].is_null(), "{shown}");
@@ -87,8 +87,9 @@ fn what_is_to_be_kept_is_remembered_and_nothing_goes_by_itself() {
     assert_eq!((&set["keep_total"], &set["larger_than"][0]["unused_for"]), (&35.into(), &(30 * 86_400).into()));
     a_day_passes(&bob);
     assert_eq!(kept(&bob).len(), 3);
-    let swept = bob.run(&["files", "sweep", "--yes"]).ok();
+    let swept = bob.run(&["receive", "--timeout", "1"]);
     assert_eq!((swept.all("removed").len(), &swept.event("swept")["left"]), (1, &30.into()), "{:?}", swept.event("swept"));
+    assert!(bob.run(&["receive", "--timeout", "1"]).all("swept").is_empty(), "there is nothing to say");
     bob.run(&["files", "retention", "set"]).exits(2);
     bob.run(&["files", "retention", "set", "--keep-everything"]).ok();
     assert!(bob.run(&["files", "retention", "show"]).ok().event("retention")["keep_total"].is_null());
