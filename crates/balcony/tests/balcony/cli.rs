@@ -48,6 +48,7 @@ fn help_teaches_where_to_start_and_every_command_says_what_it_does() {
     }
 }
 
+/// Proves: USER-9-1.
 #[test]
 fn every_exit_code_of_the_program_is_documented() {
     let done = alone(&["--json", "help-exit-codes"], "").ok();
@@ -95,6 +96,7 @@ fn words(done: &crate::process::Done) -> String {
     done.event("failed")["error"].as_str().unwrap().to_owned()
 }
 
+/// Proves: USER-1-1.
 #[test]
 fn a_failure_says_what_failed_and_what_to_try_next() {
     for (code, arguments) in [

@@ -76,6 +76,8 @@ fn a_file_can_be_announced_first_and_arrives_like_any_other() {
 }
 
 /// Killed while its file goes up.
+///
+/// Proves: USER-7-1.
 #[test]
 fn what_was_announced_before_a_kill_is_attached_by_the_next_start() {
     let (server, alice, bob) = scene();
@@ -159,6 +161,8 @@ fn a_message_that_may_have_arrived_before_a_kill_is_seen_once() {
 }
 
 /// Retry with one action, and show the link (dino#1125).
+///
+/// Proves: USER-2-1.
 #[test]
 fn a_message_that_failed_is_tried_again_with_one_command_that_shows_the_link() {
     let (server, alice, bob) = scene();
@@ -188,6 +192,8 @@ fn ready_id(alice: &Person) -> String {
 }
 
 /// An expired link answers with a reason; the sender attaches a fresh one (prosody-filer#8, ejabberd#2708).
+///
+/// Proves: USER-1-7.
 #[test]
 fn a_fresh_link_for_a_file_whose_link_expired_reaches_those_who_could_not_fetch_it() {
     let (server, alice, bob) = scene();
@@ -258,6 +264,8 @@ fn of_standard_input_no_more_is_read_than_the_service_takes() {
 }
 
 /// The rule that `--help` tells: what the person named is what is meant.
+///
+/// Proves: USER-9-4.
 #[test]
 fn what_a_symbolic_link_leads_to_is_sent_under_the_name_of_the_link() {
     let (_server, alice, bob) = scene();

@@ -85,7 +85,7 @@ fn share(name: &str, id: usize) -> String {
     )
 }
 
-/// Proves: SFS-6-7, SEC-2-3.
+/// Proves: SFS-6-7, SEC-2-3, USER-8-3.
 #[test]
 fn what_strangers_call_their_files_says_nothing_to_the_terminal_and_is_no_path() {
     let server = OwnServer::start();

@@ -87,6 +87,7 @@ fn a_disk_that_is_full_stops_a_sending_before_anything_is_sent() {
     assert_eq!(received.all("saved").len(), 1, "{}", received.out);
 }
 
+/// Proves: USER-1-6.
 #[test]
 fn a_link_that_has_died_is_said_to_be_gone_for_good_and_by_whom() {
     let server = OwnServer::start();

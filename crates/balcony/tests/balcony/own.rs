@@ -70,6 +70,7 @@ fn a_file_sent_to_somebody_who_is_away_is_there_when_they_come() {
     assert_eq!(sha256(&path(&bob, &saved)), sha256(&file));
 }
 
+/// Proves: USER-3-4, USER-4-1.
 #[test]
 fn several_files_in_one_message_all_arrive_with_their_names() {
     let (_server, alice, bob) = scene();
@@ -134,6 +135,7 @@ fn what_was_offered_is_listed_explained_and_fetched_later() {
     assert_eq!(own["name"], "plan.pdf");
 }
 
+/// Proves: USER-9-5.
 #[test]
 fn a_name_that_is_taken_is_kept_replaced_or_counted_up_as_told() {
     let (_server, alice, bob) = scene();
@@ -169,6 +171,7 @@ fn a_link_that_stands_where_the_file_would_go_is_not_followed() {
     assert_eq!(fs::read(bob.folder().join("notes.txt")).unwrap(), b"from alice");
 }
 
+/// Proves: USER-4-3.
 #[test]
 fn one_upload_serves_several_people() {
     let (server, alice, bob) = scene();
@@ -233,6 +236,7 @@ fn a_file_larger_than_the_service_takes_is_refused_before_it_is_read() {
     assert!(done.all("uploading").is_empty());
 }
 
+/// Proves: USER-1-2.
 #[test]
 fn a_quota_that_is_used_up_is_told_from_a_file_that_is_too_large() {
     let server = OwnServer::with(&["--max-upload", "1M", "--quota", "1500K"]);

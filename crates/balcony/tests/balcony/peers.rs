@@ -221,6 +221,7 @@ fn a_hostile_client_reaches_no_path_and_no_private_address_and_lies_about_no_siz
     assert_eq!(std::fs::read_dir(&inner).unwrap().count(), names.len(), "nothing more came into the folder");
 }
 
+/// Proves: USER-7-3.
 #[test]
 fn go_sendxmpp_shows_our_file_as_a_link() {
     let Some((peers, instance)) = start(Server::Prosody) else { return };

@@ -149,6 +149,7 @@ mod tests {
         assert_eq!(worth_asking(items, &domain), listed[..20]);
     }
 
+    /// Proves: USER-1-4.
     #[test]
     fn no_announced_limit_is_unknown_and_no_feature_is_no_service() {
         let service = read("<query xmlns='http://jabber.org/protocol/disco#info'><feature var='urn:xmpp:http:upload:0'/></query>").unwrap();

@@ -109,6 +109,7 @@ mod tests {
         (file, stamp)
     }
 
+    /// Proves: USER-2-4.
     #[tokio::test]
     async fn reads_every_byte_once_and_hashes_on_the_way() {
         let bytes: Vec<u8> = (0..700_000_u32).map(|number| (number % 251) as u8).collect();

@@ -169,6 +169,7 @@ async fn fails_with(manners: impl IntoIterator<Item = Manner>) -> (FetchError, D
     (error, desk, web)
 }
 
+/// Proves: USER-1-6.
 #[tokio::test]
 async fn what_is_gone_is_said_to_be_gone_and_asked_for_once() {
     for status in [404, 410] {

@@ -170,6 +170,8 @@ async fn what_was_announced_before_a_crash_is_attached_after_it_once() {
 }
 
 /// Somebody gave the upload up, or it failed for good, and the same is sent again.
+///
+/// Proves: USER-7-1.
 #[tokio::test]
 async fn what_was_announced_and_then_failed_is_offered_whole_when_the_same_is_sent_again() {
     let scene = Scene::new().await;
@@ -191,6 +193,8 @@ async fn what_was_announced_and_then_failed_is_offered_whole_when_the_same_is_se
 }
 
 /// Its digests were announced: whoever waits for them would wait for ever.
+///
+/// Proves: USER-7-1.
 #[tokio::test]
 async fn a_file_that_changed_after_it_was_announced_is_offered_in_one_whole_message() {
     let scene = Scene::new().await;
@@ -294,7 +298,7 @@ async fn a_file_that_lies_on_the_server_already_is_not_uploaded_again_unless_it_
 
 /// The server said 410 or 404: the sender attaches a fresh source (prosody-filer#8, ejabberd#2708).
 ///
-/// Proves: SFS-3.3-1, ATT-3-2.
+/// Proves: SFS-3.3-1, ATT-3-2, USER-1-7.
 #[tokio::test]
 async fn a_fresh_link_is_attached_to_an_offer_whose_link_is_gone() {
     let scene = Scene::new().await;

@@ -137,6 +137,8 @@ async fn several_files_with_words_arrive_each_once() {
 }
 
 /// Empty files need no place to be fetched from: their digests say it all (Gajim #10525).
+///
+/// Proves: USER-3-5.
 #[tokio::test]
 async fn an_empty_file_arrives_without_upload() {
     let scene = Scene::new().await;

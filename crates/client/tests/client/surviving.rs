@@ -162,6 +162,8 @@ async fn sharing_that_was_interrupted_goes_on_from_the_outbox() {
 }
 
 /// What lies at the URL is what was uploaded then, not what is in the file now.
+///
+/// Proves: USER-2-5.
 #[tokio::test]
 async fn a_file_that_was_changed_after_its_upload_is_uploaded_again_and_the_others_are_not() {
     let scene = Scene::new().await;
@@ -236,6 +238,7 @@ async fn a_message_that_is_given_up_while_its_file_goes_up_is_not_sent_and_the_o
     assert_eq!(offers.next().await.unwrap().name().as_str(), "a.bin");
 }
 
+/// Proves: USER-1-3.
 #[tokio::test]
 async fn a_file_over_the_limit_is_refused_before_it_is_read() {
     let scene = Scene::with(|settings| settings.upload.max_size = 1000).await;

@@ -145,7 +145,7 @@ async fn a_service_that_fails_is_given_a_fresh_slot_and_then_the_other_one_is_ta
 
 /// Over the limit is said before a byte is read (Conversations#2533, Monal#740); no announced limit is none known (dino#1222).
 ///
-/// Proves: HUP-6-5.
+/// Proves: HUP-6-5, USER-1-4.
 #[tokio::test]
 async fn a_service_whose_limit_is_too_low_is_not_asked_and_one_that_tells_none_is() {
     let bin = Bin::new(&[201]);
@@ -163,6 +163,8 @@ async fn a_service_whose_limit_is_too_low_is_not_asked_and_one_that_tells_none_i
 }
 
 /// A service that is gone, or has moved, is not remembered from the connection before (dino#926).
+///
+/// Proves: USER-1-5.
 #[tokio::test]
 async fn services_are_looked_up_anew_on_each_connection() {
     let (old, new) = (Bin::new(&[201]), Bin::new(&[201]));

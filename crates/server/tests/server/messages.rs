@@ -94,7 +94,7 @@ async fn unknown_children_and_attributes_survive_and_the_sender_is_true() {
     assert_eq!(odd.child("very", "urn:example:b").unwrap().text(), "text & more");
 }
 
-/// Proves: HINT-4.2-1, HINT-4.4-1.
+/// Proves: HINT-4.2-1, HINT-4.4-1, HINT-4.1-1.
 #[tokio::test]
 async fn messages_wait_for_who_is_not_there_over_a_restart_and_come_once() {
     let house = house().await;

@@ -45,7 +45,7 @@ pub(crate) fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|n| (n * 31 % 251) as u8).collect()
 }
 
-/// Proves: HUP-3-1, HUP-3-2, HUP-3-3, HUP-5-3, HUP-5.4-1.
+/// Proves: HUP-3-1, HUP-3-2, HUP-3-3, HUP-5-3, HUP-5.4-1, USER-8-2.
 #[tokio::test]
 async fn the_service_announces_itself_its_limit_and_its_purposes() {
     let house = house_with(|settings| settings.upload.max_size = 12_345).await;
@@ -118,7 +118,7 @@ async fn parts_of_a_file_are_served_and_a_download_goes_on_where_it_broke_off() 
     assert_eq!(ask(&house, "GET", &url, &[("If-Match", "\"other\"")]).await.status, 412);
 }
 
-/// Proves: HUP-8-2.
+/// Proves: HUP-8-2, USER-8-4.
 #[tokio::test]
 async fn web_clients_are_told_that_they_may() {
     let house = house().await;

@@ -95,7 +95,7 @@ fn names_of_children(message: &Message) -> Vec<(&str, &str)> {
 }
 
 /// Decision 15.
-/// Proves: SFS-3.1-D2, SFS-4.3-1, SFS-4.3-D1.
+/// Proves: SFS-3.1-D2, SFS-4.3-1, SFS-4.3-D1, USER-4-2.
 #[test]
 fn the_sims_copy_of_a_share_is_not_shown_twice() {
     let example = testing_corpus::example("xep-0447/08-sharing-summit-jpg-with-juliet-shakespeare-lit-in-full-compa.xml").in_stream();
@@ -127,7 +127,7 @@ fn a_share_still_without_sources_takes_those_of_its_copy() {
     assert_eq!(both.offers[0].shares(), [1, 0]);
 }
 
-/// Proves: SFS-3.2-D2.
+/// Proves: SFS-3.2-D2, USER-4-2.
 #[test]
 fn several_files_and_words_are_all_there() {
     let several = reading(&format!("<body>Look!</body>{}{}", sfs("a", "a.jpg", "", &url_source(URL)), sfs("b", "b.jpg", "", "")));
@@ -297,6 +297,8 @@ fn floods_are_bounded_and_counted() {
 /// Decision 14.
 /// Proves: SFS-3.1-1, SFS-3.1-2, SFS-3.1-3, SFS-3.1-4, SFS-3.1-5, SFS-3.1-6, SFS-3.1-7, SFS-3.1-8, SFS-3.1-9, SFS-3.1-10, SFS-3.1-D1,
 /// SIMS-4.1-1, SIMS-4.1-3, SIMS-4.1-4, SIMS-4.1-5, FB-2.2-1, CNT-3-1, FMD-2-1, FMD-2-4, FMD-2-5, FMD-2-8, FMD-2-12.
+///
+/// Proves: USER-7-3.
 #[test]
 fn one_file_goes_out_as_one_message_that_every_client_understands() {
     let written = write(&share(None, vec![outgoing("f1", "summit.jpg")]));
@@ -403,7 +405,7 @@ fn a_path_never_goes_out_as_a_name() {
     assert_eq!(OutgoingFile::new("f1", "/", None, &hashed()).file.name.as_deref(), Some("file"));
 }
 
-/// Proves: SFS-3.2-D1, FMD-D-3, SFS-3.2-12.
+/// Proves: SFS-3.2-D1, FMD-D-3, SFS-3.2-12, USER-1-8.
 #[test]
 fn what_nobody_knows_is_passed_over() {
     let odd = "<file-sharing xmlns='urn:xmpp:sfs:0' disposition='floating'><x xmlns='urn:example'/><sources><carrier-pigeon xmlns='urn:example'/>\
