@@ -61,8 +61,8 @@ pub use balcony_store::{BlobRef, OfferKey, OfferState, OnClash, Store, StoreErro
 pub use balcony_wire::{BareJid, FullJid, Jid, JidError, Message};
 
 pub use account::{
-    Account, Availability, ConnectOptions, Connection, ContactError, NoServerAddress, OfflineError, Online, Report, ServerAddress, Services,
-    UploadService,
+    Account, Availability, ConnectOptions, Connection, ContactError, NoServerAddress, OfflineError, Online, Report, ServerAddress,
+    Services, UploadService,
 };
 pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};
 pub use error::{Class, ConnectError};
@@ -73,8 +73,8 @@ pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;
 pub use share::{
-    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, Place, Resumed, Sending, Sent, SentFile, Share, ShareError, ShareEvent,
-    ShareProgress, Unfinished, draft,
+    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, Place, Resumed, Sending, Sent, SentFile, Share, ShareError,
+    ShareEvent, ShareProgress, Unfinished, draft,
 };
 
 /// The program in the readme, compiled as a test of the documentation.

@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::{files, outbox};
 use crate::commands::pending::Told;
+use crate::commands::{files, outbox};
 use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};

@@ -129,7 +129,10 @@ impl Account {
             jid,
             commands,
             state: watched,
-            fetcher: Fetcher::with_trust(store, trust.clone(), rules).of_account(standing).with_contacts(view.contacts.clone()).with_asker(asker),
+            fetcher: Fetcher::with_trust(store, trust.clone(), rules)
+                .of_account(standing)
+                .with_contacts(view.contacts.clone())
+                .with_asker(asker),
             trust,
             services: Mutex::new(None),
             located: Mutex::new(0),

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use crate::net::tls::{Trust, channel_bindings, version_words};
 use crate::net::NetError;
+use crate::net::tls::{Trust, channel_bindings, version_words};
 
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(3);

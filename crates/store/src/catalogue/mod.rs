@@ -303,7 +303,20 @@ mod tests {
     #[test]
     fn lists_of_offers_have_an_index_for_all_that_is_asked() {
         let catalogue = Catalogue::in_memory().unwrap();
-        for (query, expected) in [offers::PLANS, adding::PLANS, bounds::PLANS, attachments::PLANS, answers::PLANS, links::PLANS, bits::PLANS, published::PLANS, uses::PLANS, removals::PLANS].concat() {
+        for (query, expected) in [
+            offers::PLANS,
+            adding::PLANS,
+            bounds::PLANS,
+            attachments::PLANS,
+            answers::PLANS,
+            links::PLANS,
+            bits::PLANS,
+            published::PLANS,
+            uses::PLANS,
+            removals::PLANS,
+        ]
+        .concat()
+        {
             let plan = plan_of(&catalogue, query);
             assert!(plan.contains(expected), "{query}\n{plan}");
         }
