@@ -429,10 +429,11 @@ mod tests {
     #[test]
     fn large_and_old_together_is_about_large_files_only() {
         let month = Duration::from_secs(30 * DAY);
-        let keep = Keep { keep_total: None, older_than: Some(month), larger_than: vec![cli::Large { bytes: 7, unused_for: None }] };
+        let keep =
+            Keep { keep_total: None, older_than: Some(month), larger_than: vec![crate::cli::files::Large { bytes: 7, unused_for: None }] };
         let class = SizeClass { larger_than: 7, max_age: month };
         assert_eq!(wanted(&keep), Some(Retention { max_bytes: None, max_age: None, classes: vec![class] }));
-        let each = Keep { larger_than: vec![cli::Large { bytes: 7, unused_for: Some(Duration::from_secs(DAY)) }], ..keep };
+        let each = Keep { larger_than: vec![crate::cli::files::Large { bytes: 7, unused_for: Some(Duration::from_secs(DAY)) }], ..keep };
         assert_eq!(wanted(&each).and_then(|retention| retention.max_age), Some(month));
         assert_eq!(wanted(&Keep { keep_total: None, older_than: None, larger_than: Vec::new() }), None);
     }

@@ -26,7 +26,7 @@ use super::options::{Availability, ConnectOptions, ServerAddress};
 use super::socket::{Event, Socket};
 use super::state::{Command, Connection, Delivery, Online};
 use crate::bits::{HandOut, is_for_us};
-use crate::net::tls::Trust;
+use crate::net::network::Network;
 use crate::net::{NetError, dns};
 
 /// Unwritten bytes above which nothing more is taken from the handles.
@@ -41,7 +41,7 @@ const BATCH: usize = 64;
 /// All the task works with.
 pub(crate) struct Driver {
     options: ConnectOptions,
-    trust: Trust,
+    network: Network,
     commands: mpsc::Receiver<Command>,
     inbox: Inbox,
     state: watch::Sender<Connection>,
@@ -88,7 +88,7 @@ struct Link {
 }
 
 impl Driver {
-    pub(crate) fn new(options: ConnectOptions, trust: Trust, lines: Lines) -> Self {
+    pub(crate) fn new(options: ConnectOptions, network: Network, lines: Lines) -> Self {
         let Lines { commands, inbox, state, book, bounces, copies, hand_out } = lines;
         Self {
             hand_out,
@@ -97,7 +97,7 @@ impl Driver {
             book,
             asked_for_roster: None,
             options,
-            trust,
+            network,
             commands,
             inbox,
             state,
@@ -252,7 +252,7 @@ impl Driver {
             Ok(host) => host.to_string(),
             Err(_) => domain.to_owned(), // the look-up will say what is wrong with it
         };
-        let (starttls, direct): (SrvAnswer, SrvAnswer) = match self.trust.proxy() {
+        let (starttls, direct): (SrvAnswer, SrvAnswer) = match self.network.proxy() {
             // Nothing is looked up around the proxy, and SOCKS5 asks for no SRV records.
             Some(_) => (SrvAnswer::None, SrvAnswer::None),
             None => dns::srv(&ascii).await,
@@ -265,10 +265,10 @@ impl Driver {
 
     /// Connects, with direct TLS also the handshake.
     async fn reach(&self, endpoint: &Endpoint) -> Result<(Socket, Option<balcony_session::ChannelBindings>), Failure> {
-        let mut socket = Socket::connect(&endpoint.host, endpoint.port, &self.trust).await.map_err(failure)?;
+        let mut socket = Socket::connect(&endpoint.host, endpoint.port, &self.network).await.map_err(failure)?;
         let bindings = match endpoint.security {
             Security::StartTls => None,
-            Security::DirectTls => Some(socket.encrypt(&self.trust, self.options.account.domain()).await.map_err(failure)?),
+            Security::DirectTls => Some(socket.encrypt(&self.network, self.options.account.domain()).await.map_err(failure)?),
         };
         Ok((socket, bindings))
     }
@@ -377,7 +377,7 @@ impl Driver {
             Action::Write(bytes) => link.socket.queue(&bytes),
             Action::StartTls => {
                 let done = match link.socket.flush().await {
-                    Ok(()) => link.socket.encrypt(&self.trust, self.options.account.domain()).await.map_err(failure),
+                    Ok(()) => link.socket.encrypt(&self.network, self.options.account.domain()).await.map_err(failure),
                     Err(error) => Err(Failure::Io(error.to_string())),
                 };
                 match done {

@@ -36,8 +36,7 @@ use crate::blocking::blocking;
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::Fetcher;
 use crate::fetch::standing::Standing;
-use crate::net::proxy::Proxy;
-use crate::net::tls::Trust;
+use crate::net::network::Network;
 use crate::offers::{self, CataloguedOffer, Offers};
 use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError};
 use bounce::{BOUNCES, Bounce};
@@ -61,7 +60,7 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<Connection>,
     fetcher: Fetcher,
-    trust: Trust,
+    network: Network,
     /// The services of one connection, by its number.
     services: Mutex<Option<(u64, Arc<Services>)>>,
     /// The last connection on which the upload services said where they are.
@@ -99,10 +98,10 @@ impl Account {
     /// # Errors
     /// When the first attempt fails, for whatever reason.
     pub async fn connect(options: ConnectOptions, store: Store) -> Result<Self, ConnectError> {
-        let (pem, opened, account) = (options.ca_pem.clone(), store.clone(), options.account.clone());
+        let (pem, proxy, opened, account) = (options.ca_pem.clone(), options.proxy.clone(), store.clone(), options.account.clone());
         // Reading the system's authorities takes milliseconds, as does the catalogue.
-        let (trust, known) = blocking(move || (Trust::new(pem.as_deref()), known(&opened, &account))).await;
-        let trust = trust?.by_way_of(options.proxy.clone());
+        let (network, known) = blocking(move || (Network::new(pem.as_deref(), proxy), known(&opened, &account))).await;
+        let network = network?;
         let (first, standing) = known.map_err(|error| ConnectError::Store(Box::new(error)))?;
         let (commands, taken) = mpsc::channel(COMMANDS);
         let (inbox, arrivals) = inbox::inbox();
@@ -110,7 +109,7 @@ impl Account {
         let (tell, news) = broadcast::channel(offers::WAITING);
         let (bounces, _) = broadcast::channel(BOUNCES);
         let jid = options.account.clone();
-        let onion = options.proxy.as_ref().is_some_and(Proxy::reaches_onion);
+        let onion = network.reaches_onion();
         let rules = NetRules { own: standing.own.clone(), loopback_http: options.loopback_http, onion };
         let (kept, view) = Book::new(Arc::clone(&standing.contacts));
         tokio::spawn(contacts::keep(store.clone(), jid.clone(), view.contacts.clone()));
@@ -124,16 +123,16 @@ impl Account {
         let desk = offers::Desk { store: store.clone(), account: jid.clone(), copies: copies.clone(), contacts: view.contacts.clone() };
         tokio::spawn(desk.watch(arrivals, tell));
         let lines = Lines { commands: taken, inbox, state, book: kept, bounces: bounces.clone(), copies, hand_out };
-        tokio::spawn(Driver::new(options, trust.clone(), lines).run());
+        tokio::spawn(Driver::new(options, network.clone(), lines).run());
         let inner = Inner {
             jid,
             commands,
             state: watched,
-            fetcher: Fetcher::with_trust(store, trust.clone(), rules)
+            fetcher: Fetcher::with_network(store, network.clone(), rules)
                 .of_account(standing)
                 .with_contacts(view.contacts.clone())
                 .with_asker(asker),
-            trust,
+            network,
             services: Mutex::new(None),
             located: Mutex::new(0),
             book: view,
@@ -288,8 +287,8 @@ impl Account {
         self.inner.fetcher.store()
     }
 
-    pub(crate) fn trust(&self) -> &Trust {
-        &self.inner.trust
+    pub(crate) fn network(&self) -> &Network {
+        &self.inner.network
     }
 
     pub(crate) fn learn_limit(&self, service: &Jid, limit: u64) {

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::net::NetError;
-use crate::net::tls::{Trust, channel_bindings, version_words};
+use crate::net::network::Network;
+use crate::net::tls::{channel_bindings, version_words};
 
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -45,16 +46,16 @@ pub(super) enum Event {
 
 impl Socket {
     /// Connects; reveals our address to the host, or to the proxy.
-    pub(super) async fn connect(host: &str, port: u16, trust: &Trust) -> Result<Self, NetError> {
-        let stream = trust.connect(host, port).await?;
+    pub(super) async fn connect(host: &str, port: u16, network: &Network) -> Result<Self, NetError> {
+        let stream = network.connect(host, port).await?;
         Ok(Self { stream: Stream::Plain(stream), out: BytesMut::new(), unflushed: false })
     }
 
     /// Does the handshake. What waited to be written was written before, what was read before is gone.
-    pub(super) async fn encrypt(&mut self, trust: &Trust, domain: &str) -> Result<ChannelBindings, NetError> {
+    pub(super) async fn encrypt(&mut self, network: &Network, domain: &str) -> Result<ChannelBindings, NetError> {
         match std::mem::replace(&mut self.stream, Stream::Gone) {
             Stream::Plain(stream) => {
-                let stream = trust.xmpp(domain, stream).await?;
+                let stream = network.xmpp(domain, stream).await?;
                 let bindings = channel_bindings(stream.get_ref().1);
                 self.stream = Stream::Tls(Box::new(stream));
                 Ok(bindings)

@@ -22,7 +22,8 @@ use super::{FetchError, FetchEvent, SharedFile};
 use crate::bits::Asker;
 use crate::blocking::blocking;
 use crate::events::Events;
-use crate::net::tls::{Trust, TrustError};
+use crate::net::network::Network;
+use crate::net::tls::TrustError;
 use crate::offers::{CataloguedOffer, Decision};
 
 /// Events that may wait for whoever watches.
@@ -35,7 +36,7 @@ const AT_ONCE: usize = 3;
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     pub(crate) store: Store,
-    trust: Trust,
+    network: Network,
     rules: Arc<Mutex<NetRules>>,
     policy: Arc<Mutex<Policy>>,
     contacts: watch::Receiver<Arc<Contacts>>,
@@ -63,14 +64,14 @@ impl Fetcher {
     /// # Errors
     /// When the authority cannot be read.
     pub fn new(store: Store, ca_pem: Option<&str>, rules: NetRules) -> Result<Self, TrustError> {
-        Ok(Self::with_trust(store, Trust::new(ca_pem)?, rules))
+        Ok(Self::with_network(store, Network::new(ca_pem, None)?, rules))
     }
 
-    pub(crate) fn with_trust(store: Store, trust: Trust, rules: NetRules) -> Self {
+    pub(crate) fn with_network(store: Store, network: Network, rules: NetRules) -> Self {
         let (policy, contacts) = (Arc::default(), watch::channel(Arc::default()).1);
         let asker = Asker::offline(store.clone());
         let turns = Arc::new(Mutex::new(Arc::new(Semaphore::new(AT_ONCE))));
-        Self { store, trust, rules: Arc::new(Mutex::new(rules)), policy, contacts, settings: FetchSettings::default(), asker, turns }
+        Self { store, network, rules: Arc::new(Mutex::new(rules)), policy, contacts, settings: FetchSettings::default(), asker, turns }
     }
 
     /// The same with the rules and the contacts of an account.
@@ -242,7 +243,7 @@ impl Fetcher {
         if goes_on(&done) && (first.is_empty() || !rest.is_empty()) {
             let work = Work {
                 store: self.store.clone(),
-                trust: self.trust.clone(),
+                network: self.network.clone(),
                 rules: self.rules(),
                 settings: self.settings,
                 key: offer.key(),

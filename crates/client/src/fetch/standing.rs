@@ -12,8 +12,8 @@ use balcony_store::{Store, StoreError};
 use balcony_wire::BareJid;
 
 use super::{Fetcher, SetupError};
+use crate::net::network::Network;
 use crate::net::proxy::Proxy;
-use crate::net::tls::Trust;
 
 /// What is remembered of an account.
 #[derive(Clone, Debug)]
@@ -30,11 +30,11 @@ impl Fetcher {
     /// # Errors
     /// When the authority or the store cannot be read.
     pub fn offline(account: &BareJid, ca_pem: Option<&str>, proxy: Option<Proxy>, store: Store) -> Result<Self, SetupError> {
-        let onion = proxy.as_ref().is_some_and(Proxy::reaches_onion);
-        let trust = Trust::new(ca_pem)?.by_way_of(proxy);
+        let network = Network::new(ca_pem, proxy)?;
+        let onion = network.reaches_onion();
         let standing = Standing::remembered(&store, account)?;
         let rules = NetRules { own: standing.own.clone(), onion, ..NetRules::default() };
-        Ok(Self::with_trust(store, trust, rules).of_account(standing))
+        Ok(Self::with_network(store, network, rules).of_account(standing))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::events::Events;
 use crate::http::HttpError;
 use crate::http::exchange::{Answer, RequestBody, WebRequest, add_header, exchange};
 use crate::net::connector::Moved;
-use crate::net::tls::Trust;
+use crate::net::network::Network;
 
 /// A write that took longer makes the silence on the network our own doing.
 const SLOW_WRITE: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ const SLOW_WRITE: Duration = Duration::from_secs(1);
 /// All one fetch works with.
 pub(super) struct Work {
     pub(super) store: Store,
-    pub(super) trust: Trust,
+    pub(super) network: Network,
     pub(super) rules: NetRules,
     pub(super) settings: FetchSettings,
     pub(super) key: OfferKey,
@@ -222,8 +222,8 @@ impl Work {
     async fn open(&mut self, open: OpenUrl) -> Link {
         let host = open.url.host_str().unwrap_or_default().to_owned();
         self.events.tell(FetchEvent::Asking { host, from_byte: open.from_byte }).await;
-        let trust = self.trust.clone();
-        Link::Opening(Box::pin(async move { get(&open, &trust).await }))
+        let network = self.network.clone();
+        Link::Opening(Box::pin(async move { get(&open, &network).await }))
     }
 
     async fn record(&self, source: SourceKey, outcome: Outcome) -> Result<(), FetchError> {
@@ -299,7 +299,7 @@ async fn progress(link: &mut Link) -> Input {
     }
 }
 
-async fn get(open: &OpenUrl, trust: &Trust) -> Result<Answer, HttpError> {
+async fn get(open: &OpenUrl, network: &Network) -> Result<Answer, HttpError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &open.headers {
         add_header(&mut headers, name, value)
@@ -313,7 +313,7 @@ async fn get(open: &OpenUrl, trust: &Trust) -> Result<Answer, HttpError> {
         rule: &open.addresses,
         moved: Moved::default(),
     };
-    exchange(request, trust).await
+    exchange(request, network).await
 }
 
 async fn write(place: Place, bytes: Bytes, portion: &Portion) -> Result<Place, FetchError> {

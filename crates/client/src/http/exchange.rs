@@ -18,7 +18,7 @@ use url::Url;
 
 use super::HttpError;
 use crate::net::connector::{Moved, WebHost, connect};
-use crate::net::tls::Trust;
+use crate::net::network::Network;
 
 /// What we call ourselves: no version, no system.
 const AGENT: HeaderValue = HeaderValue::from_static("Balcony");
@@ -104,12 +104,12 @@ pub(crate) struct WebRequest<'a> {
 
 /// Sends a request and waits for the head of the answer, however long that takes: the machines know their deadlines. Dropping
 /// the future closes the connection.
-pub(crate) async fn exchange(asked: WebRequest<'_>, trust: &Trust) -> Result<Answer, HttpError> {
+pub(crate) async fn exchange(asked: WebRequest<'_>, network: &Network) -> Result<Answer, HttpError> {
     let to = web_host(asked.url);
     let host = to.host.clone();
     let unspeakable = |why| HttpError::Unspeakable { host: host.clone(), why };
     let request = request(asked.method, asked.url, asked.headers, asked.body).map_err(unspeakable)?;
-    let stream = connect(&to, trust, asked.rule, asked.moved).await?;
+    let stream = connect(&to, network, asked.rule, asked.moved).await?;
     let broken = |source| HttpError::Broken { host: host.clone(), source };
     let (mut sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let driver = Driver(tokio::spawn(async move {

@@ -11,8 +11,7 @@ use super::exchange::{RequestBody, WebRequest, add_header, exchange};
 use super::source::{ReadFailure, Reading};
 use crate::net::NetError;
 use crate::net::connector::Moved;
-use crate::net::proxy::Proxy;
-use crate::net::tls::Trust;
+use crate::net::network::Network;
 use crate::share::Input;
 use crate::words::with_causes;
 
@@ -24,22 +23,22 @@ pub(crate) struct PutDone {
 
 /// Sends the file from its first byte to the own server's service. `moved` tells how far it is. Dropping the future closes
 /// the connection; the service then has nothing that anybody can fetch.
-pub(crate) async fn put(put: &Put, input: Input, hasher: Option<Hasher>, trust: &Trust, moved: Moved) -> Result<PutDone, PutFailure> {
-    let network = |why: String| PutFailure::Network(why);
+pub(crate) async fn put(put: &Put, input: Input, hasher: Option<Hasher>, network: &Network, moved: Moved) -> Result<PutDone, PutFailure> {
+    let broken = |why: String| PutFailure::Network(why);
     // The account's own server chose the host: it may be anywhere.
     let own = Origin::of(&put.url).into_iter().collect();
-    let rules = NetRules { own, loopback_http: put.url.scheme() == "http", onion: trust.proxy().is_some_and(Proxy::reaches_onion) };
-    let rule = check_url(&put.url, &rules).map_err(|refused| network(refused.to_string()))?;
+    let rules = NetRules { own, loopback_http: put.url.scheme() == "http", onion: network.reaches_onion() };
+    let rule = check_url(&put.url, &rules).map_err(|refused| broken(refused.to_string()))?;
     let mut headers = HeaderMap::new();
     for header in &put.headers {
-        add_header(&mut headers, header.name(), header.value()).map_err(network)?;
+        add_header(&mut headers, header.name(), header.value()).map_err(broken)?;
     }
     if let Some(content_type) = &put.content_type {
-        add_header(&mut headers, CONTENT_TYPE.as_str(), content_type).map_err(network)?;
+        add_header(&mut headers, CONTENT_TYPE.as_str(), content_type).map_err(broken)?;
     }
     let (reading, pieces) = Reading::start(input, hasher);
     let body = RequestBody::new(pieces, put.size);
-    let answer = exchange(WebRequest { method: Method::PUT, url: &put.url, headers, body, rule: &rule, moved }, trust).await;
+    let answer = exchange(WebRequest { method: Method::PUT, url: &put.url, headers, body, rule: &rule, moved }, network).await;
     match answer {
         Ok(answer) => {
             let status = answer.status.as_u16();
@@ -120,8 +119,8 @@ mod tests {
         }
         let headers = vec![SlotHeader::new("Authorization", "secret").unwrap()];
         let put = Put { url, headers, content_type: Some("text/plain".to_owned()), size: length as u64 };
-        let trust = Trust::new(None).unwrap();
-        super::put(&put, Input::File(file.reopen().unwrap(), stamp), Some(Hasher::new(SHARED_ALGOS)), &trust, Moved::default()).await
+        let network = Network::new(None, None).unwrap();
+        super::put(&put, Input::File(file.reopen().unwrap(), stamp), Some(Hasher::new(SHARED_ALGOS)), &network, Moved::default()).await
     }
 
     /// Proves: HUP-4-10.

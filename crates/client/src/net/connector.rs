@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::tls::Trust;
+use super::network::Network;
 use super::{NetError, dial, dns};
 
 /// What one system call may read: the TLS library alone asks for 4 KiB at a time.
@@ -37,8 +37,8 @@ pub(crate) struct WebHost {
 
 /// Opens a connection to an address that the rule allows; `moved` counts what goes over the wire. Dropping the future closes
 /// what was begun.
-pub(crate) async fn connect(to: &WebHost, trust: &Trust, rule: &AddressRule, moved: Moved) -> Result<WebStream, NetError> {
-    let stream = match trust.proxy() {
+pub(crate) async fn connect(to: &WebHost, network: &Network, rule: &AddressRule, moved: Moved) -> Result<WebStream, NetError> {
+    let stream = match network.proxy() {
         Some(proxy) => {
             rule.check_unresolved(&to.host)?;
             proxy.open(&to.host, to.port).await?
@@ -49,7 +49,7 @@ pub(crate) async fn connect(to: &WebHost, trust: &Trust, rule: &AddressRule, mov
     if !to.encrypted {
         return Ok(WebStream::Plain(stream));
     }
-    let stream = trust.https(&to.host, BufReader::with_capacity(READ_AHEAD, stream)).await?;
+    let stream = network.https(&to.host, BufReader::with_capacity(READ_AHEAD, stream)).await?;
     Ok(WebStream::Tls(Box::new(stream)))
 }
 
@@ -210,10 +210,10 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_are_checked_however_they_are_spelt() {
-        let trust = Trust::new(None).unwrap();
+        let network = Network::new(None, None).unwrap();
         for host in ["127.0.0.1", "[::1]", "localhost", "2130706433", "0x7f.1"] {
             let to = WebHost { host: host.to_owned(), port: 443, encrypted: true };
-            let refused = connect(&to, &trust, &public_only(), Moved::default()).await.err().unwrap();
+            let refused = connect(&to, &network, &public_only(), Moved::default()).await.err().unwrap();
             assert!(matches!(refused, NetError::Forbidden(_)), "{host}: {refused}");
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod connector;
 pub(crate) mod dial;
 pub(crate) mod dns;
 pub(crate) mod end_point;
+pub(crate) mod network;
 pub(crate) mod proxy;
 pub(crate) mod tls;
 

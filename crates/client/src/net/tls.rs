@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use balcony_session::ChannelBindings;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,21 +17,19 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
 
+use super::NetError;
 use super::end_point::server_end_point;
-use super::proxy::Proxy;
-use super::{NetError, dial, dns};
 
 /// How long a handshake may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// What may wait encrypted for the socket: big writes for big bodies.
 const WRITE_BUFFER: usize = 512 * 1024;
 
-/// Whom to trust and by which way to go, once for everything a program does: reading the system's authorities costs milliseconds.
+/// Whom to trust, once for everything a program does: reading the system's authorities costs milliseconds.
 #[derive(Clone)]
 pub(crate) struct Trust {
     xmpp: Arc<ClientConfig>,
     https: Arc<ClientConfig>,
-    proxy: Option<Arc<Proxy>>,
 }
 
 /// Why the authorities could not be used.
@@ -63,25 +60,7 @@ impl Trust {
             return Err(TrustError::Nobody);
         }
         let roots = Arc::new(roots);
-        Ok(Self { xmpp: config(&roots, b"xmpp-client")?, https: config(&roots, b"http/1.1")?, proxy: None })
-    }
-
-    /// The same, by way of a proxy.
-    pub(crate) fn by_way_of(self, proxy: Option<Proxy>) -> Self {
-        Self { proxy: proxy.map(Arc::new), ..self }
-    }
-
-    /// The proxy that everything goes through.
-    pub(crate) fn proxy(&self) -> Option<&Proxy> {
-        self.proxy.as_deref()
-    }
-
-    /// Connects to a host: one of its addresses, or whatever the proxy makes of its name.
-    pub(crate) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, NetError> {
-        match self.proxy() {
-            Some(proxy) => proxy.open(host, port).await,
-            None => dial::dial(host, dns::addresses(host, port).await?).await,
-        }
+        Ok(Self { xmpp: config(&roots, b"xmpp-client")?, https: config(&roots, b"http/1.1")? })
     }
 
     /// Encrypts a connection to an XMPP server. `domain` is the one of the account, whatever host was dialled.

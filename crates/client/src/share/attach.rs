@@ -284,7 +284,7 @@ async fn fetch_to_check(account: &Account, offer: &Offer, url: &str) -> Result<H
     let (headers, body) = (HeaderMap::new(), RequestBody::none());
     let request = WebRequest { method: Method::GET, url: &url, headers, body, rule: &rule, moved: Moved::default() };
     let late = |_| failed(format!("it said nothing for {} seconds", PATIENCE.as_secs()));
-    let answer = timeout(PATIENCE, exchange(request, account.trust())).await.map_err(late)?;
+    let answer = timeout(PATIENCE, exchange(request, account.network())).await.map_err(late)?;
     let mut answer = answer.map_err(|error| failed(with_causes(&error)))?;
     if answer.status != StatusCode::OK {
         return Err(failed(format!("it answered {}", answer.status.as_u16())));

@@ -73,7 +73,7 @@ async fn look(account: &Account, url: &str, size: u64) -> Look {
     let Ok(rule) = check_url(&url, &rules) else { return Look::Unknown };
     let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
     let request = WebRequest { method: Method::GET, url: &url, headers, body: RequestBody::none(), rule: &rule, moved: Moved::default() };
-    match timeout(PATIENCE, exchange(request, account.trust())).await {
+    match timeout(PATIENCE, exchange(request, account.network())).await {
         Ok(Ok(answer)) => judge(answer.status, told_size(&answer), size),
         Ok(Err(_)) | Err(_) => Look::Unknown, // whoever uploads next says what is wrong with the server
     }

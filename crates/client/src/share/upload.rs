@@ -142,13 +142,13 @@ async fn ask_once(
 }
 
 fn start(account: &Account, request: Put, looked: &LookedAt, hashes: bool) -> Running {
-    let (trust, store, looked) = (account.trust().clone(), account.store().clone(), looked.clone());
+    let (network, store, looked) = (account.network().clone(), account.store().clone(), looked.clone());
     let hasher = hashes.then(|| Hasher::new(SHARED_ALGOS));
     let (moved, size) = (Moved::default(), request.size);
     let counted = moved.clone();
     let done = Box::pin(async move {
         let input = blocking(move || looked.open(&store)).await.map_err(|error| PutFailure::Unreadable(error.to_string()))?;
-        put(&request, input, hasher, &trust, counted).await
+        put(&request, input, hasher, &network, counted).await
     });
     Running { done, moved, size }
 }
