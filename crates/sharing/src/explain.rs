@@ -101,7 +101,13 @@ fn print_dropped(dropped: &Dropped) -> Value {
 
 fn print_offer(offer: &Offer, decision: Option<&Decision>, judged: bool) -> Value {
     let provenance = offer.provenance().to_string();
-    let provenance = if judged { provenance } else { format!("not judged, as nobody said whose account this is; it says: {provenance}") };
+    let provenance = if Some(offer.provenance().sender()) == dialect::read::nobody().as_ref() {
+        "nobody says who sent it".to_owned()
+    } else if judged {
+        provenance
+    } else {
+        format!("not judged, as nobody said whose account this is; it says: {provenance}")
+    };
     let attempts = decision.and_then(Decision::plan).into_iter().flat_map(|plan| &plan.attempts);
     let attempts = attempts
         .map(|attempt| object([("attempt", attempt.how.to_string().into()), ("exposure", attempt.exposure.kind().as_str().into())]));

@@ -152,7 +152,14 @@ impl FileMetadata {
             Ok(_) if self.thumbnails.len() >= MAX_THUMBNAILS => {
                 self.dropped.push(Dropped::new("thumbnail", format!("more than {MAX_THUMBNAILS}")));
             }
-            Ok(thumbnail) => self.thumbnails.push(thumbnail),
+            Ok(thumbnail) => {
+                for (what, read) in [("width", thumbnail.width), ("height", thumbnail.height)] {
+                    if read.is_none() && child.attr(what).is_some() {
+                        self.dropped.push(Dropped::new(format!("thumbnail {what}"), "not a number"));
+                    }
+                }
+                self.thumbnails.push(thumbnail);
+            }
             Err(error) => self.dropped.push(Dropped::new("thumbnail", error.why())),
         }
     }

@@ -27,7 +27,13 @@ pub fn carried(payloads: &[Element], cid: &ContentId) -> Option<BitsOfBinary> {
 /// thumbnail of a share, are a part of that and no file of their own; bytes that do not fit their name are nothing.
 pub(super) fn read(element: &Element, roots: &[Element], ignored: &mut Vec<Dropped>) -> Option<Share> {
     let came = BitsOfBinary::read(element).map_err(|error| ignored.push(Dropped::new("data", error.why()))).ok()?;
-    if came.data.is_none() || roots.iter().any(|root| shows(root, &came.cid)) {
+    if came.data.is_none() {
+        if !element.text().trim().is_empty() {
+            ignored.push(Dropped::new("data", "not base64"));
+        }
+        return None;
+    }
+    if roots.iter().any(|root| shows(root, &came.cid)) {
         return None;
     }
     let (cid, media_type) = (came.cid.clone(), came.media_type.clone());

@@ -48,7 +48,7 @@ pub(crate) fn read_element(element: &Element, account: Option<&BareJid>) -> Read
         ns::JINGLE => session::is_offer(child),
         _ => true,
     };
-    if let Some(account) = account.cloned().or_else(|| to.as_ref().map(|to| to.bare()))
+    if let Some(account) = account.cloned().or_else(|| to.as_ref().map(|to| to.bare())).or_else(|| nobody().map(|jid| jid.bare()))
         && from.is_some()
         && element.children().all(is_handed_over)
     {

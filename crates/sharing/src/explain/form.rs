@@ -8,7 +8,13 @@ use super::value::{Value, object};
 
 /// The first `file-input` in the elements, with what it asks for. The files in it are shares, and told there.
 pub(super) fn first(elements: &[Element], notes: &mut Vec<Dropped>) -> Option<Value> {
-    let input = FileInput::read(elements.iter().find_map(find)?).ok()?;
+    let mut inputs = Vec::new();
+    elements.iter().for_each(|element| find(element, &mut inputs));
+    let (first, others) = inputs.split_first()?;
+    let input = FileInput::read(first).ok()?;
+    if !others.is_empty() {
+        notes.push(Dropped::new(format!("{} more file-input", others.len()), "only the first is told"));
+    }
     notes.extend(input.dropped.into_iter().filter(|dropped| !matches!(dropped.what.as_str(), "file-sharing" | "file")));
     Some(object([
         ("multiple", input.multiple.into()),
@@ -18,10 +24,10 @@ pub(super) fn first(elements: &[Element], notes: &mut Vec<Dropped>) -> Option<Va
 }
 
 /// Depth first; what stands in messages inside the message is somebody else's.
-fn find(element: &Element) -> Option<&Element> {
+fn find<'a>(element: &'a Element, inputs: &mut Vec<&'a Element>) {
     match element.ns() {
-        ns::FORWARD | ns::CARBONS | ns::MAM => None,
-        _ if FileInput::matches(element) => Some(element),
-        _ => element.children().find_map(find),
+        ns::FORWARD | ns::CARBONS | ns::MAM => {}
+        _ if FileInput::matches(element) => inputs.push(element),
+        _ => element.children().for_each(|child| find(child, inputs)),
     }
 }

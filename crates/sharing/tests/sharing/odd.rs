@@ -133,6 +133,8 @@ fn bits_are_a_file_of_their_own_where_nothing_else_shows_them() {
     says(&answer, &json!({"shares": [share]}));
     let request = seen("<iq type='get' from='a@b/c' to='d@e/f' id='1'><data xmlns='urn:xmpp:bob' cid='x'/></iq>");
     says(&request, &json!({"shares": [], "offers": []}));
+    let garbled = chat(&format!("<body>a spot</body>{}", data.replace("Zm9v", "%%%")));
+    says(&garbled, &json!({"shares": [], "offers": [], "shown_body": "a spot", "ignored": [{"what": "data", "why": "not base64"}]}));
     let captcha = format!(
         "<x xmlns='jabber:x:data' type='form'><field var='ocr'><media xmlns='urn:xmpp:media-element'><uri type='image/png'>\n cid:sha1+{sha1}@bob.xmpp.org\n</uri></media></field></x>{data}"
     );
@@ -260,6 +262,42 @@ fn old_dimensions_and_thumbnails_and_bad_fields_cost_only_themselves() {
     assert_eq!(ignored(&found), ["disposition", "size", "date", "{urn:xmpp:file:metadata:0}colour"]);
     let both = chat(&sfs("", &file("<width>1</width><height>2</height><dimension>3x4</dimension>")));
     says(&both, &json!({"shares": [{"file": {"width": 1, "height": 2, "from_dimension": null}}]}));
+}
+
+#[test]
+fn a_thumbnail_of_minus_one_by_many_pixels_loses_its_size_and_that_is_said() {
+    let picture = "<thumbnail xmlns='urn:xmpp:thumbs:1' uri='https://montague.lit/t.jpg' width='-1' height='many'/>";
+    let found = chat(&sfs("", &file(picture)));
+    says(&found, &json!({"shares": [{"file": {"thumbnails": [{"uri": "https://montague.lit/t.jpg", "width": null, "height": null}]}}]}));
+    assert_eq!(ignored(&found), ["thumbnail width", "thumbnail height"]);
+}
+
+#[test]
+fn a_form_with_two_fields_for_files_tells_the_first_and_that_there_is_another() {
+    let field = |name: &str, multiple: &str| {
+        format!("<field var='{name}'><file-input xmlns='urn:xmpp:file-input:0' multiple='{multiple}'/></field>")
+    };
+    let found = chat(&format!("<x xmlns='jabber:x:data' type='form'>{}{}</x>", field("photo", "1"), field("papers", "false")));
+    says(&found, &json!({"file_input": {"multiple": true, "accept": [], "use": []}, "shares": []}));
+    assert_eq!(ignored(&found), ["1 more file-input"]);
+}
+
+#[test]
+fn a_message_that_names_no_sender_is_said_to_be_nobody_s() {
+    let found = seen(&format!("<message><body>{URL}</body><x xmlns='jabber:x:oob'><url>{URL}</url></x></message>"));
+    says(&found, &json!({"offers": [{"file": "a.jpg", "provenance": "nobody says who sent it"}], "shown_body": null}));
+}
+
+/// XEP-0498 in the answer of a pubsub service; who asked is not always told.
+#[test]
+fn items_of_a_node_are_offers_even_if_the_answer_names_no_addressee() {
+    let item = |id: &str| format!("<item id='{id}'>{}</item>", sfs("", &(file("<name>a.jpg</name>") + &sources(&format!("{URL}?{id}")))));
+    let answer = format!(
+        "<iq type='result' from='romeo@montague.lit' id='1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'>{}{}</items></pubsub></iq>",
+        item("a"),
+        item("b")
+    );
+    says(&seen(&answer), &json!({"shares": [{"via": "sfs"}, {"via": "sfs"}], "offers": [{"share": [0]}, {"share": [1]}]}));
 }
 
 /// Decision 56.
