@@ -58,7 +58,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     account.fetcher().set_at_once(usize::from(args.jobs));
     let mut told = Told::of(account.store(), account.jid()).map_err(|error| local(&error))?;
     let mut earlier = left_over(account, &mut told).await?;
-    let mut seen: BTreeSet<OfferKey> = earlier.iter().map(|(offer, _)| offer.key()).collect();
+    let mut seen: BTreeSet<OfferKey> = earlier.iter().map(|(key, _)| *key).collect();
     let mut tally = Tally { left: args.count, ..Tally::default() };
     let mut running = FuturesUnordered::new();
     let mut busy: BTreeSet<OfferKey> = BTreeSet::new();
@@ -67,7 +67,10 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     loop {
         let may_begin = running.len() < tally.at_once(usize::from(args.jobs));
         let next = match if may_begin { earlier.pop_front() } else { None } {
-            Some(next) => next,
+            Some((key, agreed)) => match account.fetcher().offer(key).await.map_err(|error| local(&error))? {
+                Some(offer) => (offer, agreed),
+                None => continue,
+            },
             None if tally.left == Some(0) && running.is_empty() => break,
             None => tokio::select! {
                 Some((offer, done)) = running.next(), if !running.is_empty() => {
@@ -75,7 +78,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
                     busy.remove(&offer.key());
                     let again = gained.remove(&offer.key()).filter(|_| done.is_err());
                     tally.note(console, &offer, done).map_err(|failure| of_several(failure, busy.len()))?;
-                    earlier.extend(again.map(|offer| (offer, false)));
+                    earlier.extend(again.map(|offer| (offer.key(), false)));
                     continue;
                 },
                 offer = offers.next(), if may_begin => match offer {
@@ -187,11 +190,11 @@ async fn is_open(account: &Account, offer: &CataloguedOffer) -> Result<bool, Fai
 
 /// What an earlier run left when it was stopped or killed: what it was fetching (agreed to then), and what it had not looked at
 /// yet (nobody agreed to that). What waits for a source and was told already is left out.
-async fn left_over(account: &Account, told: &mut Told) -> Result<VecDeque<(CataloguedOffer, bool)>, Failure> {
+async fn left_over(account: &Account, told: &mut Told) -> Result<VecDeque<(OfferKey, bool)>, Failure> {
     let local = |error: StoreError| local(&error);
     let unfinished = account.fetcher().unfinished().await.map_err(local)?;
     let mut left: VecDeque<_> =
-        unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).map(|offer| (offer, true)).collect();
+        unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).map(|offer| (offer.key(), true)).collect();
     let rows = account.store().offers(Listing::Account(account.jid()), None, MOST).map_err(local)?;
     let mut waiting = BTreeSet::new();
     for row in rows.iter().rev().filter(|row| row.state == OfferState::New) {
@@ -200,7 +203,7 @@ async fn left_over(account: &Account, told: &mut Told) -> Result<VecDeque<(Catal
             waiting.insert(offer.key());
         }
         if !(offer.is_pending() && told.has(offer.key())) {
-            left.push_back((offer, false));
+            left.push_back((offer.key(), false));
         }
     }
     told.keep(&waiting).map_err(local)?;

@@ -12,7 +12,9 @@ use crate::blocking::blocking;
 /// Offers that may wait for one listener; one that lags more reads the rest from the catalogue.
 pub(crate) const WAITING: usize = 32;
 /// Offers read from the catalogue at once.
-const PAGE: usize = 500;
+const PAGE: usize = 100;
+/// Offers that something was attached to since, of which one listener is told at once.
+const MOST_ATTACHED: usize = 500;
 
 /// Up to where the catalogue was told.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,14 @@ impl Mark {
     }
 }
 
+/// An offer that is to be told.
+#[derive(Clone, Copy, Debug)]
+struct Missed {
+    key: OfferKey,
+    /// It was told before.
+    again: bool,
+}
+
 /// Offers as they come in, oldest first. Each is in the catalogue before it is told; none is lost to a slow listener.
 ///
 /// An offer that was told before comes again, with all its sources, when one was attached to it and it is neither here nor declined
@@ -39,8 +49,8 @@ pub struct Offers {
     news: broadcast::Receiver<CataloguedOffer>,
     /// What was told.
     told: Mark,
-    /// Read from the catalogue, to be told first.
-    waiting: VecDeque<CataloguedOffer>,
+    /// To be told first. Each is read from the catalogue in its turn: there may be thousands, and a message is large.
+    waiting: VecDeque<Missed>,
     /// Some were missed and must be read from the catalogue.
     behind: bool,
 }
@@ -58,9 +68,14 @@ impl Offers {
             if self.behind {
                 self.catch_up().await;
             }
-            if let Some(offer) = self.waiting.pop_front() {
-                self.told.offer = self.told.offer.max(offer.key());
-                return Some(offer);
+            if let Some(missed) = self.waiting.front().copied() {
+                let offer = self.read(missed).await;
+                self.waiting.pop_front();
+                self.told.offer = self.told.offer.max(missed.key);
+                match offer {
+                    Some(offer) => return Some(offer),
+                    None => continue,
+                }
             }
             match self.news.recv().await {
                 Ok(offer) if offer.is_again() && offer.key() <= self.told.offer => return Some(offer),
@@ -78,6 +93,19 @@ impl Offers {
         }
     }
 
+    async fn read(&self, missed: Missed) -> Option<CataloguedOffer> {
+        let store = self.store.clone();
+        let read = blocking(move || match store.offer(missed.key)? {
+            Some(row) if missed.again => CataloguedOffer::read(&store, &row).map(|offer| offer.map(CataloguedOffer::again)),
+            Some(row) => CataloguedOffer::read(&store, &row),
+            None => Ok(None),
+        });
+        read.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a missed offer cannot be read from the catalogue");
+            None
+        })
+    }
+
     async fn catch_up(&mut self) {
         let (store, account, told) = (self.store.clone(), self.account.clone(), self.told);
         match blocking(move || missed(&store, &account, told)).await {
@@ -93,21 +121,22 @@ impl Offers {
 }
 
 /// Offers that this store did not make, behind the mark, and those before it that something was attached to since, oldest first.
-fn missed(store: &Store, account: &BareJid, told: Mark) -> Result<(Vec<CataloguedOffer>, AttachmentKey), StoreError> {
+fn missed(store: &Store, account: &BareJid, told: Mark) -> Result<(Vec<Missed>, AttachmentKey), StoreError> {
     let attachment = store.newest_attachment()?;
     let mut found = Vec::new();
-    for key in store.offers_attached_to(account, told.attachment, PAGE)?.into_iter().filter(|key| *key <= told.offer) {
+    for key in store.offers_attached_to(account, told.attachment, MOST_ATTACHED)?.into_iter().filter(|key| *key <= told.offer) {
         let Some(row) = store.offer(key)? else { continue };
         let (alone, joined) = (CataloguedOffer::from_row(&row, &[]), CataloguedOffer::read(store, &row)?);
         // Attached may be what the offer says itself, for clients that only know links.
-        found.extend(joined.filter(|joined| alone.is_some_and(|alone| alone.places() != joined.places())).map(CataloguedOffer::again));
+        if joined.is_some_and(|joined| alone.is_some_and(|alone| alone.places() != joined.places())) {
+            found.push(Missed { key, again: true });
+        }
     }
     let mut last = told.offer;
     loop {
         let page = store.offers_behind(account, last, PAGE)?;
-        for row in page.iter().filter(|row| row.state != OfferState::Own) {
-            found.extend(CataloguedOffer::read(store, row)?);
-        }
+        let others = page.iter().filter(|row| row.state != OfferState::Own);
+        found.extend(others.map(|row| Missed { key: row.key, again: false }));
         match page.last() {
             Some(row) if page.len() == PAGE => last = row.key,
             _ => break,
