@@ -70,7 +70,8 @@ impl Asker {
         }
     }
 
-    /// Keeps what a device gave: until the program ends, over restarts only where its sender says for how long (XEP-0231 §2.4).
+    /// Keeps what a device gave: until the program ends, over restarts only where its sender says for how long (XEP-0231 §2.4) and
+    /// it has no more bytes than the catalogue takes.
     pub(crate) async fn keep(&self, bits: &Bits, from: &Jid) {
         self.cache().put(bits, from, Instant::now());
         let Some(age) = bits.max_age().filter(|age| !age.is_zero()) else { return };

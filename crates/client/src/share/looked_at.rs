@@ -51,7 +51,7 @@ pub(super) struct LookedAt {
 }
 
 impl LookedAt {
-    /// Looks at a file; blocks. Follows a symbolic link: the person named it.
+    /// Looks at a file; blocks. Follows a symbolic link: the person named it. A small picture that goes along is kept in the store.
     pub(super) fn look(wanted: Wanted, store: &Store) -> Result<Self, ShareError> {
         let unreadable = |source: io::Error| ShareError::Unreadable { path: wanted.from.path().to_owned(), source };
         if let FileFrom::Path(path) = &wanted.from
