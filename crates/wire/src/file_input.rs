@@ -78,7 +78,13 @@ impl Payload for FileInput {
 
     fn read(element: &Element) -> Result<Self, ReadError> {
         Self::expect(element)?;
-        let mut read = Self { multiple: element.attr("multiple").and_then(boolean).unwrap_or(false), ..Self::default() };
+        let mut read = Self::default();
+        if let Some(multiple) = element.attr("multiple") {
+            match boolean(multiple) {
+                Some(multiple) => read.multiple = multiple,
+                None => read.dropped.push(Dropped::new("multiple", "not a boolean")),
+            }
+        }
         for child in element.children() {
             if let Err(dropped) = read.read_child(child) {
                 read.dropped.push(dropped);
@@ -150,11 +156,13 @@ mod tests {
     #[test]
     fn bad_and_surplus_children_are_dropped() {
         let element = FileInput::element()
+            .with_attr("multiple", "yes")
             .with_child(child("accept", "  "))
             .with_child(child("use", "@"))
             .with_child(Element::new("x", "urn:example"))
             .with_children((0..1000).map(|_| child("accept", "image/*")));
         let read = FileInput::read(&element).unwrap();
+        assert!(!read.multiple && read.dropped[0].what == "multiple");
         assert!(read.accept.len() <= MAX_CHILDREN);
         assert!(read.dropped.len() >= 2 + 1000 - MAX_CHILDREN);
         assert!(FileInput::read(&Element::new("file-input", "urn:example")).is_err());

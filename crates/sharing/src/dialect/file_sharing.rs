@@ -40,6 +40,9 @@ pub(super) fn read_attach(attach_to: &Element, list: Option<&Element>, sender: &
     let mut attach = Attach { to, share_id: None, sources: Vec::new() };
     match list.map(Sources::read) {
         Some(Ok(list)) => {
+            if list.sources.is_empty() {
+                ignored.push(Dropped::new("sources", "none in it: nothing is attached"));
+            }
             ignored.extend(list.dropped);
             attach.share_id = list.id;
             attach.sources = sources(&list.sources, sender, ignored);

@@ -388,6 +388,10 @@ fn attached_sources_that_fit_nothing_are_named() {
     assert_eq!(ignored(&twice), ["sources", "attach-to"]);
     let nowhere = chat(&format!("<attach-to xmlns='urn:xmpp:message-attaching:1'/>{list}"));
     says(&nowhere, &json!({"attach": null}));
+    let url = format!("<body>{URL}</body><x xmlns='jabber:x:oob'><url>{URL}</url></x>");
+    let none = chat(&format!("{url}<attach-to xmlns='urn:xmpp:message-attaching:1' id='m0'/><sources xmlns='urn:xmpp:sfs:0'/>"));
+    says(&none, &json!({"attach": {"to": "m0", "sources": []}, "shares": [], "offers": [], "shown_body": null}));
+    assert_eq!(ignored(&none), ["sources", &format!("oob {URL}")]);
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl FramingError {
             XmlError::UndeclaredEntity => Self::Restricted("a reference to an entity"),
             XmlError::RestrictedXml("long name or reference" | "event too long") => Self::TokenTooLong { limit },
             XmlError::RestrictedXml("only utf-8 encoding is allowed") => Self::Encoding,
+            XmlError::RestrictedXml("only XML version 1.0 is allowed") => Self::Restricted("a version other than 1.0"),
             XmlError::RestrictedXml(what) => Self::Restricted(what),
             // What the lexer says of `<!DOCTYPE` and other markup declarations.
             XmlError::InvalidSyntax("malformed cdata or comment section start") => {

@@ -113,6 +113,8 @@ fn refuses_what_xmpp_forbids() {
         let (_, error) = frames(small(), &[start.as_bytes(), HEADER.as_bytes()]);
         assert_eq!(error.unwrap().condition(), StreamErrorCondition::RestrictedXml, "{start}");
     }
+    let (_, error) = frames(small(), &[b"<?xml version='1.1'?>", HEADER.as_bytes()]);
+    assert_eq!(error.unwrap().to_string(), "the XML has a version other than 1.0, which XMPP forbids");
 }
 
 #[test]
