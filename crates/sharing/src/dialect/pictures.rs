@@ -91,13 +91,24 @@ fn by_hash(uri: &str, offers: &[Offer]) -> Option<usize> {
 pub(super) fn in_forms(payloads: &[Element]) -> Vec<MediaElement> {
     let mut media = Vec::new();
     for form in payloads.iter().filter(|payload| matches!(payload.ns(), ns::DATA_FORM | CAPTCHA)) {
-        walk(form, &mut |element| {
-            if media.len() < MAX_PICTURES && MediaElement::matches(element) {
-                media.extend(MediaElement::read(element));
-            }
-        });
+        add_media(form, &mut media);
     }
     media
+}
+
+/// The same in an element that is no message, wherever the forms stand, and for a medium by itself.
+pub(super) fn in_forms_anywhere(element: &Element) -> Vec<MediaElement> {
+    let mut media = Vec::new();
+    add_media(element, &mut media);
+    media
+}
+
+fn add_media(form: &Element, media: &mut Vec<MediaElement>) {
+    walk(form, &mut |element| {
+        if media.len() < MAX_PICTURES && MediaElement::matches(element) {
+            media.extend(MediaElement::read(element));
+        }
+    });
 }
 
 fn walk<'a>(element: &'a Element, visit: &mut impl FnMut(&'a Element)) {

@@ -39,6 +39,7 @@ pub(crate) fn read_element(element: &Element, account: Option<&BareJid>) -> Read
     let (from, to) = (address("from"), address("to"));
     let Some(sender) = from.clone().or_else(nobody) else { return Reading::default() };
     let mut reading = collect(&gather::anywhere(element), std::slice::from_ref(element), &sender);
+    reading.form_media = pictures::in_forms_anywhere(element);
     let kind = element.attr("type").unwrap_or_default();
     if !element.is("iq", ns::CLIENT) || !matches!(kind, "set" | "result") {
         bound_notes(&mut reading.ignored);

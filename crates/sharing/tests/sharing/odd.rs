@@ -282,6 +282,23 @@ fn a_form_with_two_fields_for_files_tells_the_first_and_that_there_is_another() 
     assert_eq!(ignored(&found), ["1 more file-input"]);
 }
 
+/// A server asks whoever registers to read a picture; the question comes in an iq.
+/// Proves: MED-2-4.
+#[test]
+fn media_of_a_form_are_told_wherever_the_form_stands() {
+    let told = json!({"media": [{"width": 290, "height": 80, "uris": [{"uri": "https://capulet.lit/c.jpg", "media_type": "image/jpeg"}]}], "shares": []});
+    let form = "<x xmlns='jabber:x:data' type='form'><field var='ocr'><media xmlns='urn:xmpp:media-element' height='80' width='290'>\
+                <uri type='image/jpeg'>\n https://capulet.lit/c.jpg\n</uri></media></field></x>";
+    says(&seen(form), &told);
+    says(&seen(&format!("<iq type='result' from='capulet.lit' id='1'><query xmlns='jabber:iq:register'>{form}</query></iq>")), &told);
+    says(&chat(form), &told);
+    let listing = example("xep-0221/01-audio-media-element.xml");
+    says(
+        &listing,
+        &json!({"media": [{"uris": [{"media_type": "audio/x-wav"}, {"media_type": "audio/ogg; codecs=speex"}, {"media_type": "audio/mpeg"}]}]}),
+    );
+}
+
 #[test]
 fn a_message_that_names_no_sender_is_said_to_be_nobody_s() {
     let found = seen(&format!("<message><body>{URL}</body><x xmlns='jabber:x:oob'><url>{URL}</url></x></message>"));
