@@ -283,7 +283,6 @@ fn a_form_with_two_fields_for_files_tells_the_first_and_that_there_is_another() 
 }
 
 /// A server asks whoever registers to read a picture; the question comes in an iq.
-/// Proves: MED-2-4.
 #[test]
 fn media_of_a_form_are_told_wherever_the_form_stands() {
     let told = json!({"media": [{"width": 290, "height": 80, "uris": [{"uri": "https://capulet.lit/c.jpg", "media_type": "image/jpeg"}]}], "shares": []});
