@@ -27,10 +27,10 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 
 async fn go(console: &Console, account: &Account, args: &cli::Attach) -> Result<(), Failure> {
     let (offer, place) = match args.what.parse() {
-        Ok(number) => (by_number(account, number).await?, place(args)),
+        Ok(number) => (by_number(account, number).await?, place(args, Place::Copy)),
         Err(_) => {
             let path = PathBuf::from(&args.what);
-            (by_file(account, path.clone(), args.with.as_deref()).await?, Place::File(FileFrom::Path(path)))
+            (by_file(account, path.clone(), args.with.as_deref()).await?, place(args, Place::File(FileFrom::Path(path))))
         }
     };
     let attached = account.attach(&offer, place).await.map_err(|error| failure(&error))?;
@@ -44,11 +44,12 @@ async fn go(console: &Console, account: &Account, args: &cli::Attach) -> Result<
     Ok(())
 }
 
-fn place(args: &cli::Attach) -> Place {
+/// What is attached; the usual, unless something else is named.
+fn place(args: &cli::Attach, usual: Place) -> Place {
     match (&args.url, &args.file) {
         (Some(url), _) => Place::Link(url.clone()),
         (None, Some(path)) => Place::File(FileFrom::Path(path.clone())),
-        (None, None) => Place::Copy,
+        (None, None) => usual,
     }
 }
 

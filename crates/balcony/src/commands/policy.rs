@@ -82,16 +82,16 @@ fn add(console: &Console, policy: &mut Policy, words: &[String], at: Option<usiz
     Ok(())
 }
 
-/// What the shell took apart, as one line again.
+/// What the shell took apart, as one line again: the name of a group is one word, whatever is in it.
 fn joined(words: &[String]) -> String {
-    let [one] = words else {
-        let quoted = |word: &String| match word.contains(char::is_whitespace) {
-            true => format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")),
-            false => word.clone(),
-        };
-        return words.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let quoted = |at: usize| {
+        let names_a_group = at > 0 && words[at - 1].eq_ignore_ascii_case("group");
+        match words[at].contains(char::is_whitespace) && names_a_group {
+            true => format!("\"{}\"", words[at].replace('\\', "\\\\").replace('"', "\\\"")),
+            false => words[at].clone(),
+        }
     };
-    one.clone()
+    (0..words.len()).map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// Shows the rule with a mark where it cannot be understood.

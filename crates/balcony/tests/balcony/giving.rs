@@ -213,6 +213,8 @@ fn a_fresh_link_for_a_file_whose_link_expired_reaches_those_who_could_not_fetch_
     let other = alice.run(&["attach", "1", "--file", "other.mkv"]).exits(8);
     assert!(other.event("failed")["error"].as_str().unwrap().contains("not the file"), "{}", other.out);
     alice.run(&["attach", "other.mkv"]).exits(2);
+    let named = alice.run(&["attach", "film.mkv", "--file", "other.mkv"]).exits(8);
+    assert!(named.err.contains("other.mkv"), "a file names the offer, an option the place: {}", named.err);
     alice.run(&["attach", "99"]).exits(2);
 }
 

@@ -83,7 +83,8 @@ pub(crate) fn nobody() -> Option<Jid> {
 fn links(reading: &mut Reading) -> Vec<Share> {
     let body = reading.body.clone();
     let secret = body.as_deref().and_then(out_of_band::aes_gcm_body);
-    let says_nothing = reading.shares.is_empty() && reading.oob.is_empty() && reading.attach.is_none() && reading.url_data.is_empty();
+    let elements = reading.shares.len() + reading.oob.len() + reading.url_data.len() + reading.ignored.len();
+    let says_nothing = elements == 0 && reading.attach.is_none();
     let bare = body.as_deref().filter(|_| says_nothing && secret.is_none()).and_then(out_of_band::bare_link);
     let mut seen: Vec<&str> = Vec::new();
     for url in secret.iter().map(|(url, _)| *url).chain(bare).chain(reading.oob.iter().map(String::as_str)) {
