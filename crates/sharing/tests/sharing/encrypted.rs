@@ -288,8 +288,9 @@ proptest! {
             task.resume = Some(ResumePoint { len: staged as u64, envelope: Some(case.secret.mark()), ..ResumePoint::default() });
         }
         let scene = run(task, vec![("a.lit", Server::with(&wire).cut(cut, times))], &kept, 100);
-        prop_assert_eq!(scene.result.is_ok(), is_sound);
-        prop_assert!(!is_sound || scene.staged == case.plain);
+        // A server may have forged just what was staged before.
+        prop_assert!(scene.result.is_ok() || !is_sound);
+        prop_assert!(scene.result.is_err() || scene.staged == case.plain);
     }
 }
 
