@@ -24,7 +24,7 @@ use super::announced::{Kind, Promise, resume_promise};
 use super::looked_at::{LookedAt, Wanted};
 use super::outbox::{Guard, dispatch, random_id};
 use super::sending::xml;
-use super::{FileFrom, Sent, ShareError, own, place, reuse};
+use super::{FileFrom, Sent, ShareError, place, reuse};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::error::Class;
@@ -269,7 +269,6 @@ async fn attach_link(account: &Account, offer: &CataloguedOffer, target: Target,
     (row.stanza, row.state) = (Some(xml(message.clone())), OutboxState::Ready);
     put(account, row).await?;
     dispatch(account, &[id]).await?.into_iter().collect::<Result<Vec<()>, _>>()?;
-    own::remember(account, vec![message.clone()]).await?;
     Ok(AttachedSource { url, message })
 }
 

@@ -5,7 +5,7 @@
 //! XEP-0359 Unique and stable stanza IDs, v0.7.0 <https://xmpp.org/extensions/xep-0359.html>
 //! Status: partial: an origin-id names each message of ours, and an offer; no stanza-id is given by the server.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::time::Duration;
 
@@ -129,7 +129,6 @@ async fn send_ready(account: &Account, resumed: &mut Resumed) -> Result<(), Shar
                 Err(error) => resumed.failed.push((outgoing.to, error)),
             }
         }
-        own::remember(account, out.clone()).await?;
         resumed.sent.extend(out.into_iter().map(|message| Sent { files: Vec::new(), messages: vec![message] }));
     }
 }
@@ -222,6 +221,7 @@ async fn send_once(account: &Account, fates: &mut Fates<'_>) -> Result<(), Share
     let claims = claim_all(account, open.iter().map(|at| fates[*at].0.clone()).collect()).await?;
     let mut bounces = account.bounces();
     let (mut sent, mut lost, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut said: BTreeMap<usize, Message> = BTreeMap::new();
     for (at, claim) in open.into_iter().zip(claims) {
         let message = match claim {
             Ok(Claim::Claimed(message)) => *message,
@@ -244,6 +244,7 @@ async fn send_once(account: &Account, fates: &mut Fates<'_>) -> Result<(), Share
             }
         };
         let to = message.to.clone();
+        said.insert(at, message.clone());
         match account.send_tracked(message.into()).await {
             Ok(delivery) => sent.push((at, to, delivery)),
             // Others of ours fill the queue: it is tried again when those before have arrived.
@@ -261,6 +262,8 @@ async fn send_once(account: &Account, fates: &mut Fates<'_>) -> Result<(), Share
         }
     }
     failed.extend(returned);
+    // First what we offer, then that it is out: killed in between, it goes again under the same id, and nobody is offered it anew.
+    own::remember(account, out.iter().filter_map(|at| said.remove(at)).collect()).await?;
     settle(account, fates, out, lost, failed).await
 }
 

@@ -20,7 +20,7 @@ use super::batch::{Letter, Part, parts};
 use super::looked_at::{LookedAt, Wanted};
 use super::outbox::{Guard, dispatch, random_id};
 use super::place::{Digests, Placed, not_uploaded, place};
-use super::{KEPT_MESSAGES, Sent, SentFile, ShareError, ShareEvent, Unfinished, announced, own, upload};
+use super::{KEPT_MESSAGES, Sent, SentFile, ShareError, ShareEvent, Unfinished, announced, upload};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::error::Class;
@@ -335,7 +335,6 @@ impl Work {
                 Err(error) => drop(outcome.untold.get_or_insert(error)),
             }
         }
-        own::remember(&self.account, out.iter().map(|(_, message)| message.clone()).collect()).await?;
         for (to, message) in out {
             self.events.tell(ShareEvent::Offered { to, message: Box::new(message.clone()) }).await;
             if outcome.messages.len() < KEPT_MESSAGES {
