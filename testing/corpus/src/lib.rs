@@ -4,6 +4,8 @@
 
 #![allow(clippy::panic, reason = "for tests only: a broken corpus ends the test")]
 
+mod payloads;
+
 use std::path::PathBuf;
 
 use serde::Deserialize;
