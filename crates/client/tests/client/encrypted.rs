@@ -1,8 +1,5 @@
 //! Encrypted files, from web servers that behave and from those that do not. What is encrypted was encrypted by another library.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use balcony_client::{Class, Decision, SharedFile, Wish};
 use balcony_sharing::dialect::OutgoingFile;
 use balcony_sharing::verify::Hasher;
@@ -15,9 +12,9 @@ use balcony_wire::hashes::{Hash, HashAlgo};
 use balcony_wire::url_data::UrlData;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use testing_peers::web::{Manner, Web};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::fetching::{Desk, SIZE, open_policy, read, reopened};
+use crate::logs::Log;
 use crate::scene::noise;
 
 const KEY: [u8; 32] = *b"no key of anybody's, for scenes!";
@@ -186,27 +183,6 @@ async fn nothing_is_published_before_tag_and_digests_are_right() {
     assert!(fails(&wire, &plain, Some(b"other bytes")).await.contains("other bytes than those offered"));
     let bomb = with(&|wire| wire.resize(4 * SIZE, 7));
     assert!(fails(&bomb, &plain, None).await.contains("it has more than"));
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }
 
 /// The key in every form that it could slip out in.

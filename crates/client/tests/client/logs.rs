@@ -9,8 +9,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::scene::Scene;
 use crate::sharing::{fetch, file, juliet};
 
+/// What was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
