@@ -13,6 +13,7 @@ pub mod digest_set;
 pub mod explain;
 pub mod exposure;
 pub mod file_name;
+pub mod give;
 pub mod media_type;
 pub mod net_rules;
 pub mod offer;

@@ -16,6 +16,7 @@ mod vicinity;
 pub use answer::Answer;
 pub use contacts::Contacts;
 pub use history::{History, Outcome, Record};
+pub(crate) use policy::{Reader, Size, joined};
 pub use policy::{Case, MAX_RULES, Miss, Policy, RoomKind, Rule, RuleError, Ruling, Standing, TypeRange, Verdict, Who};
 pub use question::{Concern, Question};
 pub use reason::Reason;

@@ -7,6 +7,8 @@ pub mod announce;
 pub mod bits;
 pub mod fetch;
 mod http;
+mod reach;
 pub mod upload;
 
 pub use http::{NetFailure, OpenUrl, ResponseHead};
+pub use reach::Reach;

@@ -7,7 +7,7 @@ mod text;
 mod words;
 
 pub use text::RuleError;
-pub(super) use text::Size;
+pub(crate) use text::{Reader, Size, joined};
 
 use balcony_wire::BareJid;
 

@@ -60,15 +60,16 @@ const CLAUSE: &str =
     "a rule goes on with up to SIZE, over SIZE, a media type such as image/*, from PLACES, even unproven, even metered, even attached";
 
 /// One word, comma or quoted name.
-struct Token {
-    text: String,
+pub(crate) struct Token {
+    pub(crate) text: String,
     is_quoted: bool,
     column: usize,
 }
 
-struct Reader {
-    tokens: Vec<Token>,
-    at: usize,
+/// Reads one line of rules; those of giving have the same words.
+pub(crate) struct Reader {
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) at: usize,
     line: usize,
     length: usize,
 }
@@ -141,7 +142,7 @@ impl Rule {
 }
 
 impl Reader {
-    fn new(line: &str, number: usize) -> Result<Self, RuleError> {
+    pub(crate) fn new(line: &str, number: usize) -> Result<Self, RuleError> {
         let mut reader = Self { tokens: Vec::new(), at: 0, line: number, length: line.chars().count() };
         let mut chars = line.chars().enumerate().peekable();
         while let Some((at, c)) = chars.next() {
@@ -177,7 +178,7 @@ impl Reader {
         Ok(reader)
     }
 
-    fn peek(&self) -> Option<&str> {
+    pub(crate) fn peek(&self) -> Option<&str> {
         self.tokens.get(self.at).map(|token| token.text.as_str())
     }
 
@@ -189,18 +190,18 @@ impl Reader {
     }
 
     /// Whether this very word comes next; then it is taken.
-    fn takes(&mut self, word: &str) -> bool {
+    pub(crate) fn takes(&mut self, word: &str) -> bool {
         let is_next = self.tokens.get(self.at).is_some_and(|token| !token.is_quoted && token.text.eq_ignore_ascii_case(word));
         self.at += usize::from(is_next);
         is_next
     }
 
     /// What is next is wrong.
-    fn wrong(&self, problem: impl Into<String>) -> RuleError {
+    pub(crate) fn wrong(&self, problem: impl Into<String>) -> RuleError {
         self.wrong_at(self.at, problem)
     }
 
-    fn wrong_at(&self, at: usize, problem: impl Into<String>) -> RuleError {
+    pub(crate) fn wrong_at(&self, at: usize, problem: impl Into<String>) -> RuleError {
         let (column, near) = match self.tokens.get(at) {
             Some(token) => (token.column, token.text.clone()),
             None => (self.length + 1, "the end".to_owned()),
@@ -214,7 +215,7 @@ impl Reader {
     }
 
     /// One or more, with commas between them.
-    fn list<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, RuleError>) -> Result<Vec<T>, RuleError> {
+    pub(crate) fn list<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, RuleError>) -> Result<Vec<T>, RuleError> {
         let mut found = vec![one(self)?];
         while self.takes(",") {
             found.push(one(self)?);
@@ -222,7 +223,7 @@ impl Reader {
         Ok(found)
     }
 
-    fn who(&mut self) -> Result<Who, RuleError> {
+    pub(crate) fn who(&mut self) -> Result<Who, RuleError> {
         if self.takes("group") {
             let name = self.peek().filter(|name| *name != ",").map(str::to_owned);
             let name = name.ok_or_else(|| self.wrong("say which group; a name of several words stands in quotation marks"))?;
@@ -254,7 +255,7 @@ impl Reader {
         found.map(|(_, place)| place).ok_or_else(|| self.wrong(WHERE))
     }
 
-    fn media_type(&mut self) -> Result<TypeRange, RuleError> {
+    pub(crate) fn media_type(&mut self) -> Result<TypeRange, RuleError> {
         let range = self.peek().and_then(TypeRange::new);
         let range = range.ok_or_else(|| self.wrong("this is no media type; take one such as image/png, or image/* for all pictures"))?;
         self.at += 1;
@@ -262,7 +263,7 @@ impl Reader {
     }
 
     /// `10 MiB`, `10MiB`, `512` (bytes).
-    fn size(&mut self) -> Result<u64, RuleError> {
+    pub(crate) fn size(&mut self) -> Result<u64, RuleError> {
         let begin = self.at;
         let text = self.next_word();
         let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -309,7 +310,7 @@ impl Reader {
         Ok(())
     }
 
-    fn once(&self, at: usize, slot: &mut Option<u64>, size: u64) -> Result<(), RuleError> {
+    pub(crate) fn once(&self, at: usize, slot: &mut Option<u64>, size: u64) -> Result<(), RuleError> {
         match slot.replace(size) {
             None => Ok(()),
             Some(_) => Err(self.wrong_at(at, "this is said twice")),
@@ -331,6 +332,16 @@ fn shift(unit: &str) -> Option<u32> {
 }
 
 impl TypeRange {
+    /// As it is written in a rule.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is about files of this type.
+    pub fn includes(&self, media_type: &MediaType) -> bool {
+        media_type.is_accepted_by(&self.0)
+    }
+
     /// `None` for what is neither a media type nor a range of them.
     fn new(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
@@ -386,7 +397,7 @@ impl fmt::Display for Who {
 }
 
 /// A size with the largest unit that says it exactly.
-pub(in crate::plan) struct Size(pub(in crate::plan) u64);
+pub(crate) struct Size(pub(crate) u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -396,6 +407,6 @@ impl fmt::Display for Size {
     }
 }
 
-fn joined<T: ToString>(items: impl Iterator<Item = T>) -> String {
+pub(crate) fn joined<T: ToString>(items: impl Iterator<Item = T>) -> String {
     items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }

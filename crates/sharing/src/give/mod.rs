@@ -1,0 +1,194 @@
+//! Who may have which file of ours from a device of ours, how fast, and whether they see its address. Pure.
+//!
+//! What was offered to somebody may be had by them; everything else is for rules. Rules stand in an order, and the first that covers
+//! a request decides it; where none does, nothing is given. The text form is described in `docs/formats/giving.md`. Whoever asks for
+//! what they may not have hears the same as for what is not there (XEP-0234 §9.1).
+
+mod fits;
+mod text;
+mod words;
+
+pub use fits::{Fit, Sought};
+
+use balcony_wire::BareJid;
+
+use crate::MediaType;
+use crate::plan::{MAX_RULES, Standing, TypeRange, Who};
+use crate::transfer::Reach;
+
+/// What a rule of giving says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GivingVerdict {
+    /// Give it to them.
+    Give,
+    /// Give them nothing, whatever was offered to them.
+    Never,
+    /// After a file that they offered was fetched and proved: say in that conversation that it can be had here, too.
+    Announce,
+}
+
+/// By which way bytes may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Showing {
+    /// As was said when the file was shared; where nothing was said, without the address.
+    #[default]
+    AsShared,
+    /// Also directly: they see the address of this device. What was shared without the address stays without it.
+    Address,
+    /// By what lies between us, whatever was said: no address is shown.
+    NoAddress,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivingRule {
+    /// What it says.
+    pub verdict: GivingVerdict,
+    /// Who asks, any of these; for [`GivingVerdict::Announce`]: who offered the file. Rooms are none of them.
+    pub who: Vec<Who>,
+    /// Only files larger than that, in bytes.
+    pub over: Option<u64>,
+    /// Only files up to that, in bytes.
+    pub up_to: Option<u64>,
+    /// Only files of such types; none for all.
+    pub types: Vec<TypeRange>,
+    /// For [`GivingVerdict::Give`]: at most so many bytes a second for each of their transfers.
+    pub rate: Option<u64>,
+    /// For [`GivingVerdict::Give`]: also what was not offered to them, if they know a digest of it.
+    pub unoffered: bool,
+    /// For [`GivingVerdict::Give`]: by which way.
+    pub showing: Showing,
+}
+
+/// A person's rules for giving; the first that covers a request decides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Giving {
+    rules: Vec<GivingRule>,
+}
+
+/// Somebody asks for a file of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Who.
+    pub person: &'a BareJid,
+    /// How the person stands to them.
+    pub standing: Standing<'a>,
+    /// Bytes it has.
+    pub size: u64,
+    /// What it is.
+    pub media_type: &'a MediaType,
+    /// Whether it was offered to them, in a conversation with them or as a live share.
+    pub is_offered: bool,
+}
+
+/// How they may have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The rule that says so, counted from 0.
+    pub rule: usize,
+    /// By which way.
+    pub showing: Showing,
+    /// At most so many bytes a second.
+    pub rate: Option<u64>,
+}
+
+impl Default for Giving {
+    /// Own devices get what they ask for, directly; everybody else what was offered to them.
+    fn default() -> Self {
+        let own = GivingRule { unoffered: true, showing: Showing::Address, ..GivingRule::new(GivingVerdict::Give, vec![Who::OwnDevices]) };
+        Self { rules: vec![own, GivingRule::new(GivingVerdict::Give, vec![Who::Everybody])] }
+    }
+}
+
+impl Giving {
+    /// With these rules, in this order; those over [`MAX_RULES`] are left out.
+    #[must_use]
+    pub fn new(mut rules: Vec<GivingRule>) -> Self {
+        rules.truncate(MAX_RULES);
+        Self { rules }
+    }
+
+    /// The rules, in their order.
+    pub fn rules(&self) -> &[GivingRule] {
+        &self.rules
+    }
+
+    /// Puts a rule before the one that has this place now, or at the end. `false` if there are too many.
+    #[must_use]
+    pub fn insert(&mut self, at: usize, rule: GivingRule) -> bool {
+        let has_room = self.rules.len() < MAX_RULES;
+        if has_room {
+            self.rules.insert(at.min(self.rules.len()), rule);
+        }
+        has_room
+    }
+
+    /// Takes a rule out; `None` if there is none at this place.
+    pub fn remove(&mut self, at: usize) -> Option<GivingRule> {
+        (at < self.rules.len()).then(|| self.rules.remove(at))
+    }
+
+    /// How they may have it; `None` if not at all.
+    pub fn judge(&self, request: &Request<'_>) -> Option<Grant> {
+        let mut deciding = self.rules.iter().enumerate().filter(|(_, rule)| rule.verdict != GivingVerdict::Announce);
+        let (at, rule) = deciding.find(|(_, rule)| rule.covers(request))?;
+        (rule.verdict == GivingVerdict::Give).then_some(Grant { rule: at, showing: rule.showing, rate: rule.rate })
+    }
+
+    /// Whether others of the conversation are told that a file is here as well, now that it was fetched and proved. `request` is
+    /// whoever offered it.
+    pub fn announces(&self, request: &Request<'_>) -> bool {
+        self.rules.iter().any(|rule| rule.verdict == GivingVerdict::Announce && rule.covers(request))
+    }
+}
+
+impl GivingRule {
+    /// About all files, for these people.
+    #[must_use]
+    pub fn new(verdict: GivingVerdict, who: Vec<Who>) -> Self {
+        Self { verdict, who, over: None, up_to: None, types: Vec::new(), rate: None, unoffered: false, showing: Showing::AsShared }
+    }
+
+    /// Whether it is about this request.
+    pub fn covers(&self, request: &Request<'_>) -> bool {
+        let is_offered = self.verdict != GivingVerdict::Give || self.unoffered || request.is_offered;
+        let fits = self.up_to.is_none_or(|limit| request.size <= limit) && self.over.is_none_or(|limit| request.size > limit);
+        let is_type = self.types.is_empty() || self.types.iter().any(|range| range.includes(request.media_type));
+        is_offered && fits && is_type && self.who.iter().any(|who| is_one_of(who, request))
+    }
+}
+
+/// Rooms ask for nothing: their occupants do, and nobody can tell who they are.
+fn is_one_of(who: &Who, request: &Request<'_>) -> bool {
+    match who {
+        Who::Everybody => true,
+        Who::Contacts => matches!(request.standing, Standing::Contact(_)),
+        Who::Group(wanted) => matches!(request.standing, Standing::Contact(groups) if groups.contains(wanted)),
+        Who::Person(jid) => request.person == jid,
+        Who::Strangers => request.standing == Standing::Stranger,
+        Who::OwnDevices => request.standing == Standing::Own,
+        Who::Rooms | Who::PrivateRooms | Who::PublicRooms | Who::Room(_) => false,
+    }
+}
+
+impl Grant {
+    /// By which way the bytes go; `shared` is what was said when the file was shared, if anything was. Who shared it without their
+    /// address meant that whatever a rule says.
+    pub fn reach(&self, shared: Option<Reach>) -> Reach {
+        match (self.showing, shared) {
+            (Showing::NoAddress, _) | (_, Some(Reach::Relay)) | (Showing::AsShared, None) => Reach::Relay,
+            (Showing::Address, None) | (Showing::AsShared | Showing::Address, Some(Reach::Direct)) => Reach::Direct,
+        }
+    }
+}
+
+impl GivingVerdict {
+    /// The word in a rule.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Give => "give",
+            Self::Never => "never",
+            Self::Announce => "announce",
+        }
+    }
+}
