@@ -11,6 +11,8 @@ pub enum Exposure {
     OwnServer(String),
     /// That we are there just now and by which device, to whoever is asked over XMPP. No address: servers stand in between.
     Presence(Jid),
+    /// The same to a person's own device, and the bytes to the servers in between. No address: a proxy or the servers pass the bytes on.
+    ViaProxy(Jid),
     /// Our address and the time, to the sender's server.
     SendersServer(String),
     /// Our address and the time, to a host that neither side's server vouches for.
@@ -30,6 +32,8 @@ pub enum ExposureKind {
     OwnServer,
     /// See [`Exposure::Presence`].
     Presence,
+    /// See [`Exposure::ViaProxy`].
+    ViaProxy,
     /// See [`Exposure::SendersServer`].
     SendersServer,
     /// See [`Exposure::ThirdHost`].
@@ -47,6 +51,7 @@ impl Exposure {
             Self::Nothing => ExposureKind::Nothing,
             Self::OwnServer(_) => ExposureKind::OwnServer,
             Self::Presence(_) => ExposureKind::Presence,
+            Self::ViaProxy(_) => ExposureKind::ViaProxy,
             Self::SendersServer(_) => ExposureKind::SendersServer,
             Self::ThirdHost(_) => ExposureKind::ThirdHost,
             Self::Peer(_) => ExposureKind::Peer,
@@ -60,7 +65,7 @@ impl Exposure {
     pub fn to_whom(&self) -> &str {
         match self {
             Self::Nothing => "nobody",
-            Self::Presence(jid) | Self::Peer(jid) => jid.as_str(),
+            Self::Presence(jid) | Self::ViaProxy(jid) | Self::Peer(jid) => jid.as_str(),
             Self::OwnServer(host) | Self::SendersServer(host) | Self::ThirdHost(host) | Self::Everybody(host) => host,
         }
     }
@@ -73,6 +78,7 @@ impl ExposureKind {
             Self::Nothing => "nothing",
             Self::OwnServer => "own-server",
             Self::Presence => "presence",
+            Self::ViaProxy => "via-proxy",
             Self::SendersServer => "senders-server",
             Self::ThirdHost => "third-host",
             Self::Peer => "peer",
@@ -98,6 +104,9 @@ impl std::fmt::Display for Exposure {
             Self::Nothing => f.write_str("nobody learns anything"),
             Self::OwnServer(host) => write!(f, "{host}, which is your own server's, sees the fetch"),
             Self::Presence(jid) => write!(f, "{jid} sees that you are online, and not your IP address"),
+            Self::ViaProxy(jid) => {
+                write!(f, "{jid} sees that you are online, and not your IP address; the servers in between pass the bytes on")
+            }
             Self::SendersServer(host) => write!(f, "{host}, which is the sender's server's, sees your IP address and the time"),
             Self::ThirdHost(host) => write!(f, "{host}, which is neither your server nor the sender's, sees your IP address and the time"),
             Self::Peer(jid) => write!(f, "{jid} sees your IP address"),
@@ -126,7 +135,8 @@ mod tests {
         assert!(Exposure::Nothing < Exposure::OwnServer(host.clone()));
         let peer: Jid = Jid::parse("romeo@montague.lit/orchard").unwrap();
         assert!(Exposure::OwnServer(host.clone()) < Exposure::Presence(peer.clone()));
-        assert!(Exposure::Presence(peer) < Exposure::SendersServer(host.clone()));
+        assert!(Exposure::Presence(peer.clone()) < Exposure::ViaProxy(peer.clone()));
+        assert!(Exposure::ViaProxy(peer) < Exposure::SendersServer(host.clone()));
         assert!(Exposure::SendersServer(host.clone()) < Exposure::ThirdHost(host.clone()));
         assert!(Exposure::ThirdHost(host.clone()) < Exposure::Everybody(host));
     }

@@ -17,6 +17,8 @@ pub enum Answer {
     RevealAny(ExposureKind),
     /// To go where this person, who does not offer the file, says it is.
     NamedBy(Jid),
+    /// To show people's devices no address: sessions with them go by way of servers, or not at all.
+    RelayOnly,
 }
 
 impl Answer {
@@ -26,6 +28,7 @@ impl Answer {
         match self {
             Self::Fetch => "fetch".to_owned(),
             Self::Unproven => "unproven".to_owned(),
+            Self::RelayOnly => "relay-only".to_owned(),
             Self::RevealAny(kind) => format!("reveal-any {}", kind.as_str()),
             Self::NamedBy(other) => format!("named-by {other}"),
             Self::Reveal(exposure) => format!("reveal {} {}", exposure.kind().as_str(), exposure.to_whom()),
@@ -48,6 +51,7 @@ impl Answer {
         match text.split_once(' ') {
             None if text == "fetch" => Some(Self::Fetch),
             None if text == "unproven" => Some(Self::Unproven),
+            None if text == "relay-only" => Some(Self::RelayOnly),
             Some(("reveal-any", kind)) => exposure(kind, "any@any").map(|exposure| Self::RevealAny(exposure.kind())),
             Some(("named-by", other)) => jid(other).map(Self::NamedBy),
             Some(("reveal", what)) => what.split_once(' ').and_then(|(kind, whom)| exposure(kind, whom)).map(Self::Reveal),
@@ -63,6 +67,7 @@ fn exposure(kind: &str, whom: &str) -> Option<Exposure> {
         "nothing" => Exposure::Nothing,
         "own-server" => Exposure::OwnServer(host()),
         "presence" => Exposure::Presence(jid()?),
+        "via-proxy" => Exposure::ViaProxy(jid()?),
         "senders-server" => Exposure::SendersServer(host()),
         "third-host" => Exposure::ThirdHost(host()),
         "peer" => Exposure::Peer(jid()?),
@@ -82,11 +87,12 @@ mod tests {
             Exposure::Nothing,
             Exposure::OwnServer(host()),
             Exposure::Presence(jid.clone()),
+            Exposure::ViaProxy(jid.clone()),
             Exposure::SendersServer(host()),
             Exposure::ThirdHost(host()),
             Exposure::Peer(jid.clone()),
         ];
-        let mut answers = vec![Answer::Fetch, Answer::Unproven, Answer::NamedBy(jid)];
+        let mut answers = vec![Answer::Fetch, Answer::Unproven, Answer::RelayOnly, Answer::NamedBy(jid)];
         answers.extend(exposures.iter().map(|exposure| Answer::RevealAny(exposure.kind())));
         answers.extend(exposures.into_iter().map(Answer::Reveal));
         for answer in answers {

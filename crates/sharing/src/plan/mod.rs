@@ -5,6 +5,7 @@
 mod answer;
 mod contacts;
 mod desk;
+mod devices;
 mod encrypted;
 mod history;
 mod policy;
@@ -15,6 +16,7 @@ mod vicinity;
 
 pub use answer::Answer;
 pub use contacts::Contacts;
+pub use devices::{Abilities, Devices, FileTransfer};
 pub use history::{History, Outcome, Record};
 pub(crate) use policy::{Reader, Size, joined};
 pub use policy::{Case, MAX_RULES, Miss, Policy, RoomKind, Rule, RuleError, Ruling, Standing, TypeRange, Verdict, Who};
@@ -31,6 +33,7 @@ use url::Url;
 
 use crate::cipher::Secret;
 use crate::net_rules::AddressRule;
+use crate::transfer::SessionRequest;
 use crate::{Agreement, DigestSet, Exposure, NamedBy, NetRules, Offer, Proof, SourceKey, Via};
 
 /// What to do about an offer; `H` is the copy that is here already, by its digests unless a store gives the file itself.
@@ -113,6 +116,8 @@ pub enum How {
         /// Which device.
         from: Jid,
     },
+    /// A session with a device (XEP-0166, XEP-0234).
+    Session(Box<SessionRequest>),
 }
 
 /// What is asked for by HTTP.
@@ -148,6 +153,8 @@ pub struct Circumstances {
     pub rules: NetRules,
     /// Whom the person knows.
     pub contacts: Arc<Contacts>,
+    /// Which devices are there; `None` while the account is not connected, or where there is none.
+    pub devices: Option<Arc<Devices>>,
     /// Who may enter the room it was said in, if it was said in one.
     pub room: RoomKind,
     /// Digests of a copy that the store has under one of the offer's digests.
@@ -170,6 +177,7 @@ impl Circumstances {
             now,
             rules: NetRules::default(),
             contacts: Arc::default(),
+            devices: None,
             room: RoomKind::Public,
             have: None,
             asked: false,
@@ -324,6 +332,7 @@ impl std::fmt::Display for How {
             Self::Encrypted { cipher, http, .. } => write!(f, "{}, encrypted with {}", http.url, cipher.cipher()),
             Self::Carried { .. } => f.write_str("the bytes in the message itself"),
             Self::Bits { from, .. } => write!(f, "{from}, asked for the bytes"),
+            Self::Session(request) => request.fmt(f),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Redirects {
         let is_forbidden = |answer: &Answer| match answer {
             Answer::Reveal(exposure) => verdict(exposure.kind()) == Verdict::Never,
             Answer::RevealAny(kind) => verdict(*kind) == Verdict::Never,
-            Answer::Fetch | Answer::Unproven | Answer::NamedBy(_) => true,
+            Answer::Fetch | Answer::Unproven | Answer::NamedBy(_) | Answer::RelayOnly => true,
         };
         let answered = around.answers.iter().filter(|answer| !is_forbidden(answer)).cloned().collect();
         Self(Arc::new(Known { vicinity, allowed, answered }))

@@ -7,8 +7,10 @@ pub mod announce;
 pub mod bits;
 pub mod fetch;
 mod http;
+mod open_session;
 mod reach;
 pub mod upload;
 
 pub use http::{NetFailure, OpenUrl, ResponseHead};
+pub use open_session::{OpenSession, SessionEnd, SessionFailure, SessionRequest, SessionWay};
 pub use reach::Reach;

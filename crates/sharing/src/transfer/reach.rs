@@ -5,6 +5,7 @@
 pub enum Reach {
     /// Also directly: own addresses are offered, those of the peer are dialled.
     Direct,
-    /// By what lies between: proxies and in-band. Own addresses are never offered, the peer's own are never dialled.
+    /// By what lies between: proxies and in-band. Own addresses are never offered, the peer's own are never dialled. Nor
+    /// are proxies that only the peer names: what it calls a proxy may be the peer itself.
     Relay,
 }

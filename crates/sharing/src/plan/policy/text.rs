@@ -41,10 +41,11 @@ const PEOPLE: [(&str, Who); 7] = [
 ];
 
 /// Words for where a file comes from: by what that reveals.
-pub(super) const PLACES: [(&str, ExposureKind); 6] = [
+pub(super) const PLACES: [(&str, ExposureKind); 7] = [
     ("message", ExposureKind::Nothing),
     ("own-server", ExposureKind::OwnServer),
     ("senders-device", ExposureKind::Presence),
+    ("relayed", ExposureKind::ViaProxy),
     ("senders-server", ExposureKind::SendersServer),
     ("third-hosts", ExposureKind::ThirdHost),
     ("peers", ExposureKind::Peer),
@@ -54,7 +55,7 @@ pub(super) const PLACES: [(&str, ExposureKind); 6] = [
 const UNITS: [(&str, u32); 5] = [("bytes", 0), ("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
 
 const WHO: &str = "say whose files: everybody, contacts, strangers, own-devices, group NAME, an address, rooms, private-rooms, public-rooms, room ADDRESS";
-const WHERE: &str = "say from where: message, own-server, senders-device, senders-server, third-hosts, peers";
+const WHERE: &str = "say from where: message, own-server, senders-device, relayed, senders-server, third-hosts, peers";
 const SIZE: &str = "say how large, such as 10 MiB; units are bytes, KiB, MiB, GiB, TiB";
 const CLAUSE: &str =
     "a rule goes on with up to SIZE, over SIZE, a media type such as image/*, from PLACES, even unproven, even metered, even attached";

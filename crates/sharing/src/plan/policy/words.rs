@@ -100,6 +100,7 @@ fn place_words(place: ExposureKind) -> &'static str {
         ExposureKind::Nothing => "the message itself",
         ExposureKind::OwnServer => "your own server",
         ExposureKind::Presence => "the sender's device (over XMPP)",
+        ExposureKind::ViaProxy => "a person's device by way of servers",
         ExposureKind::SendersServer => "the sender's server",
         ExposureKind::ThirdHost => "other hosts",
         ExposureKind::Peer => "a person's device",

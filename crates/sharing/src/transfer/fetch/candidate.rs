@@ -36,7 +36,7 @@ impl Candidate {
             How::Encrypted { cipher, http, ciphertext } => {
                 (http, Some((Envelope { secret: cipher.clone(), size, ciphertext: ciphertext.clone() }, cipher.mark())))
             }
-            How::Bits { .. } | How::Carried { .. } => return None,
+            How::Bits { .. } | How::Carried { .. } | How::Session(_) => return None,
         };
         Some(Self {
             source: attempt.source.clone(),
