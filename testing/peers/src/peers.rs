@@ -41,7 +41,7 @@ pub enum PeerError {
 /// A test was left out because its peers are not here.
 #[derive(Debug, Clone)]
 #[must_use = "say it, so that it is counted"]
-pub struct Skipped(String);
+pub struct Skipped(pub(crate) String);
 
 impl Skipped {
     /// Prints the one line and counts it.
@@ -79,7 +79,7 @@ pub enum Server {
 }
 
 impl Server {
-    fn script(self) -> &'static str {
+    pub(crate) fn script(self) -> &'static str {
         match self {
             Self::Prosody => "start-prosody",
             Self::Ejabberd => "start-ejabberd",
@@ -137,7 +137,7 @@ impl Peers {
         command.arg(&name).env("PORT_BASE", ports.base().to_string()).envs(settings.iter().copied());
         output(&mut command)?;
         let endpoints = Endpoints::read(&self.state.path().join(&name).join("endpoints"))?;
-        Ok(Instance { name, endpoints, stop: self.script("stop"), _ports: ports })
+        Ok(Instance { name, endpoints, stop: self.script("stop"), _ports: Some(ports) })
     }
 
     /// A slixmpp client. `who` is a user and a resource: `bob/rx`.
@@ -187,10 +187,15 @@ pub struct Instance {
     name: String,
     endpoints: Endpoints,
     stop: Command,
-    _ports: PortRange,
+    _ports: Option<PortRange>,
 }
 
 impl Instance {
+    /// One that runs by its name, on ports of a network of its own.
+    pub(crate) fn in_lab(name: String, endpoints: Endpoints, stop: Command) -> Self {
+        Self { name, endpoints, stop, _ports: None }
+    }
+
     /// Where it listens and who has an account.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::peers::output;
-use crate::{Endpoints, Lines, PeerError};
+use crate::{Endpoints, Host, Lab, Lines, PeerError};
 
 /// A slixmpp client with an account; each call is a login of its own.
 #[derive(Debug, Clone)]
@@ -37,6 +37,16 @@ impl Slixmpp {
             folder.display().to_string(),
         ];
         Self { program: python.to_owned(), arguments: arguments.into(), folder }
+    }
+
+    /// Runs on a host of the lab.
+    #[must_use]
+    pub fn on(mut self, lab: &Lab, host: Host) -> Self {
+        let mut door = lab.door(host);
+        let program = std::mem::replace(&mut self.program, PathBuf::from(door.remove(0)));
+        door.push(program.display().to_string());
+        self.arguments.splice(0..0, door);
+        self
     }
 
     /// Begins with TLS at the port for it, instead of STARTTLS.

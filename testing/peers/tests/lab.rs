@@ -1,0 +1,128 @@
+//! Does the lab do to connections what it is told?
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use testing_peers::{Host, Lab, Line, Lines, Rule, Server};
+
+fn up() -> Option<Lab> {
+    Lab::up().map_err(testing_peers::Skipped::say).ok()
+}
+
+/// Takes connections on port 7000, one after the other, and says back what it hears.
+const ECHO: &str = "
+import socket
+listener = socket.create_server(('', 7000))
+print('ready', flush=True)
+while True:
+    one = listener.accept()[0]
+    try:
+        while heard := one.recv(65536):
+            one.sendall(heard)
+    except OSError as error:
+        print('broken', error, flush=True)
+";
+
+/// Connects, sends so many bytes and hears them come back. Prints what became of it.
+const SAY: &str = "
+import socket, sys, time
+host, count, began = sys.argv[1], int(sys.argv[2]), time.monotonic()
+try:
+    with socket.create_connection((host, 7000), timeout=1) as line:
+        print('joined', flush=True)
+        for _ in range(count):
+            line.sendall(b'x' * 1000)
+            heard = 0
+            while heard < 1000:
+                heard += len(line.recv(65536)) or sys.exit('closed')
+    print('same', time.monotonic() - began)
+except TimeoutError: print('silence')
+except ConnectionRefusedError: print('refused')
+except OSError as error: print('broken', error)
+";
+
+fn python(lab: &Lab, host: Host, program: &str, arguments: &[&str]) -> Lines {
+    let mut command = Command::new("python3");
+    command.args(["-c", program]).args(arguments);
+    Lines::start(host.name(), &mut lab.inside(host, &command)).unwrap()
+}
+
+#[track_caller]
+fn says(lab: &Lab, from: Host, to: Host) -> String {
+    python(lab, from, SAY, &[to.address(), "10"]).wait_for("end", |line| line != "joined")
+}
+
+#[test]
+fn the_filter_lets_through_refuses_swallows_and_cuts_as_told() {
+    let Some(lab) = up() else { return };
+    let mut echoes = Vec::new();
+    for host in [Host::Alice, Host::Bob] {
+        let mut echo = python(&lab, host, ECHO, &[]);
+        echo.wait_for("port", |line| line == "ready");
+        echoes.push(echo);
+    }
+    assert_eq!(lab.count(Host::Alice, Host::Bob).packets, 0);
+    assert!(says(&lab, Host::Alice, Host::Bob).starts_with("same"));
+    let count = lab.count(Host::Alice, Host::Bob);
+    assert!(count.packets > 10 && count.bytes > 10_000, "{count:?}");
+    assert!(lab.count(Host::Bob, Host::Alice).bytes > 10_000);
+    assert_eq!(lab.count(Host::Alice, Host::Server).packets, 0);
+
+    // One way only: what alice begins is answered, what bob begins is not.
+    lab.filter(&[Rule::refuse(Host::Bob, Host::Alice)]);
+    assert_eq!(says(&lab, Host::Bob, Host::Alice), "refused");
+    assert!(says(&lab, Host::Alice, Host::Bob).starts_with("same"));
+    lab.filter(&[Rule::swallow(Host::Bob, Host::Alice)]);
+    assert_eq!(says(&lab, Host::Bob, Host::Alice), "silence");
+    lab.filter(&[Rule::refuse(Host::Alice, Host::Bob).port(7001)]);
+    assert!(says(&lab, Host::Alice, Host::Bob).starts_with("same"), "another port");
+
+    // What stands already.
+    for (rule, becomes) in [(Rule::cut(Host::Alice, Host::Bob), "broken"), (Rule::silence(Host::Alice, Host::Bob), "silence")] {
+        lab.filter(&[]);
+        let mut talk = python(&lab, Host::Alice, SAY, &[Host::Bob.address(), "10000000"]);
+        talk.wait_for("connection", |line| line == "joined");
+        lab.filter(&[rule]);
+        assert!(talk.wait_for("end", |line| line != "joined").starts_with(becomes));
+    }
+}
+
+#[test]
+fn a_bad_line_is_slow_and_loses_and_what_was_said_arrives_all_the_same() {
+    let Some(lab) = up() else { return };
+    let bad = Line { delay: 30, loss: 2, rate: 0 };
+    match lab.line(Host::Bob, bad) {
+        Ok(by) => eprintln!("the bad line is made by {by}"),
+        Err(skipped) => return skipped.say(),
+    }
+    let mut echo = python(&lab, Host::Bob, ECHO, &[]);
+    echo.wait_for("port", |line| line == "ready");
+    let said = says(&lab, Host::Alice, Host::Bob);
+    let seconds: f32 = said.strip_prefix("same ").unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+    assert!(seconds > 10.0 * 2.0 * 0.030, "ten times there and back took {seconds} s");
+}
+
+#[test]
+fn the_lab_ends_with_its_handle_and_its_servers_know_their_name() {
+    let Some(lab) = up() else { return };
+    let began = Instant::now();
+    for server in [Server::Prosody, Server::Ejabberd] {
+        let instance = lab.start(server, &[]).unwrap();
+        let there = instance.endpoints();
+        assert_eq!(there.get("IP"), Host::Server.address());
+        let mut bob = lab.peers().slixmpp(there, "bob/rx").on(&lab, Host::Bob).listen().unwrap();
+        lab.peers().slixmpp(there, "alice/tx").on(&lab, Host::Alice).run(&["msg", &there.jid("bob"), "good morning"]).unwrap();
+        bob.wait_for("message", |event| event["event"] == "message" && event["type"] == "chat");
+    }
+    assert!(lab.count(Host::Alice, Host::Server).packets > 0);
+    assert_eq!(lab.count(Host::Alice, Host::Bob).packets, 0, "messages go by way of the server");
+    assert!(began.elapsed() < Duration::from_secs(60));
+    let folder = lab.peers().folder().to_owned();
+    let pid = std::fs::read_to_string(folder.join("net-bob/pid")).unwrap();
+    drop(lab);
+    // One that ended and that nobody waited for yet has no command line any more.
+    let command_line = std::fs::read(format!("/proc/{}/cmdline", pid.trim())).unwrap_or_default();
+    assert!(command_line.is_empty(), "{}", String::from_utf8_lossy(&command_line));
+    assert!(!folder.exists());
+}
