@@ -1,14 +1,41 @@
 //! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
-//! Status: partial: the `file` element, as shares in XEP-0385 need it.
 //!
-//! Written in `file-transfer:5`; `:4` is read everywhere and `:3` inside `media-sharing` (decisions 22, 51).
+//! The `file` element: here in sessions ([`crate::jingle`]), and in the shares of XEP-0385. Written in `file-transfer:5`, inside a
+//! session in the version the session speaks; `:4` is read everywhere and `:3` inside `media-sharing` (decisions 22, 51).
 
 use crate::element::Element;
 use crate::file_metadata::FileMetadata;
-use crate::hashes::Hash;
+use crate::hashes::{Hash, HashUsed};
 use crate::ns;
 use crate::payload::{Payload, ReadError};
 use crate::reading::{Dropped, number};
+
+/// A version of Jingle file transfer that is spoken here. Ordered: the later is more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// `file-transfer:4`: hashes are hex, and one still to come is an empty `hash` (decision 22).
+    V4,
+    /// `file-transfer:5`
+    #[default]
+    V5,
+}
+
+impl Version {
+    /// Its namespace, which is its disco feature too.
+    #[must_use]
+    pub fn ns(self) -> &'static str {
+        match self {
+            Self::V4 => ns::JINGLE_FILE_TRANSFER_4,
+            Self::V5 => ns::JINGLE_FILE_TRANSFER_5,
+        }
+    }
+
+    /// The version of a namespace.
+    #[must_use]
+    pub fn of(ns: &str) -> Option<Self> {
+        [Self::V4, Self::V5].into_iter().find(|version| version.ns() == ns)
+    }
+}
 
 /// `<file/>` of Jingle file transfer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,11 +73,25 @@ impl FileRange {
         Self { offset, length, hashes }
     }
 
-    fn write(&self) -> Element {
-        Element::new("range", ns::JINGLE_FILE_TRANSFER_5)
+    fn write_in(&self, version: Version) -> Element {
+        let hash = |hash: &Hash| if version == Version::V4 { old_hash(hash) } else { hash.write() };
+        Element::new("range", version.ns())
             .with_attr_opt("offset", self.offset.map(|offset| offset.to_string()))
             .with_attr_opt("length", self.length.map(|length| length.to_string()))
-            .with_children(self.hashes.iter().map(Payload::write))
+            .with_children(self.hashes.iter().map(hash))
+    }
+}
+
+/// A hash as version 4 has it.
+fn old_hash(hash: &Hash) -> Element {
+    let mut element = Element::new(Hash::NAME, ns::HASHES_1);
+    match hash.digest() {
+        Some(digest) => element.with_attr("algo", digest.algo().name()).with_text(digest.to_hex()),
+        None => {
+            element = hash.write();
+            element.rename_ns(ns::HASHES_2, ns::HASHES_1);
+            element
+        }
     }
 }
 
@@ -67,6 +108,21 @@ impl JingleFile {
     /// Whether `element` is a `file` of `:5`, `:4` or `:3`; the last only counts inside `media-sharing`.
     pub(crate) fn matches_any(element: &Element) -> bool {
         Self::matches(element) || element.is(Self::NAME, ns::JINGLE_FILE_TRANSFER_3)
+    }
+
+    /// Writes the element as a version has it.
+    #[must_use]
+    pub fn write_in(&self, version: Version) -> Element {
+        let mut element = Element::new(Self::NAME, version.ns());
+        self.metadata.write_fields(&mut element, version.ns());
+        if version == Version::V4 {
+            let is_hash = |child: &Element| Hash::matches(child) || HashUsed::matches(child);
+            element.take_children(is_hash);
+            element.extend(self.metadata.hashes.iter().filter(|hash| !hash.is_announcement()).map(old_hash));
+            let empty = |used: &HashUsed| Element::new(Hash::NAME, ns::HASHES_1).with_attr("algo", &used.algo);
+            element.extend(self.metadata.hash_used.iter().map(empty));
+        }
+        element.with_child_opt(self.range.as_ref().map(|range| range.write_in(version)))
     }
 
     pub(crate) fn read_any(element: &Element) -> Result<Self, ReadError> {
@@ -98,9 +154,7 @@ impl Payload for JingleFile {
 
     /// Pixels and length have no place in this element and are left out.
     fn write(&self) -> Element {
-        let mut element = Self::element();
-        self.metadata.write_fields(&mut element, Self::NS);
-        element.with_child_opt(self.range.as_ref().map(FileRange::write))
+        self.write_in(Version::V5)
     }
 }
 
@@ -136,6 +190,11 @@ mod tests {
 
     #[test]
     fn movim_still_offers_by_version_4() {
+        let hash = "<hash xmlns='urn:xmpp:hashes:1' algo='sha-1'>2fd4e1c67a2d28fced849ee1bb76e7391b93eb12</hash>";
+        let used = "<hash xmlns='urn:xmpp:hashes:1' algo='sha-256'/>";
+        let element = file(ns::JINGLE_FILE_TRANSFER_4, &format!("<name>a</name><size>1</size>{hash}{used}"));
+        let answered = JingleFile::read(&element).unwrap().write_in(Version::V4);
+        assert_eq!(answered, element);
         let read = JingleFile::read(&file(ns::JINGLE_FILE_TRANSFER_4, "<name>a</name><size>1</size>")).unwrap();
         assert_eq!(read.metadata.name.as_deref(), Some("a"));
         assert_eq!(read.write().ns(), ns::JINGLE_FILE_TRANSFER_5);

@@ -1,5 +1,6 @@
 //! XEP-0358 Publishing available Jingle sessions, v0.4 <https://xmpp.org/extensions/xep-0358.html>
-//! Status: partial: the announcement and its answers; the session itself is Jingle's.
+//!
+//! The announcement, the request to begin, and its answer; the session itself is Jingle's.
 
 use crate::element::Element;
 use crate::jid::Jid;
@@ -76,6 +77,50 @@ impl Payload for JinglePub {
             .with_child_opt(uri)
             .with_children(self.metas.iter().cloned())
             .with_children(self.descriptions.iter().cloned())
+    }
+}
+
+/// `<start/>`: please begin the session of this id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// What was announced.
+    pub id: String,
+}
+
+impl Payload for Start {
+    const NAME: &'static str = "start";
+    const NS: &'static str = ns::JINGLE_PUB;
+
+    /// The id is an attribute; the listings of errors have it as text (decision 19).
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        let id = filled(element, "id").map(str::to_owned).or_else(|| trimmed_text(element));
+        Ok(Self { id: id.ok_or_else(|| ReadError::new(element, "no id"))? })
+    }
+
+    fn write(&self) -> Element {
+        Self::element().with_attr("id", &self.id)
+    }
+}
+
+/// `<starting/>`: it will begin with this session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Starting {
+    /// Id of the Jingle session.
+    pub sid: String,
+}
+
+impl Payload for Starting {
+    const NAME: &'static str = "starting";
+    const NS: &'static str = ns::JINGLE_PUB;
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        Ok(Self { sid: filled(element, "sid").ok_or_else(|| ReadError::new(element, "no sid"))?.to_owned() })
+    }
+
+    fn write(&self) -> Element {
+        Self::element().with_attr("sid", &self.sid)
     }
 }
 

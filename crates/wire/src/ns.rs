@@ -32,14 +32,24 @@ pub const DATA_FORM: &str = "jabber:x:data";
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0030
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0020
+pub const FEATURE_NEG: &str = "http://jabber.org/protocol/feature-neg";
 /// XEP-0045 §7.5, marks what is said in private through a room
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// XEP-0047
+pub const IBB: &str = "http://jabber.org/protocol/ibb";
 /// XEP-0059
 pub const RESULT_SET: &str = "http://jabber.org/protocol/rsm";
+/// XEP-0065
+pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
 /// XEP-0066
 pub const OOB: &str = "jabber:x:oob";
 /// XEP-0066
 pub const OOB_IQ: &str = "jabber:iq:oob";
+/// XEP-0095
+pub const SI: &str = "http://jabber.org/protocol/si";
+/// XEP-0096
+pub const SI_FILE_TRANSFER: &str = "http://jabber.org/protocol/si/profile/file-transfer";
 /// XEP-0103
 pub const URL_DATA: &str = "http://jabber.org/protocol/url-data";
 /// XEP-0104
@@ -50,6 +60,8 @@ pub const CAPS: &str = "http://jabber.org/protocol/caps";
 pub const CAPS2: &str = "urn:xmpp:caps";
 /// XEP-0166
 pub const JINGLE: &str = "urn:xmpp:jingle:1";
+/// XEP-0166 §10
+pub const JINGLE_ERRORS: &str = "urn:xmpp:jingle:errors:1";
 /// XEP-0198
 pub const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199
@@ -68,6 +80,12 @@ pub const JINGLE_FILE_TRANSFER_5: &str = "urn:xmpp:jingle:apps:file-transfer:5";
 pub const JINGLE_FILE_TRANSFER_4: &str = "urn:xmpp:jingle:apps:file-transfer:4";
 /// XEP-0234, older, read inside SIMS only (decision 51)
 pub const JINGLE_FILE_TRANSFER_3: &str = "urn:xmpp:jingle:apps:file-transfer:3";
+/// XEP-0234 §9
+pub const JINGLE_FILE_TRANSFER_ERRORS: &str = "urn:xmpp:jingle:apps:file-transfer:errors:0";
+/// XEP-0260
+pub const JINGLE_S5B: &str = "urn:xmpp:jingle:transports:s5b:1";
+/// XEP-0261
+pub const JINGLE_IBB: &str = "urn:xmpp:jingle:transports:ibb:1";
 /// XEP-0264
 pub const THUMBS_1: &str = "urn:xmpp:thumbs:1";
 /// XEP-0264, old
@@ -88,6 +106,8 @@ pub const MAM: &str = "urn:xmpp:mam:2";
 pub const HINTS: &str = "urn:xmpp:hints";
 /// XEP-0352
 pub const CSI: &str = "urn:xmpp:csi:0";
+/// XEP-0353
+pub const JINGLE_MESSAGE: &str = "urn:xmpp:jingle-message:0";
 /// XEP-0358
 pub const JINGLE_PUB: &str = "urn:xmpp:jinglepub:1";
 /// XEP-0359

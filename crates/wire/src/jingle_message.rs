@@ -1,0 +1,234 @@
+//! XEP-0353 Jingle message initiation, v0.8.0 <https://xmpp.org/extensions/xep-0353.html>
+//!
+//! A session proposed by message, to all devices of somebody, before it is begun with the one that answers.
+
+use crate::element::Element;
+use crate::jingle::Reason;
+use crate::ns;
+use crate::payload::{Payload, ReadError};
+use crate::reading::filled;
+use crate::stanza::Message;
+
+/// `<propose/>`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Propose {
+    /// Id of the session to be.
+    pub id: String,
+    /// `description` elements of the applications, as they came.
+    pub descriptions: Vec<Element>,
+}
+
+/// `<ringing/>`: a device asks its person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ringing {
+    /// Id of the session to be.
+    pub id: String,
+}
+
+/// `<proceed/>`: begin it with this device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proceed {
+    /// Id of the session to be.
+    pub id: String,
+}
+
+/// `<reject/>`: not wanted, by the one or by the other device of who was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Id of the session that will not be.
+    pub id: String,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Whether another proposal goes on instead.
+    pub tie_break: bool,
+}
+
+/// `<retract/>`: not wanted any more by who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retract {
+    /// Id of the session that will not be.
+    pub id: String,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Whether another proposal goes on instead.
+    pub tie_break: bool,
+}
+
+/// `<finish/>`: it was, and is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Id of the session that was.
+    pub id: String,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// The session that goes on instead.
+    pub migrated: Option<String>,
+}
+
+/// Any of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JingleMessage {
+    /// `<propose/>`
+    Propose(Propose),
+    /// `<ringing/>`
+    Ringing(Ringing),
+    /// `<proceed/>`
+    Proceed(Proceed),
+    /// `<reject/>`
+    Reject(Reject),
+    /// `<retract/>`
+    Retract(Retract),
+    /// `<finish/>`
+    Finish(Finish),
+}
+
+impl JingleMessage {
+    /// What a message says about a session to be; `None` if it says nothing that can be understood.
+    #[must_use]
+    pub fn of(message: &Message) -> Option<Self> {
+        let element = message.payloads.iter().find(|payload| payload.ns() == ns::JINGLE_MESSAGE)?;
+        let read = match element.name() {
+            Propose::NAME => Propose::read(element).map(Self::Propose),
+            Ringing::NAME => Ringing::read(element).map(Self::Ringing),
+            Proceed::NAME => Proceed::read(element).map(Self::Proceed),
+            Reject::NAME => Reject::read(element).map(Self::Reject),
+            Retract::NAME => Retract::read(element).map(Self::Retract),
+            Finish::NAME => Finish::read(element).map(Self::Finish),
+            _ => return None,
+        };
+        read.ok() // without an id there is nothing to speak about
+    }
+
+    /// Id of the session it is about.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Propose(Propose { id, .. })
+            | Self::Ringing(Ringing { id })
+            | Self::Proceed(Proceed { id })
+            | Self::Reject(Reject { id, .. })
+            | Self::Retract(Retract { id, .. })
+            | Self::Finish(Finish { id, .. }) => id,
+        }
+    }
+
+    /// The element.
+    #[must_use]
+    pub fn write(&self) -> Element {
+        match self {
+            Self::Propose(propose) => propose.write(),
+            Self::Ringing(ringing) => ringing.write(),
+            Self::Proceed(proceed) => proceed.write(),
+            Self::Reject(reject) => reject.write(),
+            Self::Retract(retract) => retract.write(),
+            Self::Finish(finish) => finish.write(),
+        }
+    }
+}
+
+impl Payload for Propose {
+    const NAME: &'static str = "propose";
+    const NS: &'static str = ns::JINGLE_MESSAGE;
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        let descriptions = element.children().filter(|child| child.name() == "description");
+        Ok(Self { id: read_id(element)?, descriptions: descriptions.take(MAX_DESCRIPTIONS).cloned().collect() })
+    }
+
+    fn write(&self) -> Element {
+        Self::element().with_attr("id", &self.id).with_children(self.descriptions.iter().cloned())
+    }
+}
+
+impl Payload for Ringing {
+    const NAME: &'static str = "ringing";
+    const NS: &'static str = ns::JINGLE_MESSAGE;
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        Ok(Self { id: read_id(element)? })
+    }
+
+    fn write(&self) -> Element {
+        Self::element().with_attr("id", &self.id)
+    }
+}
+
+impl Payload for Proceed {
+    const NAME: &'static str = "proceed";
+    const NS: &'static str = ns::JINGLE_MESSAGE;
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        Ok(Self { id: read_id(element)? })
+    }
+
+    fn write(&self) -> Element {
+        Self::element().with_attr("id", &self.id)
+    }
+}
+
+impl Payload for Reject {
+    const NAME: &'static str = "reject";
+    const NS: &'static str = ns::JINGLE_MESSAGE;
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        Ok(Self { id: read_id(element)?, reason: read_reason(element), tie_break: is_tie_break(element) })
+    }
+
+    fn write(&self) -> Element {
+        ended(Self::element(), &self.id, self.reason.as_ref(), self.tie_break)
+    }
+}
+
+impl Payload for Retract {
+    const NAME: &'static str = "retract";
+    const NS: &'static str = ns::JINGLE_MESSAGE;
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        Ok(Self { id: read_id(element)?, reason: read_reason(element), tie_break: is_tie_break(element) })
+    }
+
+    fn write(&self) -> Element {
+        ended(Self::element(), &self.id, self.reason.as_ref(), self.tie_break)
+    }
+}
+
+impl Payload for Finish {
+    const NAME: &'static str = "finish";
+    const NS: &'static str = ns::JINGLE_MESSAGE;
+
+    fn read(element: &Element) -> Result<Self, ReadError> {
+        Self::expect(element)?;
+        let migrated = element.child("migrated", ns::JINGLE_MESSAGE).and_then(|migrated| filled(migrated, "to")).map(str::to_owned);
+        Ok(Self { id: read_id(element)?, reason: read_reason(element), migrated })
+    }
+
+    fn write(&self) -> Element {
+        let migrated = self.migrated.as_ref().map(|to| Element::new("migrated", Self::NS).with_attr("to", to));
+        ended(Self::element(), &self.id, self.reason.as_ref(), false).with_child_opt(migrated)
+    }
+}
+
+fn read_id(element: &Element) -> Result<String, ReadError> {
+    filled(element, "id").map(str::to_owned).ok_or_else(|| ReadError::new(element, "no id"))
+}
+
+fn read_reason(element: &Element) -> Option<Reason> {
+    element.payload::<Reason>()?.ok() // a reason without a condition gives none
+}
+
+fn is_tie_break(element: &Element) -> bool {
+    element.child("tie-break", ns::JINGLE_MESSAGE).is_some()
+}
+
+fn ended(element: Element, id: &str, reason: Option<&Reason>, tie_break: bool) -> Element {
+    let tie_break = tie_break.then(|| Element::new("tie-break", ns::JINGLE_MESSAGE));
+    element.with_attr("id", id).with_child_opt(reason.map(Payload::write)).with_child_opt(tie_break)
+}
+
+/// More applications than anybody proposes.
+const MAX_DESCRIPTIONS: usize = 16;
