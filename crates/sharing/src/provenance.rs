@@ -9,9 +9,10 @@ mod room;
 
 pub use room::RoomFacts;
 
+use balcony_wire::jingle::Jingle;
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::stanza_ids::OriginId;
-use balcony_wire::{BareJid, Jid, Message};
+use balcony_wire::{BareJid, Element, Jid, Message, Payload as _};
 
 /// Something together with who it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum Way {
     Archive,
     /// Said in a room once and handed out by an archive; the sender is an occupant, whose nick proves nothing.
     RoomArchive,
+    /// In a session that its sender opened with us (XEP-0166).
+    Session,
     /// An error: somebody on the way gives back what we said ourselves. Nothing in it is the sender's word (decision 50).
     Bounce,
 }
@@ -101,6 +104,12 @@ pub enum ProvenanceError {
     /// There is no copied message inside.
     #[error("the message holds no copy of another one")]
     NoCopy,
+    /// A session is opened by a device, and this is none.
+    #[error("{0} is no device that could open a session")]
+    NoDevice(Jid),
+    /// What speaks of a session and opens none, or has no name to be answered by.
+    #[error("no session is opened by it")]
+    NoSession,
     /// A record of the catalogue that nobody here wrote.
     #[error("the stored note about who sent this cannot be read")]
     Record,
@@ -141,6 +150,31 @@ impl Received<Message> {
             _ => Way::Direct,
         };
         Ok(Self::of(message, account, sender, way))
+    }
+
+    /// What a device offers `account` in a session that it opens or adds to: the `jingle` element of its request, as if it stood in a
+    /// message, since that is how offers are kept. The peer is the `from` that servers stamped; who the element calls initiator is
+    /// nobody's proof.
+    ///
+    /// # Errors
+    /// [`ProvenanceError::NoDevice`] for a peer that is none, [`ProvenanceError::NoSession`] for an element that opens nothing.
+    pub fn session(peer: &Jid, account: &BareJid, jingle: &Element) -> Result<Self, ProvenanceError> {
+        let device = peer.resource().ok_or_else(|| ProvenanceError::NoDevice(peer.clone()))?;
+        let sid = jingle.attr("sid").filter(|sid| is_usable_id(sid) && Jingle::matches(jingle)).ok_or(ProvenanceError::NoSession)?;
+        let added = jingle.children().find_map(|child| child.attr("name")).unwrap_or_default();
+        let id = match jingle.attr("action") {
+            Some("session-initiate") => format!("jingle {sid} {device}"),
+            Some("content-add") => format!("jingle-add {sid} {device} {added}"),
+            _ => return Err(ProvenanceError::NoSession),
+        };
+        let message = Message {
+            from: Some(peer.clone()),
+            to: Some(account.clone().into()),
+            id: Some(id),
+            payloads: vec![jingle.clone()],
+            ..Message::new(MessageKind::Normal, None)
+        };
+        Ok(Self::of(message, account, peer.clone(), Way::Session))
     }
 
     /// A message that we send from `account`.
@@ -281,7 +315,7 @@ impl Provenance {
 }
 
 impl Way {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Direct,
         Self::Own,
         Self::CarbonReceived,
@@ -290,6 +324,7 @@ impl Way {
         Self::RoomPrivate,
         Self::Archive,
         Self::RoomArchive,
+        Self::Session,
         Self::Bounce,
     ];
 
@@ -304,6 +339,7 @@ impl Way {
             Self::RoomPrivate => "room-private",
             Self::Archive => "archive",
             Self::RoomArchive => "room-archive",
+            Self::Session => "session",
             Self::Bounce => "bounce",
         }
     }
@@ -334,6 +370,7 @@ impl std::fmt::Display for Provenance {
             Way::RoomPrivate => write!(f, "sent to us alone by somebody in a room as {}", self.sender),
             Way::Archive => write!(f, "sent by {}, kept in our archive", self.sender),
             Way::RoomArchive => write!(f, "sent by somebody in a room as {}, kept in an archive", self.sender),
+            Way::Session => write!(f, "offered by {} in a session", self.sender),
             Way::Bounce => write!(f, "given back by {}", self.sender),
         }
     }

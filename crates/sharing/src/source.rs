@@ -35,6 +35,22 @@ pub enum Source {
         /// As written.
         uri: String,
     },
+    /// A session that the sender opened, with the file as one of its contents (XEP-0234).
+    Session {
+        /// Their device.
+        peer: Jid,
+        /// Which session of it.
+        sid: String,
+        /// Which content of that.
+        content: String,
+    },
+    /// A stream that the sender wants to open, for the file alone (XEP-0096).
+    Stream {
+        /// Their device.
+        peer: Jid,
+        /// Which stream of it.
+        sid: String,
+    },
     /// Bits of binary that came in the same stanza (XEP-0231).
     Carried {
         /// Their name.
@@ -84,6 +100,17 @@ impl SourceKey {
     pub fn host(&self) -> Option<String> {
         let url = self.0.split_once(' ').map(|(_, target)| target)?;
         Url::parse(url).ok()?.host_str().map(str::to_owned)
+    }
+
+    /// Who is asked, for people: a host, or the device of somebody.
+    #[must_use]
+    pub fn whom(&self) -> Option<String> {
+        let device = match self.0.split_once(' ') {
+            Some(("published" | "session" | "stream" | "by-hash", rest)) => rest.lines().next(),
+            Some(("bits", rest)) => rest.rsplit_once(' ').map(|(device, _)| device),
+            _ => None,
+        };
+        device.map(str::to_owned).or_else(|| self.host())
     }
 
     /// For the catalogue. Holds the URL: not for logs.
@@ -166,7 +193,12 @@ impl Source {
                 id.clone(),
                 ns::JINGLE_FILE_TRANSFER_5,
             ))),
-            Self::ByHash { .. } | Self::Carried { .. } | Self::Bits { .. } | Self::Unknown(_) => None,
+            Self::ByHash { .. }
+            | Self::Session { .. }
+            | Self::Stream { .. }
+            | Self::Carried { .. }
+            | Self::Bits { .. }
+            | Self::Unknown(_) => None,
         }
     }
 
@@ -179,8 +211,11 @@ impl Source {
                 Some([SourceElement::Url(first), ..]) => format!("encrypted:{} {}", mark_of(source), first.target),
                 _ => format!("encrypted:{}", mark_of(source)),
             },
-            Self::Published { from, id, .. } => format!("published {from} {id}"),
+            // No address has a line break in it.
+            Self::Published { from, id, .. } => format!("published {from}\n{id}"),
             Self::ByHash { jid, .. } => format!("by-hash {jid}"),
+            Self::Session { peer, sid, content } => format!("session {peer}\n{sid}\n{content}"),
+            Self::Stream { peer, sid } => format!("stream {peer}\n{sid}"),
             Self::Carried { cid } => format!("carried {}", cid.as_str()),
             Self::Bits { cid, from } => format!("bits {from} {}", cid.as_str()),
             Self::Unknown(UnknownSource::Uri(uri)) => format!("unknown {uri}"),
@@ -193,7 +228,13 @@ impl Source {
         match self {
             Self::Url(source) => vec![&source.target],
             Self::Encrypted(encrypted) => encrypted.sources.iter().flatten().flat_map(addresses_of_element).collect(),
-            Self::Published { .. } | Self::ByHash { .. } | Self::Carried { .. } | Self::Bits { .. } | Self::Unknown(_) => Vec::new(),
+            Self::Published { .. }
+            | Self::ByHash { .. }
+            | Self::Session { .. }
+            | Self::Stream { .. }
+            | Self::Carried { .. }
+            | Self::Bits { .. }
+            | Self::Unknown(_) => Vec::new(),
         }
     }
 
@@ -228,6 +269,7 @@ impl std::fmt::Display for Source {
             Self::Encrypted(_) => f.write_str("encrypted bytes"),
             Self::Published { from, .. } => write!(f, "a session published by {from}"),
             Self::ByHash { jid, .. } => write!(f, "{jid}, asked by hash"),
+            Self::Session { peer, .. } | Self::Stream { peer, .. } => write!(f, "a session with {peer}"),
             Self::Carried { .. } => f.write_str("the bytes in the message itself"),
             Self::Bits { from, .. } => write!(f, "{from}, asked for the bytes"),
             Self::Unknown(UnknownSource::Uri(uri)) => f.write_str(without_fragment(uri)),

@@ -19,7 +19,8 @@ A rule is a sentence: VERDICT WHO [SIZE] [TYPES] [from PLACES] [CONDITIONS]
   SIZE        up to 10 MiB, over 1 GiB; a size nobody says counts as large
   TYPES       image/*, application/pdf: what the sender says that it is
   PLACES      message (the bytes came in it), own-server, senders-device (over XMPP),
-              senders-server, third-hosts, peers
+              senders-server, third-hosts; a person's device in a session: relayed (by way
+              of servers), peers (it sees your address)
   CONDITIONS  after fetch: even unproven, even metered, even attached
               after ask and never: if unproven, if metered, if attached
               (unproven: no hash proves it; metered: bytes cost money; attached: somebody

@@ -165,6 +165,7 @@ fn agreed(answer: &Answer) -> String {
         Answer::Unproven => "to take it without proof".to_owned(),
         Answer::Reveal(exposure) => format!("that {exposure}"),
         Answer::RevealAny(_) => "that other hosts see your IP address".to_owned(),
+        Answer::RelayOnly => "to fetch it from people's devices by way of servers only, so that they do not see your IP address".to_owned(),
         Answer::NamedBy(other) => format!("to go where {other} says that it is"),
     }
 }

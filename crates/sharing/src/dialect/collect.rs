@@ -91,7 +91,7 @@ impl<'a> Collector<'a> {
 fn shares(found: Found<'_>, sender: &Jid, ignored: &mut Vec<Dropped>) -> Vec<Share> {
     let element = found.element;
     if Jingle::matches(element) {
-        return session::read(element, ignored);
+        return session::read(element, sender, ignored);
     }
     let share = if FileMetadata::matches(element) {
         let file = keep(FileMetadata::read(element), ignored, "file");

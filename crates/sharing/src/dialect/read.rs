@@ -8,7 +8,7 @@ use balcony_wire::{BareJid, Element, Jid, Message, Payload as _, ns};
 
 use super::collect::collect;
 use super::{Dropped, Reading, Share, bits, fold, gather, out_of_band, pictures, session, shown_body};
-use crate::{Provenance, Received};
+use crate::{Provenance, Received, Via, Way};
 
 /// Reads what a message says about files. Payloads of error messages are echoes and say nothing (decision 50).
 #[must_use]
@@ -20,6 +20,9 @@ pub fn read(received: &Received<Message>) -> Reading {
     }
     let found = gather::in_message(&message.payloads);
     let mut reading = collect(&found, &message.payloads, provenance.sender());
+    if provenance.way() != Way::Session {
+        reading.shares.iter_mut().filter(|share| share.via == Via::Jingle).for_each(|share| share.sources.clear()); // nobody opened it
+    }
     reading.body = message.body();
     let id = provenance.name_of(message);
     let mut links = links(&mut reading);

@@ -1,15 +1,15 @@
-//! Files in Jingle sessions (XEP-0234) as shares. The session itself is not ours to judge here.
+//! Files in Jingle sessions (XEP-0234) as shares: each content that offers one names the session as its source. The session itself is
+//! not ours to judge here.
 //!
 //! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
-//! Status: partial: files of a session are read and explained; none is transferred.
 //! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html>
-//! Status: partial: a session is read and explained; none is started or answered.
 
 use balcony_wire::jingle_file::JingleFile;
-use balcony_wire::{Element, Payload as _, ns};
+use balcony_wire::{Element, Jid, Payload as _, ns};
 
 use super::{Dropped, Share};
-use crate::Via;
+use crate::provenance::is_usable_id;
+use crate::{Source, Via};
 
 /// Whether a session, or a part of one, is only now being offered.
 pub(crate) fn is_offer(jingle: &Element) -> bool {
@@ -17,23 +17,34 @@ pub(crate) fn is_offer(jingle: &Element) -> bool {
 }
 
 /// The files of a `jingle` element, those of which only a checksum is told too. One that cannot be read costs no other.
-pub(super) fn read(jingle: &Element, ignored: &mut Vec<Dropped>) -> Vec<Share> {
+pub(super) fn read(jingle: &Element, sender: &Jid, ignored: &mut Vec<Dropped>) -> Vec<Share> {
     let mut files = Vec::new();
     for child in jingle.children() {
         match child.name() {
             "content" if is_request(jingle, child) => ignored.push(Dropped::new("content", "it asks for a file and offers none")),
-            "content" => files.extend(child.children().filter(|child| child.name() == "description" && is_file_transfer(child))),
-            "checksum" if is_file_transfer(child) => files.push(child),
+            "content" => {
+                let descriptions = child.children().filter(|child| child.name() == "description" && is_file_transfer(child));
+                let source = source(jingle, child, sender);
+                files.extend(descriptions.map(|description| (description, source.clone())));
+            }
+            "checksum" if is_file_transfer(child) => files.push((child, None)),
             _ => {} // transports and reasons say nothing about files
         }
     }
-    let files = files.into_iter().flat_map(Element::children).filter(|child| JingleFile::matches(child));
-    files.filter_map(|file| read_file(file, ignored)).collect()
+    let files = files.into_iter().flat_map(|(holder, source)| holder.children().map(move |child| (child, source.clone())));
+    files.filter(|(child, _)| JingleFile::matches(child)).filter_map(|(file, source)| read_file(file, source, ignored)).collect()
 }
 
-fn read_file(element: &Element, ignored: &mut Vec<Dropped>) -> Option<Share> {
+/// The content as a place of its file, while the session is being offered and both have names to be asked by.
+fn source(jingle: &Element, content: &Element, sender: &Jid) -> Option<Source> {
+    let name = |element: &Element, attribute| element.attr(attribute).filter(|name| is_usable_id(name)).map(str::to_owned);
+    let (sid, content) = (name(jingle, "sid")?, name(content, "name")?);
+    is_offer(jingle).then(|| Source::Session { peer: sender.clone(), sid, content })
+}
+
+fn read_file(element: &Element, source: Option<Source>, ignored: &mut Vec<Dropped>) -> Option<Share> {
     match JingleFile::read(element) {
-        Ok(file) => Some(Share { file: Some(file.metadata), ..Share::blank(Via::Jingle) }),
+        Ok(file) => Some(Share { file: Some(file.metadata), sources: source.into_iter().collect(), ..Share::blank(Via::Jingle) }),
         Err(error) => {
             ignored.push(Dropped::new("jingle", error.why()));
             None

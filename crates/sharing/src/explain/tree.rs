@@ -94,6 +94,13 @@ fn source(source: &Source) -> Value {
             let named = Some(from).filter(|from| Some(*from) != nobody().as_ref());
             published(named, id, applications.iter().map(String::as_str))
         }
+        Source::Session { peer, sid, content } => object([
+            ("type", "session".into()),
+            ("peer", peer.as_str().into()),
+            ("sid", sid.as_str().into()),
+            ("content", content.as_str().into()),
+        ]),
+        Source::Stream { peer, sid } => object([("type", "stream".into()), ("peer", peer.as_str().into()), ("sid", sid.as_str().into())]),
         Source::ByHash { uri, .. } | Source::Unknown(UnknownSource::Uri(uri)) => unknown("uri", uri),
         Source::Carried { cid } | Source::Bits { cid, .. } => unknown("uri", &cid.to_uri()),
         Source::Unknown(UnknownSource::Element(name)) => unknown("element", name),

@@ -28,6 +28,10 @@ impl<'a> Desk<'a> {
         Self { offer, policy, around, person, conversation, media_type, has_proof }
     }
 
+    pub(super) fn offer(&self) -> &'a Offer {
+        self.offer
+    }
+
     pub(super) fn around(&self) -> &'a Circumstances {
         self.around
     }

@@ -12,15 +12,16 @@ mod policy;
 mod question;
 mod rank;
 mod reason;
+mod sessions;
 mod vicinity;
 
 pub use answer::Answer;
 pub use contacts::Contacts;
 pub use devices::{Abilities, Devices, FileTransfer};
 pub use history::{History, Outcome, Record};
-pub(crate) use policy::{Reader, Size, joined};
 pub use policy::{Case, MAX_RULES, Miss, Policy, RoomKind, Rule, RuleError, Ruling, Standing, TypeRange, Verdict, Who};
-pub use question::{Concern, Question};
+pub(crate) use policy::{Reader, Size, joined};
+pub use question::{Concern, Question, Relayed};
 pub use reason::Reason;
 pub use vicinity::Redirects;
 
@@ -200,10 +201,11 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
     if offer.is_pending() && offer.said_in().contains(&Via::Jingle) {
         return Decision::Refuse(Refusal { left_out: vec![session(offer)] });
     }
-    if offer.is_pending() {
+    let laid = rank::lay(offer, policy, history, circumstances);
+    // Whoever announced it says soon where it is; a person who asks need not wait for that.
+    if offer.is_pending() && (laid.candidates.is_empty() || !circumstances.asked) {
         return Decision::Wait(Wait::ForSource);
     }
-    let laid = rank::lay(offer, policy, history, circumstances);
     if laid.candidates.is_empty() {
         let left_out = laid.left_out;
         return match left_out.iter().filter_map(|left_out| left_out.reason.until()).min() {
@@ -214,7 +216,15 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
     if circumstances.declined && !circumstances.asked {
         return Decision::Refuse(question::declined(laid));
     }
-    question::weigh(laid, offer, circumstances)
+    let decision = question::weigh(laid);
+    match decision {
+        Decision::Ask(question) if question.shows_address() && !sessions::hides(circumstances) => {
+            let mut hiding = circumstances.clone();
+            hiding.answers.push(Answer::RelayOnly);
+            Decision::Ask(question.or_else_relayed(decide(offer, policy, history, &hiding)))
+        }
+        decision => decision,
+    }
 }
 
 /// The plan as `why` shows it: every attempt the rules do not forbid, whether or not a person must be asked, and the reason for the rest.
@@ -241,13 +251,13 @@ fn is_nothing(offer: &Offer) -> bool {
     offer.size() == Some(0) && offer.proof() == Proof::Digest
 }
 
-/// The session that a file is offered in, which this version cannot take part in.
+/// A file of a session that nobody opened: a message speaks of it.
 fn session(offer: &Offer) -> LeftOut {
     let peer = offer.provenance().sender();
     LeftOut {
         source: SourceKey::from_record(format!("session {peer}")),
         what: format!("a session with {peer}"),
-        reason: Reason::Unsupported("sessions"),
+        reason: Reason::SessionOver,
     }
 }
 

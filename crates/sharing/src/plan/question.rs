@@ -13,6 +13,14 @@ use crate::{ByteLen, DigestSet, Disposition, Exposure, ExposureKind, MediaType, 
 pub struct Question {
     plan: Plan,
     concerns: Vec<Concern>,
+    relayed: Option<Box<Relayed>>,
+}
+
+/// The other answer to a question about showing one's address: not to show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    plan: Plan,
+    answers: Vec<Answer>,
 }
 
 /// One thing to agree to.
@@ -73,12 +81,48 @@ impl Question {
         self.plan
     }
 
+    /// The other answer, where there is one: to fetch it without showing one's address to people's devices.
+    pub fn relayed(&self) -> Option<&Relayed> {
+        self.relayed.as_deref()
+    }
+
+    /// Whether a yes shows a person's device where we are.
+    pub fn shows_address(&self) -> bool {
+        self.plan.attempts.iter().any(|attempt| attempt.exposure.kind() == ExposureKind::Peer)
+    }
+
+    /// `hiding` is what would be done if the person wanted nobody's device to see their address.
+    pub(super) fn or_else_relayed(mut self, hiding: Decision<DigestSet>) -> Self {
+        let (plan, mut answers) = match hiding {
+            Decision::Fetch(plan) => (plan, Vec::new()),
+            Decision::Ask(question) => (question.plan.clone(), question.answers()),
+            Decision::Have(_) | Decision::Wait(_) | Decision::Refuse(_) => return self,
+        };
+        if !plan.attempts.is_empty() {
+            answers.push(Answer::RelayOnly);
+            self.relayed = Some(Box::new(Relayed { plan, answers }));
+        }
+        self
+    }
+
     /// The agreement as data, so that it outlives this question.
     pub fn answers(&self) -> Vec<Answer> {
         let mut answers: Vec<Answer> = self.concerns.iter().map(Concern::answer).collect();
         answers.sort();
         answers.dedup();
         answers
+    }
+}
+
+impl Relayed {
+    /// What will happen after this answer.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The answer as data, so that it outlives the question.
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
     }
 }
 
@@ -135,8 +179,8 @@ pub(super) fn concerns(
     if !case.is_proven {
         concerns.push(Concern::Unproven);
     }
-    let is_told_to_strangers =
-        case.standing == Standing::Stranger && matches!(case.exposure, ExposureKind::Presence | ExposureKind::SendersServer);
+    let is_told_to_strangers = case.standing == Standing::Stranger
+        && matches!(case.exposure, ExposureKind::Presence | ExposureKind::ViaProxy | ExposureKind::SendersServer);
     let is_missing_place = nearest.is_some_and(|nearest| nearest.missing(case).any(|miss| miss == Miss::Place));
     let is_misplaced = case.exposure > ExposureKind::OwnServer && is_missing_place;
     if is_told_to_strangers || is_misplaced || case.exposure >= ExposureKind::ThirdHost {
@@ -165,9 +209,8 @@ fn missed(miss: Miss, rule: &Rule, case: &Case<'_>, who: &Jid) -> Option<Concern
 }
 
 /// Splits what may be tried into what may be done now and what needs a question.
-pub(super) fn weigh(laid: Laid, offer: &Offer, circumstances: &Circumstances) -> Decision<DigestSet> {
-    let Laid { mut candidates, mut left_out } = laid;
-    candidates.iter_mut().for_each(|candidate| leave_open(&mut candidate.concerns, offer, circumstances));
+pub(super) fn weigh(laid: Laid) -> Decision<DigestSet> {
+    let Laid { candidates, mut left_out } = laid;
     let (free, asking): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| candidate.concerns.is_empty());
     if !free.is_empty() {
         left_out.extend(asking.into_iter().map(later));
@@ -188,7 +231,7 @@ pub(super) fn weigh(laid: Laid, offer: &Offer, circumstances: &Circumstances) ->
         }
         attempts.push(*candidate.attempt);
     }
-    Decision::Ask(Question { plan: Plan { attempts, left_out }, concerns })
+    Decision::Ask(Question { plan: Plan { attempts, left_out }, concerns, relayed: None })
 }
 
 /// A file of no bytes: nobody is asked for it, and the rules say whether the person is.
@@ -203,12 +246,12 @@ pub(super) fn weigh_nothing(offer: &Offer, policy: &Policy, circumstances: &Circ
             Decision::Refuse(Refusal { left_out: vec![nothing] })
         }
         _ if concerns.is_empty() => Decision::Fetch(Plan::default()),
-        _ => Decision::Ask(Question { plan: Plan::default(), concerns }),
+        _ => Decision::Ask(Question { plan: Plan::default(), concerns, relayed: None }),
     }
 }
 
 /// Leaves what is still to be agreed to before a way is tried.
-fn leave_open(concerns: &mut Vec<Concern>, offer: &Offer, circumstances: &Circumstances) {
+pub(super) fn leave_open(concerns: &mut Vec<Concern>, offer: &Offer, circumstances: &Circumstances) {
     if offer.disposition() == Some(Disposition::Attachment) {
         concerns.insert(0, Concern::Attachment);
     }
@@ -240,7 +283,11 @@ pub(super) fn declined(laid: Laid) -> Refusal {
 /// For people: what they agree to.
 impl std::fmt::Display for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "fetch it? {}", joined(&self.concerns))
+        write!(f, "fetch it? {}", joined(&self.concerns))?;
+        match &self.relayed {
+            Some(_) => f.write_str("; it can go by way of servers as well, which is slower and shows nobody's device your IP address"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Puts sources into an order: the sender's own before others', untried before failed, proven before unproven, less revealing before
-//! more revealing, as named.
+//! Puts sources into an order: the sender's own before others', untried before failed, proven before unproven, servers before people's
+//! devices, less revealing before more revealing, as named.
 //!
 //! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html>
 //! XEP-0103 URL address information, v0.4.1 <https://xmpp.org/extensions/xep-0103.html>
@@ -15,18 +15,19 @@ use url::Url;
 use super::desk::Desk;
 use super::history::{Past, back_off};
 use super::policy::Verdict;
+use super::sessions::{self, Pair};
 use super::vicinity::{Redirects, is_onion};
-use super::{Attempt, Circumstances, Concern, History, How, HttpRequest, LeftOut, Policy, Reason, encrypted};
+use super::{Attempt, Circumstances, Concern, History, How, HttpRequest, LeftOut, Policy, Reason, encrypted, question};
 use crate::exposure::is_within;
 use crate::net_rules::check_url;
 use crate::offer::{NamedBy, Place};
-use crate::{Exposure, Offer, Proof, Source, UrlSource};
+use crate::{Exposure, Offer, Proof, Source, SourceKey, UrlSource};
 
 /// Something that may be tried, and what a person would have to agree to before.
 pub(super) struct Candidate {
     /// Boxed: it is large, and is sorted and sorted out.
     pub(super) attempt: Box<Attempt>,
-    /// Nothing where the rules say to fetch it.
+    /// Nothing where the rules say to fetch it, or where all was agreed to.
     pub(super) concerns: Vec<Concern>,
 }
 
@@ -46,16 +47,17 @@ pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Ci
     let mut found = Vec::new();
     for place in offer.places() {
         ways(place, offer, &redirects, around, &mut found);
-        for way in found.drain(..) {
-            let past = way.as_ref().ok().and_then(|attempt| pasts.get(&attempt.source));
-            match way.and_then(|attempt| judge(attempt, &desk, past)) {
-                Ok((failures, candidate)) => {
-                    let is_others = place.named_by != NamedBy::Sender;
-                    let rank = (is_others, failures > 0, !desk.is_proven(&candidate.attempt.how), candidate.attempt.exposure.kind());
-                    ranked.push((rank, candidate));
-                }
-                Err(left_out) => laid.left_out.push(left_out),
+    }
+    found.extend(sessions::implied(offer, around).into_iter().map(|pair| Ok(Way::Device(Box::new(pair)))));
+    for way in found {
+        let past = way.as_ref().ok().and_then(|way| pasts.get(way.source()));
+        match way.and_then(|way| way.judge(&desk, past)) {
+            Ok((failures, candidate)) => {
+                let Attempt { how, exposure, named_by, .. } = &*candidate.attempt;
+                let is_others = *named_by != NamedBy::Sender;
+                ranked.push(((is_others, failures > 0, !desk.is_proven(how), sessions::order(how), exposure.kind()), candidate));
             }
+            Err(left_out) => laid.left_out.push(left_out),
         }
     }
     ranked.sort_by_key(|(rank, _)| *rank); // stable: the sender's order decides what is equal
@@ -64,11 +66,14 @@ pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Ci
 }
 
 /// What a source comes to: one attempt, several where encrypted bytes lie at several places, or why there is none.
-fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstances, found: &mut Vec<Result<Attempt, LeftOut>>) {
+fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstances, found: &mut Vec<Result<Way, LeftOut>>) {
     let left_out = |reason| LeftOut { source: place.source.key(), what: place.source.to_string(), reason };
     let proven = offer.proof() == Proof::Digest;
     if !proven && place.named_by != NamedBy::Sender {
         return found.push(Err(left_out(Reason::NotTheSenders)));
+    }
+    if let Some(devices) = sessions::named(place, offer, around) {
+        return found.extend(devices.into_iter().map(|pair| pair.map(|pair| Way::Device(Box::new(pair)))));
     }
     let one = match &place.source {
         Source::Url(source) => {
@@ -76,7 +81,8 @@ fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstan
         }
         Source::Encrypted(source) => {
             let inner = encrypted::inner(source, offer).into_iter();
-            return found.extend(inner.map(|inner| inner.and_then(|inner| encrypted_attempt(place, inner, proven, redirects, around))));
+            let attempts = inner.map(|inner| inner.and_then(|inner| encrypted_attempt(place, inner, proven, redirects, around)));
+            return found.extend(attempts.map(|attempt| attempt.map(|attempt| Way::One(Box::new(attempt)))));
         }
         Source::Carried { cid } => Ok(attempt(place, How::Carried { cid: cid.clone() }, Exposure::Nothing)),
         Source::Bits { from, .. } if from.resource().is_none() => Err(Reason::NoDevice),
@@ -85,20 +91,53 @@ fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstan
             // That reveals to the sender's device that we are there (XEP-0231 §2.3).
             Ok(attempt(place, how, Exposure::Presence(from.clone())))
         }
-        Source::Published { .. } => Err(Reason::Unsupported("published sessions")),
-        Source::ByHash { .. } => Err(Reason::Unsupported("devices asked by hash")),
-        Source::Unknown(_) => Err(Reason::UnknownKind),
+        Source::Published { .. } | Source::ByHash { .. } | Source::Session { .. } | Source::Stream { .. } | Source::Unknown(_) => {
+            Err(Reason::UnknownKind)
+        }
     };
-    found.push(one.map_err(left_out));
+    found.push(one.map(|attempt| Way::One(Box::new(attempt))).map_err(left_out));
+}
+
+/// Something that may be tried, in one or in two manners.
+enum Way {
+    One(Box<Attempt>),
+    Device(Box<Pair>),
+}
+
+impl Way {
+    fn source(&self) -> &SourceKey {
+        match self {
+            Self::One(attempt) => &attempt.source,
+            Self::Device(pair) => &pair.direct.source,
+        }
+    }
+
+    /// Of the two manners the direct one, which is the fast one, unless it needs an answer that the other does not.
+    fn judge(self, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(u32, Candidate), LeftOut> {
+        let (direct, relayed) = match self {
+            Self::One(attempt) => return judge(*attempt, desk, past),
+            Self::Device(pair) => (pair.direct, pair.relayed),
+        };
+        let Some(relayed) = relayed else { return judge(direct, desk, past) };
+        if sessions::hides(desk.around()) {
+            return judge(relayed, desk, past);
+        }
+        match (judge(direct, desk, past), judge(relayed, desk, past)) {
+            (Ok((_, direct)), Ok(relayed)) if !direct.concerns.is_empty() && relayed.1.concerns.is_empty() => Ok(relayed),
+            (Err(_), relayed) => relayed,
+            (direct, _) => direct,
+        }
+    }
 }
 
 /// How often it failed in a row before and what may be tried, or why nothing.
 fn judge(attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(u32, Candidate), LeftOut> {
-    let (ruling, concerns) = desk.ask_about(&attempt);
+    let (ruling, mut concerns) = desk.ask_about(&attempt);
     if ruling.verdict == Verdict::Never {
         let rule = desk.rule(ruling);
         return Err(attempt.left_out(|attempt| Reason::Forbidden { exposure: attempt.exposure.clone(), rule }));
     }
+    question::leave_open(&mut concerns, desk.offer(), desk.around());
     match failures(past, desk.around()) {
         Ok(failures) => Ok((failures, Candidate { attempt: Box::new(attempt), concerns })),
         Err(reason) => Err(attempt.left_out(|_| reason)),

@@ -19,6 +19,24 @@ pub enum Reason {
     /// Only a device can be asked, and the offer names none.
     #[error("nobody can be asked: the offer names no device of the sender")]
     NoDevice,
+    /// Only devices can be asked, and the account is not connected.
+    #[error("people's devices can only be asked while your account is connected")]
+    Offline,
+    /// None of the devices meant is there.
+    #[error("{0} is not there just now, or does not show it to you")]
+    NobodyThere(Jid),
+    /// Those that are there do not do it.
+    #[error("{0} is there, and its program does not give files that way")]
+    NotAble(Jid),
+    /// The session in which it was offered.
+    #[error("the session ended")]
+    SessionOver,
+    /// A file is asked for by its hash.
+    #[error("without a usable hash nobody can be asked for it")]
+    HashMissing,
+    /// Somebody names the device of somebody else.
+    #[error("only its owner can say that a device gives the file")]
+    NotTheirs,
     /// A kind that nobody here knows.
     #[error("unknown kind of source")]
     UnknownKind,
@@ -90,6 +108,12 @@ impl Reason {
         match self {
             Self::Unsupported(_) => "unsupported",
             Self::NoDevice => "no-device",
+            Self::Offline => "offline",
+            Self::NobodyThere(_) => "nobody-there",
+            Self::NotAble(_) => "not-able",
+            Self::SessionOver => "session-over",
+            Self::HashMissing => "hash-missing",
+            Self::NotTheirs => "not-theirs",
             Self::UnknownKind => "unknown-kind",
             Self::Address(_) => "address-refused",
             Self::NotTheSenders => "not-the-senders",

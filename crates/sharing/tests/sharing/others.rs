@@ -71,7 +71,7 @@ fn dino_offers_by_jingle_without_a_hash_and_names_a_proxy_twice() {
         &json!({
             "shares": [{"via": "jingle", "file": {"name": "a.jpg", "size": 7, "hashes": []}, "sources": []}],
             "offers": [{"share": [0], "file": "a.jpg", "proof": "none", "decision": "refuse",
-                        "left_out": [{"source": "a session with romeo@montague.lit/dino", "reason": "this version does not fetch from sessions"}]}],
+                        "left_out": [{"source": "a session with romeo@montague.lit/dino", "reason": "people's devices can only be asked while your account is connected"}]}],
             "wrapper": null, "ignored": []
         }),
     );
@@ -120,7 +120,7 @@ fn psi_names_itself_as_a_source_and_has_an_outer_uri_and_bits_as_thumbnail() {
                 "via": "sims", "sources": [url(), {"type": "unknown", "uri": "xmpp:romeo@montague.lit/Psi?jingle-ft"}],
                 "file": {"date": "2025-01-02T03:04:05", "thumbnails": [{"uri": format!("cid:{cid}"), "media_type": "image/png", "width": 64, "height": 64}]}
             }],
-            "offers": [{"share": [0], "plan": [{"attempt": URL, "exposure": "senders-server"}], "left_out": [{"reason": "this version does not fetch from devices asked by hash"}]}],
+            "offers": [{"share": [0], "plan": [{"attempt": URL, "exposure": "senders-server"}], "left_out": [{"reason": "people's devices can only be asked while your account is connected"}]}],
             "shown_body": "Look! "
         }),
     );

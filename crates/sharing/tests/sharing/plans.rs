@@ -228,7 +228,7 @@ fn sources_of_other_kinds_keep_their_place_and_their_reason() {
     offer.add_source(Source::Unknown(UnknownSource::Element("{urn:example}x".into())), &romeo);
     let refused = decision(&offer);
     assert_eq!(refused.as_str(), "refuse");
-    assert_eq!(reasons(&refused), ["unsupported", "address-refused", "address-refused", "address-refused", "unknown-kind"]);
+    assert_eq!(reasons(&refused), ["offline", "address-refused", "address-refused", "address-refused", "unknown-kind"]);
     assert_eq!(
         refused.left_out()[3].reason.to_string(),
         "192.168.1.1 is 192.168.1.1, an address in a private network, where foreign links are not followed"
