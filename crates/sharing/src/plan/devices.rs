@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use balcony_wire::jingle_file::Version;
 use balcony_wire::{BareJid, Jid};
 
 /// Devices that may be asked for files, by full JID: those that are available now, of contacts and of our own account. The own device is
@@ -17,7 +18,7 @@ pub struct Devices {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Abilities {
     /// Jingle file transfer, by the newest version it knows (XEP-0234).
-    pub file_transfer: Option<FileTransfer>,
+    pub file_transfer: Option<Version>,
     /// Bytestreams by SOCKS5 (XEP-0260).
     pub s5b: bool,
     /// Bytestreams in band (XEP-0261).
@@ -28,15 +29,6 @@ pub struct Abilities {
     pub message_initiation: bool,
     /// Stream initiation (XEP-0096).
     pub stream_initiation: bool,
-}
-
-/// A version of Jingle file transfer (decision 22).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FileTransfer {
-    /// `urn:xmpp:jingle:apps:file-transfer:4`
-    Four,
-    /// `urn:xmpp:jingle:apps:file-transfer:5`
-    Five,
 }
 
 impl Abilities {

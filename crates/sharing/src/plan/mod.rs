@@ -17,7 +17,7 @@ mod vicinity;
 
 pub use answer::Answer;
 pub use contacts::Contacts;
-pub use devices::{Abilities, Devices, FileTransfer};
+pub use devices::{Abilities, Devices};
 pub use history::{History, Outcome, Record};
 pub use policy::{Case, MAX_RULES, Miss, Policy, RoomKind, Rule, RuleError, Ruling, Standing, TypeRange, Verdict, Who};
 pub(crate) use policy::{Reader, Size, joined};

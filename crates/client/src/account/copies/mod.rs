@@ -92,6 +92,7 @@ impl Unwanted {
             Self::NotBelieved(ProvenanceError::Forged(_) | ProvenanceError::NotOurs(_)) => "forged copy",
             Self::NotBelieved(ProvenanceError::ForeignArchive(_) | ProvenanceError::NotAsked) => "archive not asked",
             Self::NotBelieved(ProvenanceError::NoCopy | ProvenanceError::Record) => "no message inside",
+            Self::NotBelieved(ProvenanceError::NoDevice(_) | ProvenanceError::NoSession) => "no session",
             Self::Private => "private",
             Self::NoNews => "no news",
             Self::TooMany => "too many",
