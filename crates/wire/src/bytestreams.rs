@@ -208,3 +208,80 @@ pub(crate) fn read_dstaddr(element: &Element) -> Option<String> {
     let is_hash = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hash.then(|| text.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn read(attributes: &str, children: &str) -> Result<Query, ReadError> {
+        Query::read(
+            &Element::parse(&format!("<query xmlns='http://jabber.org/protocol/bytestreams' {attributes}>{children}</query>")).unwrap(),
+        )
+    }
+
+    fn in_example(file: &str) -> Query {
+        Element::parse(&testing_corpus::example(file).in_stream()).unwrap().payload::<Query>().unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_listings_ask_for_places_offer_them_name_one_and_begin() {
+        assert_eq!(in_example("xep-0065/07-requester-requests-network-address-from-proxy.xml"), Query::default());
+        let offered = in_example("xep-0065/11-requester-initiates-negotiation.xml");
+        let [host] = offered.hosts() else { panic!("{offered:?}") };
+        assert_eq!((host.jid.as_str(), host.host.as_str(), host.port), ("requester@example.com/foo", "192.168.4.1", Some(5086)));
+        let used = in_example("xep-0065/20-target-notifies-requester-of-bytestream.xml").payload;
+        assert!(matches!(&used, QueryPayload::Used(used) if used.jid.as_str() == "streamer.example.com"));
+        let begin = in_example("xep-0065/23-requester-requests-activation-of-bytestream.xml").payload;
+        assert!(matches!(&begin, QueryPayload::Activate(activate) if activate.target.as_str() == "target@example.org/bar"));
+        let in_a_room = in_example("xep-0065/26-muc-room-forwards-initiation-request.xml");
+        assert_eq!(in_a_room.dstaddr.as_deref(), Some("416781edf1ae50bad01cb8509ba35b43952bc345"));
+    }
+
+    /// Proves: S5B-9.2-1.
+    #[test]
+    fn without_a_port_1080_is_meant() {
+        let query = read("sid='1'", "<streamhost jid='a@b/c' host='h'/><streamhost jid='a@b/c' host='h' port='7625'/>").unwrap();
+        assert_eq!(query.hosts().iter().map(StreamHost::port).collect::<Vec<_>>(), [1080, 7625]);
+    }
+
+    /// slixmpp 1.8 offers its proxies only.
+    #[test]
+    fn slixmpp_offers_proxies_only() {
+        let query = read("sid='1'", "<streamhost jid='proxy.lit' host='proxy.lit' port='7777'/>").unwrap();
+        assert_eq!(query.hosts()[0].jid.as_str(), "proxy.lit");
+        assert_eq!(Query::read(&query.write()).unwrap(), query);
+    }
+
+    #[test]
+    fn places_nobody_can_use_are_left_out_and_places_without_end_cut_off() {
+        let bad = "<streamhost host='h'/><streamhost jid='@' host='h'/><streamhost jid='a@b'/><streamhost jid='a@b' host='h' port='x'/>\
+                   <streamhost jid='a@b' host='h\u{9}h'/><streamhost xmlns='urn:example' jid='a@b' host='h'/>";
+        assert_eq!(read("sid='1'", bad).unwrap().payload, QueryPayload::Nothing);
+        let twice = "<streamhost jid='a@b' host='h'/>".repeat(2);
+        assert_eq!(read("sid='1'", &twice).unwrap().hosts().len(), 1);
+        let many: String = (1..1000).map(|port| format!("<streamhost jid='a@b' host='h' port='{port}'/>")).collect();
+        assert_eq!(read("sid='1'", &many).unwrap().hosts().len(), 64);
+        assert!(read("sid='1'", &format!("<streamhost jid='a@b' host='{}'/>", "h".repeat(256))).unwrap().hosts().is_empty());
+    }
+
+    #[test]
+    fn what_was_used_and_who_is_meant_have_an_address() {
+        assert!(read("sid='1'", "<streamhost-used/>").is_err());
+        assert!(read("sid='1'", "<streamhost-used jid='@'/>").is_err());
+        assert!(read("sid='1'", "<activate/>").is_err());
+        assert!(read("sid='1' mode='sctp'", "").is_err());
+        assert_eq!(in_example("xep-0065/29-initiation-of-interaction-udp.xml").mode, Some(Mode::Udp));
+    }
+
+    /// Proves: S5B-9.3-1.
+    #[test]
+    fn places_are_written_without_text_or_children() {
+        let host = StreamHost { jid: Jid::parse("a@b/c").unwrap(), host: "h".to_owned(), port: None };
+        let offered = Query::new("s", QueryPayload::Hosts(vec![host.clone()])).write();
+        let used = Query::new("s", QueryPayload::Used(StreamHostUsed { jid: host.jid })).write();
+        for child in offered.children().chain(used.children()) {
+            assert!(child.nodes().is_empty() && child.attr("jid") == Some("a@b/c"), "{child:?}");
+        }
+    }
+}

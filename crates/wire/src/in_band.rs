@@ -123,3 +123,67 @@ pub(crate) fn read_block_size(element: &Element) -> Result<u16, ReadError> {
     let size = element.attr("block-size").and_then(number).filter(|size| *size != 0);
     size.ok_or_else(|| ReadError::new(element, "block-size is no number from 1 to 65535"))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn block(attributes: &str, text: &str) -> Result<Data, ReadError> {
+        Data::read(&Element::parse(&format!("<data xmlns='http://jabber.org/protocol/ibb' {attributes}>{text}</data>")).unwrap())
+    }
+
+    #[test]
+    fn the_listing_opens_sends_and_closes() {
+        let of = |file: &str| Element::parse(&testing_corpus::example(file).in_stream()).unwrap();
+        let open = of("xep-0047/01-initiator-requests-session.xml").payload::<Open>().unwrap().unwrap();
+        assert_eq!(open, Open { sid: "i781hf64".to_owned(), block_size: 4096, stanza: StanzaKind::Iq });
+        for file in ["xep-0047/06-sending-data-in-an-iq-stanza.xml", "xep-0047/11-sending-data-in-a-message-stanza.xml"] {
+            let data = of(file).payload::<Data>().unwrap().unwrap();
+            assert_eq!((data.sid.as_str(), data.seq, data.bytes.len(), &data.bytes[..3]), ("i781hf64", 0, 240, &[0xa8, 0x03, 0x50][..]));
+        }
+        let close = of("xep-0047/08-closing-the-bytestream.xml").payload::<Close>().unwrap().unwrap();
+        assert_eq!(close.sid, open.sid);
+    }
+
+    /// Proves: IBB-6-1.
+    #[test]
+    fn a_block_with_anything_but_base64_in_it_is_refused() {
+        let good = "seq='0' sid='1'";
+        assert_eq!(block(good, "Zm9vYg==").unwrap().bytes, b"foob");
+        for bad in ["Zm9v*g==", "Zm9vYg", "Zm9vYg=", "Zm=vYg==", "Zm9vYg===", "=Zm9vYg=", "Zm9v-_8=", "Zm9v\u{a0}Yg==", "Zm9vYh==", "<b/>*"]
+        {
+            assert!(block(good, bad).is_err(), "{bad}");
+        }
+        assert_eq!(block(good, "").unwrap().bytes, b"");
+    }
+
+    /// The vectors have numbers of blocks; one above 16 bits cannot be read.
+    #[test]
+    fn numbers_of_blocks_have_16_bits() {
+        assert_eq!(block("seq='65535' sid='1'", "").unwrap().seq, u16::MAX);
+        for bad in ["seq='65536' sid='1'", "seq='-1' sid='1'", "sid='1'", "seq='0'", "seq='0' sid=''", "seq='a' sid='1'"] {
+            assert!(block(bad, "").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn streams_are_opened_with_blocks_of_1_to_65535_bytes() {
+        let open = |attributes: &str| {
+            Open::read(&Element::parse(&format!("<open xmlns='http://jabber.org/protocol/ibb' {attributes}/>")).unwrap())
+        };
+        assert_eq!(open("sid='1' block-size='65535'").unwrap().stanza, StanzaKind::Iq);
+        for bad in [
+            "sid='1'",
+            "block-size='1'",
+            "sid='1' block-size='0'",
+            "sid='1' block-size='65536'",
+            "sid='1' block-size='1' stanza='presence'",
+        ] {
+            assert!(open(bad).is_err(), "{bad}");
+        }
+        let by_message = open("sid='1' block-size='1' stanza='message'").unwrap();
+        assert_eq!(Open::read(&by_message.write()).unwrap(), by_message);
+        assert!(Close::read(&Element::new("close", ns::IBB)).is_err());
+    }
+}

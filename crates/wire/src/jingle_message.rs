@@ -232,3 +232,59 @@ fn ended(element: Element, id: &str, reason: Option<&Reason>, tie_break: bool) -
 
 /// More applications than anybody proposes.
 const MAX_DESCRIPTIONS: usize = 16;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::jingle::Condition;
+    use crate::stanza::Stanza;
+
+    fn in_example(file: &str) -> Option<JingleMessage> {
+        of(&testing_corpus::example(file).in_stream())
+    }
+
+    fn of(xml: &str) -> Option<JingleMessage> {
+        let Stanza::Message(message) = Stanza::read(Element::parse(xml).unwrap()).unwrap() else { panic!("{xml}") };
+        JingleMessage::of(&message)
+    }
+
+    #[test]
+    fn a_session_is_proposed_rung_taken_and_finished() {
+        let id = "ca3cf894-5325-482f-a412-a6e9f832298d";
+        let propose = in_example("xep-0353/01-initiator-sends-intent-message.xml").unwrap();
+        assert!(matches!(&propose, JingleMessage::Propose(propose) if propose.descriptions[0].ns() == "urn:xmpp:jingle:apps:rtp:1"));
+        let ringing = in_example("xep-0353/03-one-of-responder-s-resources-reports-it-is-ringing.xml").unwrap();
+        assert_eq!(ringing, JingleMessage::Ringing(Ringing { id: id.to_owned() }));
+        let proceed = in_example("xep-0353/05-one-of-responder-s-resources-accepts-the-call.xml").unwrap();
+        assert_eq!(proceed, JingleMessage::Proceed(Proceed { id: id.to_owned() }));
+        let reason = Reason::new(Condition::Success).with_text("Success");
+        let finish = in_example("xep-0353/09-initiator-sends-finish-message.xml").unwrap();
+        assert_eq!(finish, JingleMessage::Finish(Finish { id: id.to_owned(), reason: Some(reason), migrated: None }));
+        assert!([propose, ringing, proceed, finish].iter().all(|message| message.id() == id));
+    }
+
+    #[test]
+    fn who_gives_up_says_why_and_what_goes_on_instead() {
+        let retract = in_example("xep-0353/04-initiator-sends-retract-message.xml").unwrap();
+        assert!(matches!(retract, JingleMessage::Retract(Retract { tie_break: false, reason: Some(_), .. })));
+        let tie_break = in_example("xep-0353/11-3-tie-break-in-propose-state.xml").unwrap();
+        assert!(matches!(tie_break, JingleMessage::Reject(Reject { tie_break: true, .. })));
+        let migrated = in_example("xep-0353/12-4-tie-break-in-accept-state.xml").unwrap();
+        assert!(
+            matches!(&migrated, JingleMessage::Finish(finish) if finish.migrated.as_deref() == Some("989a46a6-f202-4910-a7c3-83c6ba3f3947"))
+        );
+    }
+
+    #[test]
+    fn what_has_no_id_or_is_unknown_says_nothing() {
+        for inside in
+            ["<propose xmlns='urn:xmpp:jingle-message:0'/>", "<hug xmlns='urn:xmpp:jingle-message:0' id='1'/>", "<body>propose</body>"]
+        {
+            assert_eq!(of(&format!("<message xmlns='jabber:client'>{inside}</message>")), None, "{inside}");
+        }
+        let many =
+            format!("<propose xmlns='urn:xmpp:jingle-message:0' id='1'>{}</propose>", "<description xmlns='urn:example'/>".repeat(100));
+        assert_eq!(Propose::read(&Element::parse(&many).unwrap()).unwrap().descriptions.len(), MAX_DESCRIPTIONS);
+    }
+}

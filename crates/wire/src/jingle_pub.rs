@@ -165,4 +165,24 @@ mod tests {
         let bounded = read(&format!("<jinglepub xmlns='urn:xmpp:jinglepub:1' id='1'>{many}</jinglepub>")).unwrap();
         assert_eq!((bounded.descriptions.len(), bounded.dropped.len()), (MAX_CHILDREN, 100 - MAX_CHILDREN));
     }
+
+    /// Proves: JPUB-D-2.
+    #[test]
+    fn a_request_names_the_id_as_attribute_or_as_text() {
+        let start = |file: &str| Element::parse(&testing_corpus::example(file).in_stream()).unwrap().payload::<Start>().unwrap().unwrap();
+        let asked = start("xep-0358/05-receiver-requests-start-of-session.xml");
+        assert_eq!(asked.id, "9559976B-3FBF-4E7E-B457-2DAA225972BB");
+        assert_eq!(start("xep-0358/08-sender-denies-because-of-invalid-id.xml"), asked);
+        assert_eq!(start("xep-0358/09-sender-denies-because-receiver-is-forbidden.xml"), asked);
+        assert!(Start::read(&Element::new("start", ns::JINGLE_PUB)).is_err());
+    }
+
+    #[test]
+    fn the_answer_names_the_session() {
+        let iq = testing_corpus::example("xep-0358/06-sender-accepts-request-to-start-session.xml").in_stream();
+        let starting = Element::parse(&iq).unwrap().payload::<Starting>().unwrap().unwrap();
+        assert_eq!(starting.sid, "851ba2");
+        assert_eq!(Starting::read(&starting.write()).unwrap(), starting);
+        assert!(Starting::read(&Element::new("starting", ns::JINGLE_PUB)).is_err());
+    }
 }

@@ -238,3 +238,91 @@ fn read_date(text: &str) -> Option<FileDate> {
     let time = DateTime::parse_lenient(text).or_else(|| DateTime::parse_legacy(text))?;
     Some(FileDate { written: text.to_owned(), time })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn in_example<P: Payload>(file: &str) -> P {
+        Element::parse(&testing_corpus::example(file).in_stream()).unwrap().payload::<P>().unwrap().unwrap()
+    }
+
+    fn file(attributes: &str, children: &str) -> Result<SiFile, ReadError> {
+        let ns = ns::SI_FILE_TRANSFER;
+        SiFile::read(&Element::parse(&format!("<file xmlns='{ns}' {attributes}>{children}</file>")).unwrap())
+    }
+
+    #[test]
+    fn an_offer_has_a_file_and_ways_to_stream_it() {
+        let si: Si = in_example("xep-0096/03-complete-profile-usage-in-stream-initiation-offer.xml");
+        assert_eq!(
+            (si.id.as_deref(), si.profile.as_deref(), si.mime_type.as_deref()),
+            (Some("a0"), Some(ns::SI_FILE_TRANSFER), Some("text/plain"))
+        );
+        let file = si.file.clone().unwrap();
+        assert_eq!(
+            (file.name.as_deref(), file.size, file.md5.as_deref()),
+            (Some("test.txt"), Some(1022), Some("552da749930852c69ae5d2141d3766b1"))
+        );
+        assert_eq!(file.date.map(|date| date.time.unix()), Some(-14_159_025));
+        assert_eq!(si.feature.as_ref().unwrap().methods().collect::<Vec<_>>(), [ns::BYTESTREAMS, ns::IBB]);
+        assert_eq!(si.feature, Some(FeatureNeg::offer([ns::BYTESTREAMS, ns::IBB])));
+    }
+
+    #[test]
+    fn an_answer_names_one_way() {
+        let si: Si = in_example("xep-0096/02-simple-profile-usage-in-stream-initiation-result.xml");
+        assert_eq!((si.id, si.file), (None, None));
+        assert_eq!(si.feature.as_ref().and_then(FeatureNeg::chosen), Some(ns::BYTESTREAMS));
+        assert_eq!(si.feature, Some(FeatureNeg::choice(ns::BYTESTREAMS)));
+        let other_profile: Si = in_example("xep-0095/05-accept-stream-initiation-with-profile.xml");
+        assert_eq!((other_profile.file, other_profile.others.len()), (None, 1));
+        let mut two = FeatureNeg::choice(ns::IBB);
+        two.form.fields[0].values.push(ns::BYTESTREAMS.to_owned());
+        assert_eq!((two.chosen(), FeatureNeg::choice("").chosen()), (None, None));
+    }
+
+    #[test]
+    fn ranges_of_the_listings_have_what_they_say() {
+        let ranges = [(5, None, Some(256)), (6, Some(128), Some(256)), (7, Some(128), None), (8, None, None)];
+        for (number, offset, length) in ranges {
+            let xml = testing_corpus::example(&format!("xep-0096/0{number}-range.xml")).xml;
+            assert_eq!(file("", &xml).unwrap().range, Some(SiRange { offset, length }), "{xml}");
+        }
+        assert!(file("", "<range offset='-1'/>").is_err() && file("", "<range length='all'/>").is_err());
+    }
+
+    #[test]
+    fn what_is_broken_about_a_file_counts_as_not_said() {
+        let read = file("name='' size='many' hash='abc' date='long ago'", "<desc/><surprise/>").unwrap();
+        assert_eq!(read, SiFile::default());
+        let old_date = file("date='20060723T02:56:15'", "").unwrap().date;
+        assert!(old_date.is_some(), "the form of XEP-0091 is still in use");
+    }
+
+    #[test]
+    fn refusals_are_those_of_the_document() {
+        let of = |file: &str| in_example::<StanzaError>(file);
+        let no_streams = of("xep-0095/06-no-valid-streams.xml");
+        assert_eq!((StanzaError::from(SiError::NoValidStreams), SiError::of(&no_streams)), (no_streams, Some(SiError::NoValidStreams)));
+        let bad_profile = of("xep-0095/07-profile-not-understood.xml");
+        assert_eq!(SiError::of(&bad_profile), Some(SiError::BadProfile));
+        // §4.2 says modify, the listing cancel
+        assert_eq!(StanzaError::from(SiError::BadProfile), bad_profile.with_kind(ErrorKind::Modify));
+        let declined = of("xep-0095/08-rejecting-stream-initiation.xml");
+        assert_eq!(SiError::of(&declined), Some(SiError::Declined));
+        let ours = StanzaError::from(SiError::Declined);
+        assert_eq!((ours.condition, ours.kind), (declined.condition, declined.kind));
+        assert_eq!(SiError::of(&StanzaError::new(DefinedCondition::ServiceUnavailable)), None);
+    }
+
+    #[test]
+    fn an_offer_without_a_form_is_refused_and_surplus_children_are_cut_off() {
+        let read = |children: &str| Si::read(&Element::parse(&format!("<si xmlns='{}' id='1'>{children}</si>", ns::SI)).unwrap());
+        assert!(read(&format!("<feature xmlns='{}'/>", ns::FEATURE_NEG)).is_err());
+        assert_eq!(read(&"<surprise xmlns='urn:example'/>".repeat(100)).unwrap().others.len(), MAX_OTHERS);
+        let many: Vec<String> = (0..100).map(|method| format!("urn:example:{method}")).collect();
+        assert_eq!(FeatureNeg::offer(many.iter().map(String::as_str)).methods().count(), MAX_METHODS);
+    }
+}

@@ -87,7 +87,6 @@ fn s5b(children: &str) -> S5bTransport {
     }
 }
 
-/// Proves: JIN-7.2-1.
 #[test]
 fn an_action_nobody_knows_is_one_of_its_own() {
     let jingle = read("action='session-hug' sid='1'", "").unwrap();
