@@ -33,6 +33,7 @@ pub use catalogue::bits::{Bits, MAX_BITS};
 pub use catalogue::bounds::Standing;
 pub use catalogue::digest_memory::FileStamp;
 pub use catalogue::links::Link;
+pub use catalogue::live_shares::LiveShare;
 pub use catalogue::offers::{Listing, NewOffer, OfferKey, OfferRow, OfferState};
 pub use catalogue::outbox::{Change, FileRef, OutboxState, Outgoing};
 pub use catalogue::uses::FileUse;

@@ -1,7 +1,7 @@
 //! The tables. Migrations only ever append: what is released stays as it is.
 
 /// SQL that brings the catalogue from version `n` to `n + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, super::outbox::batches::TABLE];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, super::outbox::batches::TABLE, super::live_shares::TABLES];
 
 // Columns that may be NULL are those whose value may not exist at all: nothing is ever stored as 0 or '' to say "none".
 const VERSION_1: &str = "

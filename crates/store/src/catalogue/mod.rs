@@ -12,6 +12,7 @@ pub(crate) mod bounds;
 pub(crate) mod digest_memory;
 mod durable;
 pub(crate) mod links;
+pub(crate) mod live_shares;
 mod migrations;
 pub(crate) mod offers;
 pub(crate) mod outbox;
@@ -312,6 +313,7 @@ mod tests {
             links::PLANS,
             bits::PLANS,
             published::PLANS,
+            live_shares::PLANS,
             uses::PLANS,
             removals::PLANS,
         ]
@@ -337,6 +339,7 @@ mod tests {
             bounds::QUERIES,
             attachments::QUERIES,
             links::QUERIES,
+            live_shares::QUERIES,
             pins::QUERIES,
             bits::QUERIES,
             uses::QUERIES,

@@ -250,7 +250,7 @@ impl Store {
             let mut statement = connection.prepare_cached(FILES)?;
             statement.query_map([account.as_str(), &row.origin_id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })?;
-        let files = files.into_iter().map(|(kind, value)| known(FileRef::from_record(&kind, value), "message to send"));
+        let files = files.into_iter().map(|(kind, value)| known(FileRef::from_columns(&kind, value), "message to send"));
         Ok(Outgoing {
             account: account.clone(),
             files: files.collect::<Result<_, _>>()?,
@@ -267,17 +267,21 @@ impl Store {
 fn add_files(transaction: &Transaction<'_>, outgoing: &Outgoing) -> rusqlite::Result<()> {
     const SQL: &str = "INSERT INTO outbox_files (account, origin_id, position, kind, value) VALUES (?1, ?2, ?3, ?4, ?5)";
     for (position, file) in (0_i64..).zip(&outgoing.files) {
-        let (kind, value) = match file {
-            FileRef::Path(path) => ("path", path.as_os_str().as_bytes()),
-            FileRef::Blob(digest) => ("blob", digest.as_bytes()),
-        };
+        let (kind, value) = file.to_columns();
         transaction.execute(SQL, params![outgoing.account.as_str(), outgoing.origin_id, position, kind, value])?;
     }
     Ok(())
 }
 
 impl FileRef {
-    fn from_record(kind: &str, value: Vec<u8>) -> Option<Self> {
+    pub(super) fn to_columns(&self) -> (&'static str, &[u8]) {
+        match self {
+            Self::Path(path) => ("path", path.as_os_str().as_bytes()),
+            Self::Blob(digest) => ("blob", digest.as_bytes()),
+        }
+    }
+
+    pub(super) fn from_columns(kind: &str, value: Vec<u8>) -> Option<Self> {
         match kind {
             "path" => Some(Self::Path(OsString::from_vec(value).into())),
             "blob" => Digest::new(HashAlgo::Sha256, value).ok().map(Self::Blob),

@@ -16,20 +16,22 @@ use crate::{OfferState, Store, StoreError};
 const IS_PINNED: &str = "SELECT 1 FROM pins WHERE sha256 = ?1";
 const IS_WANTED: &str = "SELECT 1 FROM outbox_files JOIN outbox USING (account, origin_id)
     WHERE kind = 'blob' AND value = ?1 AND state <> 'sent' LIMIT 1";
+const IS_SHARED: &str = "SELECT 1 FROM live_shares WHERE kind = 'blob' AND value = ?1 AND lives_until > ?2 LIMIT 1";
 const USED_AT: &str = "SELECT used_at FROM blob_uses WHERE sha256 = ?1";
 
 #[cfg(test)]
-pub(super) const QUERIES: &[&str] = &[IS_PINNED, IS_WANTED, USED_AT];
+pub(super) const QUERIES: &[&str] = &[IS_PINNED, IS_WANTED, IS_SHARED, USED_AT];
 
 #[cfg(test)]
-pub(super) const PLANS: &[(&str, &str)] = &[(IS_WANTED, "INDEX blobs_of_outbox (value=?)")];
+pub(super) const PLANS: &[(&str, &str)] =
+    &[(IS_WANTED, "INDEX blobs_of_outbox (value=?)"), (IS_SHARED, "INDEX live_shares_of_blob (value=?)")];
 
 /// Why a file is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     /// A person said so.
     Pinned,
-    /// A message that is not out speaks of it.
+    /// A message that is not out speaks of it, or it is shared live.
     Wanted,
     /// Somebody reads, exports or commits it.
     InUse,
@@ -146,7 +148,7 @@ fn keeps(connection: &Connection, sha256: &Digest, used_before: SystemTime) -> r
     let used_at: Option<i64> = connection.prepare_cached(USED_AT)?.query_row([name], |row| row.get(0)).optional()?;
     Ok(if connection.prepare_cached(IS_PINNED)?.exists([name])? {
         Some(Kept::Pinned)
-    } else if connection.prepare_cached(IS_WANTED)?.exists([name])? {
+    } else if connection.prepare_cached(IS_WANTED)?.exists([name])? || is_shared(connection, sha256)? {
         Some(Kept::Wanted)
     } else if is_moving(connection, sha256)? {
         Some(Kept::InUse)
@@ -155,6 +157,10 @@ fn keeps(connection: &Connection, sha256: &Digest, used_before: SystemTime) -> r
     } else {
         None
     })
+}
+
+fn is_shared(connection: &Connection, sha256: &Digest) -> rusqlite::Result<bool> {
+    connection.prepare_cached(IS_SHARED)?.exists(params![sha256.as_bytes(), to_millis(SystemTime::now())])
 }
 
 fn is_catalogued(connection: &Connection, sha256: &Digest) -> rusqlite::Result<bool> {

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use balcony_sharing::FileName;
 use balcony_store::{
-    BlobRef, FileRef, Health, JobId, KeptBack, OfferState, OnClash, Outgoing, Retention, SizeClass, Step, Store, StoreError, Swept,
+    BlobRef, FileRef, Health, JobId, KeptBack, LiveShare, OfferState, OnClash, Outgoing, Retention, SizeClass, Step, Store, StoreError,
+    Swept,
 };
 use balcony_wire::{BareJid, Jid};
 use proptest::prelude::*;
@@ -21,6 +22,7 @@ on_both![
     what_is_unused_for_too_long_goes_by_its_size,
     pinned_files_stay,
     files_of_the_outbox_stay_until_they_are_sent,
+    files_that_are_shared_live_stay,
     files_that_somebody_reads_stay,
     files_of_a_moment_ago_stay,
     a_look_takes_nothing,
@@ -116,6 +118,27 @@ fn files_of_the_outbox_stay_until_they_are_sent(store: &Store) {
     assert_eq!(kept(store), 1);
     assert!(store.mark_sent(&juliet, "o1").unwrap());
     assert_eq!((kept(store), is_there(store, &blobs[0])), (0, false));
+}
+
+fn files_that_are_shared_live_stay(store: &Store) {
+    let blobs = files(store, &[10]);
+    let share = LiveShare {
+        account: bare("juliet@capulet.lit"),
+        published: "9559976B".to_owned(),
+        file: FileRef::Blob(blobs[0].sha256().clone()),
+        stamp: None,
+        size: 10,
+        description: String::new(),
+        digests: blobs[0].digests().clone(),
+        reach: balcony_sharing::transfer::Reach::Relay,
+        told: Vec::new(),
+        made_at: SystemTime::now(),
+        lives_until: SystemTime::now() + DAY,
+    };
+    store.share_live(&share).unwrap();
+    assert_eq!(store.sweep(&nothing(), later(DAY)).unwrap().kept.wanted, 1);
+    assert!(store.end_share(&share.account, &share.published).unwrap());
+    assert_eq!(taken(&store.sweep(&nothing(), later(DAY)).unwrap()), [10]);
 }
 
 fn files_that_somebody_reads_stay(store: &Store) {
