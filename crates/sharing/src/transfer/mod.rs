@@ -5,6 +5,7 @@
 
 pub mod announce;
 pub mod bits;
+pub mod bytestream;
 pub mod fetch;
 mod http;
 mod open_session;

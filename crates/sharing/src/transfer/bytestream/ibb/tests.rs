@@ -1,0 +1,1 @@
+//! The vectors, and both sides of one stream on a virtual clock.

@@ -1,0 +1,1 @@
+//! Both sides of one negotiation on a virtual clock.
