@@ -41,6 +41,7 @@
 mod account;
 mod bits;
 mod blocking;
+mod direct;
 mod error;
 mod events;
 mod fetch;
@@ -65,6 +66,7 @@ pub use account::{
     Services, UploadService,
 };
 pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};
+pub use direct::{DirectError, Stage, WayTaken};
 pub use error::{Class, ConnectError};
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Way, Why, Wish};
 pub use net::NetError;

@@ -26,6 +26,7 @@ use super::options::{Availability, ConnectOptions, ServerAddress};
 use super::socket::{Event, Socket};
 use super::state::{Command, Connection, Delivery, Online};
 use crate::bits::{HandOut, is_for_us};
+use crate::direct::Switchboard;
 use crate::net::network::Network;
 use crate::net::{NetError, dns};
 
@@ -51,6 +52,7 @@ pub(crate) struct Driver {
     bounces: broadcast::Sender<Bounce>,
     copies: Copies,
     hand_out: HandOut,
+    switchboard: Switchboard,
     requests: HashMap<RequestId, oneshot::Sender<Result<Option<Element>, RequestError>>>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
     connections: u64,
@@ -68,6 +70,7 @@ pub(crate) struct Lines {
     pub(crate) bounces: broadcast::Sender<Bounce>,
     pub(crate) copies: Copies,
     pub(crate) hand_out: HandOut,
+    pub(crate) switchboard: Switchboard,
 }
 
 /// What a connection at work waits for.
@@ -89,9 +92,10 @@ struct Link {
 
 impl Driver {
     pub(crate) fn new(options: ConnectOptions, network: Network, lines: Lines) -> Self {
-        let Lines { commands, inbox, state, book, bounces, copies, hand_out } = lines;
+        let Lines { commands, inbox, state, book, bounces, copies, hand_out, switchboard } = lines;
         Self {
             hand_out,
+            switchboard,
             copies,
             bounces,
             book,
@@ -403,6 +407,7 @@ impl Driver {
             // Before presence: then nothing that changes meanwhile is missed (RFC 6121 §2.2).
             self.asked_for_roster = Some(link.stream.request(Instant::now(), None, Book::question(), contacts::ANSWER));
             self.copies.begin_session(self.sessions);
+            self.switchboard.renamed();
             if let Some(presence) = answers::presence(self.options.availability) {
                 // The stream ended again already; then there is nobody to tell.
                 let _ = link.stream.send(Instant::now(), presence.into());
@@ -431,22 +436,25 @@ impl Driver {
                 if let Some(bounce) = Bounce::of(&message) {
                     let _ = self.bounces.send(bounce); // nobody is sending just now; it is looked at below as well
                 }
+                self.switchboard.hear(&message);
                 self.inbox.put(message);
             }
             Stanza::Iq(iq) if matches!(iq.kind, IqKind::Get(_) | IqKind::Set(_)) => {
                 if answers::is_roster_push(&iq, &self.options.account) {
                     self.book.pushed(&iq.kind);
                 }
-                let answer = match is_for_us(&iq) {
-                    true => self.hand_out.take(iq),
-                    false => Some(answers::answer(&iq, &self.options.account)),
+                let answer = match () {
+                    () if is_for_us(&iq) => self.hand_out.take(iq),
+                    () if Switchboard::is_for_us(&iq) => self.switchboard.take(iq),
+                    () => Some(answers::answer(&iq, &self.options.account)),
                 };
                 // If the queue is full or the stream over, the asker runs into a deadline of their own.
                 if let Some(answer) = answer {
                     let _ = stream.answer(Instant::now(), answer);
                 }
             }
-            Stanza::Iq(_) | Stanza::Presence(_) => {}
+            Stanza::Presence(presence) => self.switchboard.see(&presence),
+            Stanza::Iq(_) => {}
         }
     }
 

@@ -33,6 +33,7 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::bits::{Asker, HandOut};
 use crate::blocking::blocking;
+use crate::direct::{Courier, Direct, Setting};
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::Fetcher;
 use crate::fetch::standing::Standing;
@@ -122,7 +123,17 @@ impl Account {
         }
         let desk = offers::Desk { store: store.clone(), account: jid.clone(), copies: copies.clone(), contacts: view.contacts.clone() };
         tokio::spawn(desk.watch(arrivals, tell));
-        let lines = Lines { commands: taken, inbox, state, book: kept, bounces: bounces.clone(), copies, hand_out };
+        let setting = Setting {
+            courier: Courier::new(commands.downgrade()),
+            store: store.clone(),
+            network: network.clone(),
+            account: jid.clone(),
+            contacts: view.contacts.clone(),
+            state: watched.clone(),
+            loopback: options.loopback_http,
+        };
+        let (direct, switchboard) = Direct::start(setting);
+        let lines = Lines { commands: taken, inbox, state, book: kept, bounces: bounces.clone(), copies, hand_out, switchboard };
         tokio::spawn(Driver::new(options, network.clone(), lines).run());
         let inner = Inner {
             jid,
@@ -131,7 +142,8 @@ impl Account {
             fetcher: Fetcher::with_network(store, network.clone(), rules)
                 .of_account(standing)
                 .with_contacts(view.contacts.clone())
-                .with_asker(asker),
+                .with_asker(asker)
+                .with_direct(direct),
             network,
             services: Mutex::new(None),
             located: Mutex::new(0),
@@ -299,8 +311,15 @@ impl Account {
         self.inner.limits.lock().unwrap_or_else(PoisonError::into_inner).get(service).copied()
     }
 
-    /// Closes the stream: what was sent before is flushed and, where the server does that, acknowledged. Returns when it is over.
+    /// The door to sessions with other devices.
+    pub(crate) fn direct(&self) -> &Direct {
+        self.inner.fetcher.direct()
+    }
+
+    /// Closes the stream: sessions with other devices are ended, what was sent before is flushed and, where the server does that,
+    /// acknowledged. Returns when it is over.
     pub async fn close(&self) {
+        self.direct().leave().await;
         // If the task is gone already, so is the stream.
         let _ = self.inner.commands.send(Command::Close).await;
         let mut state = self.inner.state.clone();

@@ -21,6 +21,7 @@ use super::work::{Ending, Work, job_of};
 use super::{FetchError, FetchEvent, SharedFile};
 use crate::bits::Asker;
 use crate::blocking::blocking;
+use crate::direct::Direct;
 use crate::events::Events;
 use crate::net::network::Network;
 use crate::net::tls::TrustError;
@@ -42,6 +43,7 @@ pub struct Fetcher {
     contacts: watch::Receiver<Arc<Contacts>>,
     settings: FetchSettings,
     asker: Asker,
+    direct: Direct,
     turns: Arc<Mutex<Arc<Semaphore>>>,
 }
 
@@ -71,7 +73,8 @@ impl Fetcher {
         let (policy, contacts) = (Arc::default(), watch::channel(Arc::default()).1);
         let asker = Asker::offline(store.clone());
         let turns = Arc::new(Mutex::new(Arc::new(Semaphore::new(AT_ONCE))));
-        Self { store, network, rules: Arc::new(Mutex::new(rules)), policy, contacts, settings: FetchSettings::default(), asker, turns }
+        let (settings, direct) = (FetchSettings::default(), Direct::offline());
+        Self { store, network, rules: Arc::new(Mutex::new(rules)), policy, contacts, settings, asker, direct, turns }
     }
 
     /// The same with the rules and the contacts of an account.
@@ -95,6 +98,16 @@ impl Fetcher {
     pub(crate) fn with_asker(mut self, asker: Asker) -> Self {
         self.asker = asker;
         self
+    }
+
+    /// The same with devices of others to open sessions with.
+    pub(crate) fn with_direct(mut self, direct: Direct) -> Self {
+        self.direct = direct;
+        self
+    }
+
+    pub(crate) fn direct(&self) -> &Direct {
+        &self.direct
     }
 
     pub(crate) fn asker(&self) -> &Asker {

@@ -12,8 +12,11 @@ pub(crate) const BUFFER: usize = 256 * 1024;
 const KEPT: usize = 32;
 
 /// Gives out buffers and takes them back.
-#[derive(Clone, Default)]
-pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+#[derive(Clone)]
+pub(crate) struct Pool {
+    kept: Arc<Mutex<Vec<Vec<u8>>>>,
+    size: usize,
+}
 
 struct Lent {
     bytes: Vec<u8>,
@@ -21,10 +24,21 @@ struct Lent {
     pool: Pool,
 }
 
+impl Default for Pool {
+    fn default() -> Self {
+        Self::of(BUFFER)
+    }
+}
+
 impl Pool {
-    /// An initialised buffer of [`BUFFER`] bytes with anything in it.
+    /// Buffers of another size, for many that are at work at once.
+    pub(crate) fn of(size: usize) -> Self {
+        Self { kept: Arc::default(), size }
+    }
+
+    /// An initialised buffer with anything in it.
     pub(crate) fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| vec![0; BUFFER])
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| vec![0; self.size])
     }
 
     /// The first `len` bytes of a buffer as shared bytes; the buffer comes back when nobody holds them any more.
@@ -42,7 +56,7 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let mut kept = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.pool.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT {
             kept.push(std::mem::take(&mut self.bytes));
         }
@@ -62,9 +76,9 @@ mod tests {
         let other = shared.clone();
         drop(shared);
         assert_eq!(&other[..], b"abc");
-        assert_eq!(pool.0.lock().unwrap().len(), 0);
+        assert_eq!(pool.kept.lock().unwrap().len(), 0);
         drop(other);
-        assert_eq!(pool.0.lock().unwrap().len(), 1);
+        assert_eq!(pool.kept.lock().unwrap().len(), 1);
         assert_eq!(pool.take().len(), BUFFER);
     }
 }

@@ -1,7 +1,7 @@
 //! Where the bytes of a file to share come from.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use balcony_store::{BlobReader, BlobRef, FileRef, FileStamp, Store, StoreError};
@@ -52,7 +52,7 @@ impl FileFrom {
     }
 
     /// Opens it; blocks. `expected` is what it was when it was looked at.
-    pub(super) fn open(&self, expected: Option<FileStamp>, store: &Store) -> io::Result<Input> {
+    pub(crate) fn open(&self, expected: Option<FileStamp>, store: &Store) -> io::Result<Input> {
         match self {
             Self::Path(path) => {
                 let file = File::open(path)?;
@@ -76,6 +76,22 @@ impl Input {
         match self {
             Self::File(_, stamp) => stamp.size(),
             Self::Blob(reader) => reader.len(),
+        }
+    }
+
+    /// Goes on from this byte.
+    pub(crate) fn seek(&mut self, to: u64) -> io::Result<()> {
+        match self {
+            Self::File(file, _) => file.seek(SeekFrom::Start(to)).map(drop),
+            Self::Blob(reader) => reader.seek(SeekFrom::Start(to)).map(drop),
+        }
+    }
+
+    /// Whether nobody wrote to it since it was looked at.
+    pub(crate) fn has_same_stamp(&self) -> io::Result<bool> {
+        match self {
+            Self::File(file, expected) => Ok(FileStamp::of(&file.metadata()?) == *expected),
+            Self::Blob(_) => Ok(true),
         }
     }
 
