@@ -142,7 +142,12 @@ impl Peers {
 
     /// A slixmpp client. `who` is a user and a resource: `bob/rx`.
     pub fn slixmpp(&self, endpoints: &Endpoints, who: &str) -> Slixmpp {
-        Slixmpp::new(&self.deps.join("venv/bin/python"), &kit(), self.folder(), endpoints, who)
+        Slixmpp::new(&self.deps.join("venv/bin/python"), &kit().join("slixmpp_peer.py"), self.folder(), endpoints, who)
+    }
+
+    /// A client that speaks Jingle as the documents have it (`kit/jingle_peer.py`). `who` is a user and a resource: `bob/rx`.
+    pub fn jingle(&self, endpoints: &Endpoints, who: &str) -> Slixmpp {
+        Slixmpp::new(&self.deps.join("venv/bin/python"), &kit().join("jingle_peer.py"), self.folder(), endpoints, who)
     }
 
     /// A go-sendxmpp client with the account `user`.

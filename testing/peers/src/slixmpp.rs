@@ -18,11 +18,12 @@ pub struct Slixmpp {
 }
 
 impl Slixmpp {
-    pub(crate) fn new(python: &Path, kit: &Path, state: &Path, endpoints: &Endpoints, who: &str) -> Self {
+    /// `script` is one of the kit's Python clients.
+    pub(crate) fn new(python: &Path, script: &Path, state: &Path, endpoints: &Endpoints, who: &str) -> Self {
         let (user, resource) = who.split_once('/').unwrap_or((who, "slixmpp"));
         let folder = state.join(format!("slixmpp-{user}-{resource}"));
         let arguments = [
-            kit.join("slixmpp_peer.py").display().to_string(),
+            script.display().to_string(),
             "--jid".to_owned(),
             format!("{}/{resource}", endpoints.jid(user)),
             "--password".to_owned(),
@@ -56,6 +57,13 @@ impl Slixmpp {
         self
     }
 
+    /// More options of the script.
+    #[must_use]
+    pub fn with(mut self, options: &[&str]) -> Self {
+        self.arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        self
+    }
+
     /// Runs a command (`slixmpp_peer.py --help` lists them) to its end and returns the events it printed.
     pub fn run(&self, command: &[&str]) -> Result<Vec<Value>, PeerError> {
         let printed = output(Command::new(&self.program).args(&self.arguments).args(command))?;
@@ -64,9 +72,14 @@ impl Slixmpp {
 
     /// Logs in, sends presence and prints what comes, until dropped.
     pub fn listen(&self) -> Result<Listener, PeerError> {
-        let mut command = Command::new(&self.program);
-        let mut listener =
-            Listener { lines: Lines::start("slixmpp", command.args(&self.arguments).arg("listen"))?, folder: self.folder.clone() };
+        self.start(&["listen"])
+    }
+
+    /// Logs in and begins a command, which goes on until it is done or the handle is dropped.
+    pub fn start(&self, command: &[&str]) -> Result<Listener, PeerError> {
+        let mut program = Command::new(&self.program);
+        let lines = Lines::start("slixmpp", program.args(&self.arguments).args(command))?;
+        let mut listener = Listener { lines, folder: self.folder.clone() };
         listener.wait_for("login", |event| event["event"] == "online");
         Ok(listener)
     }

@@ -126,3 +126,26 @@ fn the_lab_ends_with_its_handle_and_its_servers_know_their_name() {
     assert!(command_line.is_empty(), "{}", String::from_utf8_lossy(&command_line));
     assert!(!folder.exists());
 }
+
+/// By each way, through a server that is not ours: the peers that later tests believe.
+#[test]
+fn the_jingle_peer_agrees_with_itself_on_every_way() {
+    let Some(lab) = up() else { return };
+    let instance = lab.start(Server::Ejabberd, &[]).unwrap();
+    let there = instance.endpoints();
+    let file = lab.peers().folder().join("file.bin");
+    std::fs::write(&file, (0..100_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    let bob = lab.peers().jingle(there, "bob/rx").on(&lab, Host::Bob).with(&["--address", Host::Bob.address()]);
+    let mut bob = bob.start(&["take"]).unwrap();
+    let alice = lab.peers().jingle(there, "alice/tx").on(&lab, Host::Alice).with(&["--address", Host::Alice.address()]);
+    let between = [Rule::refuse(Host::Alice, Host::Bob), Rule::refuse(Host::Bob, Host::Alice)];
+    let proxy = [Host::Alice, Host::Bob].map(|host| Rule::refuse(host, Host::Server).port(5000));
+    let ways = [(Vec::new(), "direct"), (between.to_vec(), "proxy"), ([between, proxy].concat(), "in-band")];
+    for (rules, way) in ways {
+        lab.filter(&rules);
+        alice.run(&["offer", &format!("{}/rx", there.jid("bob")), file.to_str().unwrap()]).unwrap();
+        let taken = bob.wait_for("end", |event| event["event"] == "taken" || event["event"] == "broken");
+        assert_eq!((&taken["went"], &taken["bytes"]), (&way.into(), &400_000.into()), "{taken}");
+        assert_eq!(std::fs::read(taken["path"].as_str().unwrap()).unwrap(), std::fs::read(&file).unwrap());
+    }
+}
