@@ -23,11 +23,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let ca = folder.join("authority.crt");
     let endpoints = format!(
-        "NAME=ours\nDOMAIN=localhost\nIP={}\nC2S_PORT={}\nC2S_TLS_PORT={}\nHTTPS_PORT={}\nACCOUNTS={}\nCA={}\n",
+        "NAME=ours\nDOMAIN=localhost\nIP={}\nC2S_PORT={}\nC2S_TLS_PORT={}\nHTTPS_PORT={}\nPROXY65_PORT={}\nPROXY65_JID=proxy.localhost\nACCOUNTS={}\nCA={}\n",
         server.c2s_addr().ip(),
         server.c2s_addr().port(),
         server.c2s_tls_addr().port(),
         server.https_addr().port(),
+        server.proxy_addr().map_or(0, |proxy| proxy.port()),
         accounts.join(","),
         std::fs::canonicalize(ca)?.display(),
     );

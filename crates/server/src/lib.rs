@@ -23,6 +23,7 @@
 //! | `im` | roster, subscriptions, presence, messages, those for later included (RFC 6121) |
 //! | `mailbox`, `outbox`, `sessions` | bounded queues between sessions, and who is here |
 //! | `upload`, `http` | slots as signed tokens, PUT, GET with ranges (XEP-0363) |
+//! | `proxy` | carries streams between clients that cannot reach each other (XEP-0065) |
 //! | `database`, `accounts` | SQLite behind one writer that commits in groups; salted keys |
 //! | `gate`, `guesses` | how many connections and wrong logins one address may have |
 //! | `refusal` | one table: reason, stanza error, words, HTTP status |
@@ -43,6 +44,7 @@ mod im;
 mod listener;
 mod mailbox;
 mod outbox;
+mod proxy;
 mod refusal;
 mod running;
 mod services;
@@ -54,4 +56,4 @@ pub use database::DatabaseError;
 pub use error::{AccountError, StartError};
 pub use refusal::{Reason, Refusal, Row};
 pub use running::{Running, Server};
-pub use settings::{Listen, ServerLimits, Settings, TlsSource, UploadSettings};
+pub use settings::{Listen, ProxySettings, ProxyUsers, ServerLimits, Settings, TlsSource, UploadSettings};

@@ -76,6 +76,21 @@ reasons! {
     /// Too much presence sent to others.
     TooManyDirected: Wait, ResourceConstraint, 503, "presence was sent to too many addresses";
 
+    /// Not one of those whose streams are carried.
+    NoRelay: Auth, Forbidden, 403, "streams of this account are not carried here";
+    /// The proxy carries as many streams as it may.
+    RelayFull: Wait, NotAllowed, 503, "as many streams as can be are carried already";
+    /// No connection to what the request names.
+    NoSuchStream: Cancel, ItemNotFound, 404, "nobody is connected for this stream";
+    /// One connection where two are needed.
+    OneSideMissing: Cancel, NotAllowed, 409, "only one side of the stream is connected";
+    /// The connections are for a stream that somebody else asked for.
+    NotYourStream: Auth, NotAuthorized, 403, "the stream was asked for by somebody else";
+    /// The account, or all of them, have enough streams.
+    TooManyStreams: Wait, ResourceConstraint, 503, "too many streams are carried already";
+    /// More streams in a minute than anybody needs.
+    TooManyActivations: Wait, ResourceConstraint, 429, "too many streams were begun";
+
     /// The file is larger than the service takes.
     FileTooLarge: Modify, NotAcceptable, 413, "the file is too large";
     /// Files of no bytes.

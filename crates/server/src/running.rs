@@ -28,6 +28,7 @@ use crate::handler::{Place, Registry};
 use crate::hub::Hub;
 use crate::im::roster::Rosters;
 use crate::listener::{ended, listen, pause_after};
+use crate::proxy::{self, Proxy, Relays};
 use crate::services::{Discovery, Pings, caps_of};
 use crate::sessions::Control;
 use crate::settings::Settings;
@@ -58,7 +59,10 @@ impl Server {
         let (https, https_addr) = listen(settings.listen.https).await?;
         let base = settings.upload.public_url.clone().unwrap_or_else(|| public_url(domain.as_str(), https_addr));
         let uploads = open_uploads(&settings, base, &database, &accounts).await?;
-        let hub = Arc::new(Hub::new(domain.clone(), settings.limits.clone(), &database, accounts.clone(), registry(&domain, &uploads)));
+        let proxy_port = proxy::Port::open(&settings, &domain).await?;
+        let (proxy, proxy_addr) = proxy_port.as_ref().map(|port| (port.proxy(), port.address())).unzip();
+        let registry = registry(&domain, &uploads, proxy.as_ref());
+        let hub = Arc::new(Hub::new(domain.clone(), settings.limits.clone(), &database, accounts.clone(), registry));
         let fake_salts = FakeSalts::new(accounts.secret("fake salts").await?, accounts.iterations());
         let config = stream_config(&hub, fake_salts, &settings);
         let (end, ending) = watch::channel(false);
@@ -76,13 +80,17 @@ impl Server {
         let http_gate = Gate::new(settings.limits.http_connections, settings.limits.connections_per_address);
         let tls = TlsAcceptor::from(certificates.https.clone());
         tasks.spawn(http::serve(https, tls, uploads.clone(), http_gate, ending.clone(), GRACE));
+        if let Some(port) = proxy_port {
+            tasks.spawn(port.serve(ending.clone(), GRACE));
+        }
         tasks.spawn(sweep(uploads, ending));
         let tasks = tokio::spawn(async move {
             while tasks.join_next().await.is_some() {}
             drop(lock);
         });
         tracing::info!(%c2s_addr, %c2s_tls_addr, %https_addr, "the server is running");
-        Ok(Running { domain, hub, end, tasks, c2s_addr, c2s_tls_addr, https_addr, ca_pem: certificates.ca_pem })
+        let ca_pem = certificates.ca_pem;
+        Ok(Running { domain, hub, end, tasks, proxy, c2s_addr, c2s_tls_addr, https_addr, proxy_addr, ca_pem })
     }
 }
 
@@ -122,15 +130,19 @@ async fn open_uploads(settings: &Settings, base: String, database: &Database, ac
 }
 
 /// Everything that answers.
-fn registry(domain: &BareJid, uploads: &Arc<Uploads>) -> Registry {
+fn registry(domain: &BareJid, uploads: &Arc<Uploads>, proxy: Option<&Arc<Proxy>>) -> Registry {
     let upload_host = format!("upload.{domain}");
     let mut registry = Registry::default();
-    for place in [Place::Server, Place::Account, Place::Host(upload_host.clone())] {
+    let hosts = [Some(upload_host.clone()), proxy.map(|proxy| proxy.jid().domain().to_owned())];
+    for place in [Place::Server, Place::Account].into_iter().chain(hosts.into_iter().flatten().map(Place::Host)) {
         registry.register(Discovery(place.clone()));
         registry.register(Pings(place));
     }
     registry.register(Rosters);
     registry.register(Slots { uploads: uploads.clone(), host: upload_host });
+    if let Some(proxy) = proxy {
+        registry.register(Relays(proxy.clone()));
+    }
     registry
 }
 
@@ -193,9 +205,11 @@ pub struct Running {
     hub: Arc<Hub>,
     end: watch::Sender<bool>,
     tasks: JoinHandle<()>,
+    proxy: Option<Arc<Proxy>>,
     c2s_addr: SocketAddr,
     c2s_tls_addr: SocketAddr,
     https_addr: SocketAddr,
+    proxy_addr: Option<SocketAddr>,
     ca_pem: Option<String>,
 }
 
@@ -220,6 +234,11 @@ impl Running {
         self.https_addr
     }
 
+    /// Where clients connect for streams that the proxy carries; `None` without a proxy.
+    pub fn proxy_addr(&self) -> Option<SocketAddr> {
+        self.proxy_addr
+    }
+
     /// The generated authority's certificate, which clients must trust; `None` with a certificate from files.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
@@ -241,7 +260,8 @@ impl Running {
         self.hub.accounts().set_password(localpart, password).await
     }
 
-    /// Deletes an account with its contacts and waiting messages and ends its sessions. Uploaded files stay until they expire.
+    /// Deletes an account with its contacts and waiting messages and ends its sessions and the streams that are carried for it. Uploaded
+    /// files stay until they expire.
     ///
     /// # Errors
     /// When there is no such account.
@@ -249,6 +269,9 @@ impl Running {
         let localpart = self.hub.accounts().remove(localpart).await?;
         for session in self.hub.sessions().all().iter().filter(|session| session.localpart() == localpart) {
             session.tell(Control::Close(StreamErrorCondition::NotAuthorized, "the account was deleted"));
+        }
+        if let Some(proxy) = &self.proxy {
+            proxy.end_streams_of(&localpart);
         }
         Ok(())
     }
@@ -261,7 +284,7 @@ impl Running {
         Ok(self.hub.accounts().list().await?)
     }
 
-    /// Ends all streams with `system-shutdown`, lets uploads finish for a short while, and returns when all is closed.
+    /// Ends all streams with `system-shutdown`, lets uploads and carried streams finish for a short while, and returns when all is closed.
     pub async fn shutdown(self) {
         self.end.send_replace(true);
         if let Err(error) = self.tasks.await {

@@ -1,6 +1,7 @@
 //! What a server is told before it starts. Every bound has a default that suits a household.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub tls: TlsSource,
     /// What may be uploaded.
     pub upload: UploadSettings,
+    /// How streams between clients are carried that cannot reach each other.
+    pub proxy: ProxySettings,
     /// How long a lost client may come back to its session (XEP-0198).
     pub resume_for: Duration,
     /// Rounds of PBKDF2 for keys of new passwords, at least 4096.
@@ -35,17 +38,18 @@ impl Settings {
             listen: Listen::loopback(),
             tls: TlsSource::Generated,
             upload: UploadSettings::default(),
+            proxy: ProxySettings::default(),
             resume_for: Duration::from_secs(300),
             scram_iterations: 10_000,
             limits: ServerLimits::default(),
         }
     }
 
-    /// The same on the usual ports of all addresses: 5222, 5223 and 443.
+    /// The same on the usual ports of all addresses: 5222, 5223, 443 and 7777.
     #[must_use]
     pub fn on_usual_ports(mut self) -> Self {
-        let all = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        self.listen = Listen { c2s: SocketAddr::new(all, 5222), c2s_tls: SocketAddr::new(all, 5223), https: SocketAddr::new(all, 443) };
+        let at = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+        self.listen = Listen { c2s: at(5222), c2s_tls: at(5223), https: at(443), proxy: Some(at(7777)) };
         self
     }
 }
@@ -59,6 +63,8 @@ pub struct Listen {
     pub c2s_tls: SocketAddr,
     /// Uploads and downloads.
     pub https: SocketAddr,
+    /// Streams between clients, carried by the proxy (XEP-0065); `None`: there is no proxy.
+    pub proxy: Option<SocketAddr>,
 }
 
 impl Listen {
@@ -66,7 +72,7 @@ impl Listen {
     #[must_use]
     pub fn loopback() -> Self {
         let free = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        Self { c2s: free, c2s_tls: free, https: free }
+        Self { c2s: free, c2s_tls: free, https: free, proxy: Some(free) }
     }
 }
 
@@ -120,6 +126,68 @@ impl Default for UploadSettings {
             slot_lifetime: Duration::from_secs(300),
             public_url: None,
             stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How streams between clients are carried that cannot reach each other (XEP-0065). What is carried is neither looked at nor kept.
+#[derive(Clone, Debug)]
+pub struct ProxySettings {
+    /// The host that clients are told to connect to. `None`: the address it listens on, or `proxy.DOMAIN` when it listens on all.
+    pub public_host: Option<String>,
+    /// The port that clients are told. `None`: the one it listens on.
+    pub public_port: Option<u16>,
+    /// Whose streams are carried. The other side of a stream may be anybody.
+    pub users: ProxyUsers,
+    /// Streams at a time.
+    pub streams: usize,
+    /// Streams of one account at a time.
+    pub streams_per_account: usize,
+    /// Streams that an account may begin within one minute.
+    pub activations_per_minute: u32,
+    /// Bytes a second that all streams of one account together may carry. `None`: as fast as it goes.
+    pub rate: Option<NonZeroU64>,
+    /// Connections that wait for their stream to begin: anybody can open them.
+    pub connections: usize,
+    /// Of them, those from one IP address.
+    pub connections_per_address: usize,
+    /// From the opening of a connection to the end of the handshake.
+    pub handshake: Duration,
+    /// How long a connection may wait for its stream to begin.
+    pub waiting: Duration,
+    /// A stream in which nothing is sent for that long is ended.
+    pub idle: Duration,
+    /// A stream of which one side takes nothing that is there for it for that long is ended.
+    pub stall: Duration,
+}
+
+/// Whose streams the proxy carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyUsers {
+    /// All accounts of this server.
+    #[default]
+    Everybody,
+    /// These accounts, by what stands before the `@`.
+    Only(Vec<String>),
+}
+
+impl Default for ProxySettings {
+    fn default() -> Self {
+        Self {
+            public_host: None,
+            public_port: None,
+            users: ProxyUsers::Everybody,
+            streams: 500,
+            streams_per_account: 100,
+            // Many small files, each with a stream of its own.
+            activations_per_minute: 600,
+            rate: None,
+            connections: 1_000,
+            connections_per_address: 250,
+            handshake: Duration::from_secs(10),
+            waiting: Duration::from_secs(120),
+            idle: Duration::from_secs(300),
+            stall: Duration::from_secs(120),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod hostile_clients;
 mod hostile_http;
+mod hostile_proxy;
 mod house;
 mod killed;
 mod limits;
@@ -11,6 +12,7 @@ mod messages;
 mod peer;
 mod presence;
 mod privacy;
+mod proxy;
 mod requests;
 mod resumption;
 mod streams;

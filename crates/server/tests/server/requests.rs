@@ -71,8 +71,8 @@ async fn discovery_tells_what_is_there_and_nothing_else() {
     }
     let items = DiscoItems::read(peer.ask("get", "localhost", ITEMS).await.children().next().unwrap()).unwrap();
     let names: Vec<&str> = items.items.iter().map(|item| item.jid.as_str()).collect();
-    assert_eq!(names, ["upload.localhost"]);
-    for to in ["romeo@localhost", "upload.localhost"] {
+    assert_eq!(names, ["upload.localhost", "proxy.localhost"]);
+    for to in ["romeo@localhost", "upload.localhost", "proxy.localhost"] {
         let empty = DiscoItems::read(peer.ask("get", to, ITEMS).await.children().next().unwrap()).unwrap();
         assert!(empty.items.is_empty());
     }
