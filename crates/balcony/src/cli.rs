@@ -142,6 +142,21 @@ pub(crate) struct Serve {
     /// Port for uploads and downloads; 0 takes a free one.
     #[arg(long, default_value_t = 5281)]
     pub(crate) https_port: u16,
+    /// Port of the proxy, which carries files between clients that cannot reach each other; 0 takes a free one.
+    #[arg(long, default_value_t = 7777)]
+    pub(crate) proxy_port: u16,
+    /// Tell clients to reach the proxy at this host [default: the address to listen on, or proxy.DOMAIN when it listens on all].
+    #[arg(long, value_name = "HOST", conflicts_with = "no_proxy")]
+    pub(crate) proxy_host: Option<String>,
+    /// Tell clients this port of the proxy, where it is another one from outside.
+    #[arg(long, value_name = "PORT", conflicts_with = "no_proxy")]
+    pub(crate) proxy_public_port: Option<u16>,
+    /// What the proxy carries for one account in a second, such as 10M [default: as fast as it goes].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "no_proxy")]
+    pub(crate) proxy_rate: Option<u64>,
+    /// No proxy.
+    #[arg(long)]
+    pub(crate) no_proxy: bool,
     /// Certificate chain for the domain, as PEM; without one, an authority and a certificate are made.
     #[arg(long, value_name = "FILE", requires = "key", value_hint = ValueHint::FilePath)]
     pub(crate) certificate: Option<PathBuf>,

@@ -21,7 +21,8 @@ impl Site {
     pub(super) fn start(setting: &Setting) -> Result<Self> {
         let file = setting.work.join("endpoints");
         let mut command = Command::new(setting.programs.join("balcony"));
-        command.args(["serve", "--port", "0", "--tls-port", "0", "--https-port", "0", "--max-upload", "16G", "--quota", "100G"]);
+        command.args(["serve", "--port", "0", "--tls-port", "0", "--https-port", "0", "--proxy-port", "0"]);
+        command.args(["--max-upload", "16G", "--quota", "100G"]);
         command
             .args(["--add-account", "alice", "--add-account", "bob", "--data"])
             .arg(setting.work.join("server"))

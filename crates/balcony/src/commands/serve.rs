@@ -1,6 +1,7 @@
 //! `balcony serve`: the embedded server in the foreground, until ^C or SIGTERM.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,7 +35,11 @@ pub(crate) async fn run(console: &Console, home: &Home, args: &cli::Serve) -> Re
 fn settings(home: &Home, args: &cli::Serve) -> Settings {
     let mut settings = Settings::new(&args.domain, args.data.clone().unwrap_or_else(|| home.server()));
     let at = |port| SocketAddr::new(args.listen, port);
-    settings.listen = Listen { c2s: at(args.port), c2s_tls: at(args.tls_port), https: at(args.https_port) };
+    let proxy = (!args.no_proxy).then(|| at(args.proxy_port));
+    settings.listen = Listen { c2s: at(args.port), c2s_tls: at(args.tls_port), https: at(args.https_port), proxy };
+    settings.proxy.public_host.clone_from(&args.proxy_host);
+    settings.proxy.public_port = args.proxy_public_port;
+    settings.proxy.rate = args.proxy_rate.and_then(NonZeroU64::new);
     if let (Some(certificate), Some(key)) = (&args.certificate, &args.key) {
         settings.tls = TlsSource::Files { certificate: certificate.clone(), key: key.clone() };
     }
@@ -86,7 +91,7 @@ fn write_authority(running: &Running, folder: &Path) -> Result<Option<std::path:
 /// `KEY=VALUE` lines, as scripts that drive several servers read them.
 fn write_endpoints(file: &Path, running: &Running, ca: Option<&Path>) -> Result<(), Failure> {
     let text = format!(
-        "NAME=balcony\nSERVER=balcony\nVERSION={}\nDOMAIN={}\nIP={}\nC2S_PORT={}\nC2S_TLS_PORT={}\nHTTPS_PORT={}\nUPLOAD_JID=upload.{}\nPID={}\n{}",
+        "NAME=balcony\nSERVER=balcony\nVERSION={}\nDOMAIN={}\nIP={}\nC2S_PORT={}\nC2S_TLS_PORT={}\nHTTPS_PORT={}\nUPLOAD_JID=upload.{}\nPID={}\n{}{}",
         env!("CARGO_PKG_VERSION"),
         running.domain(),
         running.c2s_addr().ip(),
@@ -95,6 +100,10 @@ fn write_endpoints(file: &Path, running: &Running, ca: Option<&Path>) -> Result<
         running.https_addr().port(),
         running.domain(),
         std::process::id(),
+        running
+            .proxy_addr()
+            .map(|proxy| format!("PROXY65_PORT={}\nPROXY65_JID=proxy.{}\n", proxy.port(), running.domain()))
+            .unwrap_or_default(),
         ca.map(|ca| format!("CA={}\n", ca.display())).unwrap_or_default(),
     );
     write_private(file, &text).map_err(|error| Failure::new(Class::Local, format!("cannot write {}: {error}", file.display())))
@@ -102,12 +111,16 @@ fn write_endpoints(file: &Path, running: &Running, ca: Option<&Path>) -> Result<
 
 fn announce(console: &Console, running: &Running, ca: Option<&Path>) {
     let (domain, c2s, tls, https) = (running.domain(), running.c2s_addr(), running.c2s_tls_addr(), running.https_addr());
+    let proxy = running.proxy_addr().map_or_else(String::new, |proxy| format!("\n  proxy:  {proxy}"));
     let trust = ca.map_or_else(String::new, |ca| {
         format!("\n  trust:  {}\n  log in: balcony login NAME@{domain} --server {c2s} --ca {}", ca.display(), ca.display())
     });
     console.result(
         "serving",
-        json!({"domain": domain, "starttls": c2s.to_string(), "tls": tls.to_string(), "https": https.to_string(), "ca": ca}),
-        format!("serving {domain}\n  clients: {c2s} (STARTTLS), {tls} (TLS)\n  files:  {https}{trust}"),
+        json!({
+            "domain": domain, "starttls": c2s.to_string(), "tls": tls.to_string(), "https": https.to_string(),
+            "proxy": running.proxy_addr().map(|proxy| proxy.to_string()), "ca": ca,
+        }),
+        format!("serving {domain}\n  clients: {c2s} (STARTTLS), {tls} (TLS)\n  files:  {https}{proxy}{trust}"),
     );
 }

@@ -112,7 +112,7 @@ impl OwnServer {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("endpoints");
         let mut command = balcony(folder.path());
-        command.args(["--json", "serve", "--port", "0", "--tls-port", "0", "--https-port", "0", "--data"]);
+        command.args(["--json", "serve", "--port", "0", "--tls-port", "0", "--https-port", "0", "--proxy-port", "0", "--data"]);
         command.arg(folder.path().join("data")).arg("--endpoints").arg(&file).args(options);
         let mut passwords = String::new();
         for (user, password) in ACCOUNTS.split(',').map(|account| account.split_once(':').unwrap()) {
@@ -153,8 +153,12 @@ impl OwnServer {
         self.running = None;
         let mut command = balcony(self.folder.path());
         command.args(["--json", "serve", "--data"]).arg(self.data()).args(&self.options);
-        for (option, key) in [("--port", "C2S_PORT"), ("--tls-port", "C2S_TLS_PORT"), ("--https-port", "HTTPS_PORT")] {
-            command.args([option, self.endpoints.get(key)]);
+        let ports =
+            [("--port", "C2S_PORT"), ("--tls-port", "C2S_TLS_PORT"), ("--https-port", "HTTPS_PORT"), ("--proxy-port", "PROXY65_PORT")];
+        for (option, key) in ports {
+            if let Some(port) = self.endpoints.find(key) {
+                command.args([option, port]);
+            }
         }
         let mut running = Running::start(&mut command, b"");
         running.event("serving");
