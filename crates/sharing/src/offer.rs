@@ -78,6 +78,8 @@ pub enum Via {
     BareFileInput,
     /// XEP-0234: a file in a session.
     Jingle,
+    /// XEP-0096: a file in a stream that its sender wants to open.
+    StreamInitiation,
     /// XEP-0231: the bytes themselves.
     Bits,
 }
@@ -94,6 +96,7 @@ impl Via {
             Self::FileInput => "file-input",
             Self::BareFileInput => "file-input (0.0.1 form)",
             Self::Jingle => "jingle",
+            Self::StreamInitiation => "si",
             Self::Bits => "bob",
         }
     }

@@ -12,7 +12,10 @@ pub use room::RoomFacts;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::stanza_ids::OriginId;
+use balcony_wire::stream_initiation::Si;
 use balcony_wire::{BareJid, Element, Jid, Message, Payload as _};
+
+use crate::dialect::initiation;
 
 /// Something together with who it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +175,25 @@ impl Received<Message> {
             to: Some(account.clone().into()),
             id: Some(id),
             payloads: vec![jingle.clone()],
+            ..Message::new(MessageKind::Normal, None)
+        };
+        Ok(Self::of(message, account, peer.clone(), Way::Session))
+    }
+
+    /// What a device offers `account` by stream initiation: the `si` element of its request, as if it stood in a message.
+    ///
+    /// # Errors
+    /// As for [`Received::session`].
+    pub fn initiation(peer: &Jid, account: &BareJid, si: &Element) -> Result<Self, ProvenanceError> {
+        let device = peer.resource().ok_or_else(|| ProvenanceError::NoDevice(peer.clone()))?;
+        if !Si::matches(si) || !initiation::is_offer(si) {
+            return Err(ProvenanceError::NoSession);
+        }
+        let message = Message {
+            from: Some(peer.clone()),
+            to: Some(account.clone().into()),
+            id: Some(format!("si {} {device}", si.attr("id").unwrap_or_default())),
+            payloads: vec![si.clone()],
             ..Message::new(MessageKind::Normal, None)
         };
         Ok(Self::of(message, account, peer.clone(), Way::Session))

@@ -10,11 +10,12 @@ use balcony_wire::file_sharing::{FileSharing, Sources};
 use balcony_wire::hints::Hint;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::out_of_band::{Oob, OobQuery};
+use balcony_wire::stream_initiation::Si;
 use balcony_wire::url_data::UrlData;
 use balcony_wire::{Element, Jid, Payload, ReadError, ns};
 
 use super::gather::Found;
-use super::{Dropped, Reading, Share, bits, file_sharing, media_sharing, session};
+use super::{Dropped, Reading, Share, bits, file_sharing, initiation, media_sharing, session};
 use crate::Via;
 
 /// Reads elements that stand side by side, without folding. `roots` are the elements they were found in.
@@ -42,7 +43,8 @@ struct Collector<'a> {
 impl<'a> Collector<'a> {
     fn take(&mut self, found: Found<'a>, sender: &Jid) {
         let element = found.element;
-        if found.in_form || FileSharing::matches(element) || media_sharing::is_share(element) || Jingle::matches(element) {
+        let is_session = Jingle::matches(element) || Si::matches(element);
+        if found.in_form || FileSharing::matches(element) || media_sharing::is_share(element) || is_session {
             if self.reading.shares.len() >= MAX_SHARES {
                 self.surplus += 1;
             } else {
@@ -92,6 +94,9 @@ fn shares(found: Found<'_>, sender: &Jid, ignored: &mut Vec<Dropped>) -> Vec<Sha
     let element = found.element;
     if Jingle::matches(element) {
         return session::read(element, sender, ignored);
+    }
+    if Si::matches(element) {
+        return initiation::read(element, sender, ignored).into_iter().collect();
     }
     let share = if FileMetadata::matches(element) {
         let file = keep(FileMetadata::read(element), ignored, "file");

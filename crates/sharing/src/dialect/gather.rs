@@ -9,6 +9,7 @@ use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::file_sharing::FileSharing;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::out_of_band::{Oob, OobQuery};
+use balcony_wire::stream_initiation::Si;
 use balcony_wire::url_data::UrlData;
 use balcony_wire::{Element, Payload, ns};
 
@@ -61,6 +62,7 @@ fn is_ours(element: &Element) -> bool {
         || Oob::matches(element)
         || OobQuery::matches(element)
         || Jingle::matches(element)
+        || Si::matches(element)
         || BitsOfBinary::matches(element)
 }
 

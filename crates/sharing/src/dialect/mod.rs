@@ -10,6 +10,7 @@ mod collect;
 mod file_sharing;
 mod fold;
 mod gather;
+pub(crate) mod initiation;
 mod media_sharing;
 mod out_of_band;
 mod pictures;

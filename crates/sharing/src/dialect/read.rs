@@ -7,7 +7,7 @@ use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Element, Jid, Message, Payload as _, ns};
 
 use super::collect::collect;
-use super::{Dropped, Reading, Share, bits, fold, gather, out_of_band, pictures, session, shown_body};
+use super::{Dropped, Reading, Share, bits, fold, gather, initiation, out_of_band, pictures, session, shown_body};
 use crate::{Provenance, Received, Via, Way};
 
 /// Reads what a message says about files. Payloads of error messages are echoes and say nothing (decision 50).
@@ -21,7 +21,8 @@ pub fn read(received: &Received<Message>) -> Reading {
     let found = gather::in_message(&message.payloads);
     let mut reading = collect(&found, &message.payloads, provenance.sender());
     if provenance.way() != Way::Session {
-        reading.shares.iter_mut().filter(|share| share.via == Via::Jingle).for_each(|share| share.sources.clear()); // nobody opened it
+        let is_of_session = |share: &&mut Share| matches!(share.via, Via::Jingle | Via::StreamInitiation);
+        reading.shares.iter_mut().filter(is_of_session).for_each(|share| share.sources.clear()); // nobody opened it
     }
     reading.body = message.body();
     let id = provenance.name_of(message);
@@ -50,6 +51,7 @@ pub(crate) fn read_element(element: &Element, account: Option<&BareJid>) -> Read
     }
     let is_handed_over = |child: &Element| match child.ns() {
         ns::JINGLE => session::is_offer(child),
+        ns::SI => initiation::is_offer(child),
         _ => true,
     };
     if let Some(account) = account.cloned().or_else(|| to.as_ref().map(|to| to.bare())).or_else(|| nobody().map(|jid| jid.bare()))

@@ -198,7 +198,7 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
     if is_nothing(offer) {
         return question::weigh_nothing(offer, policy, circumstances);
     }
-    if offer.is_pending() && offer.said_in().contains(&Via::Jingle) {
+    if offer.is_pending() && offer.said_in().iter().any(|via| matches!(via, Via::Jingle | Via::StreamInitiation)) {
         return Decision::Refuse(Refusal { left_out: vec![session(offer)] });
     }
     let laid = rank::lay(offer, policy, history, circumstances);

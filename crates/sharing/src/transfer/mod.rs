@@ -10,6 +10,7 @@ pub mod fetch;
 mod http;
 mod open_session;
 mod reach;
+pub mod si;
 pub mod upload;
 
 pub use http::{NetFailure, OpenUrl, ResponseHead};
