@@ -101,6 +101,17 @@ pub enum SessionFailure {
     Broken(String),
 }
 
+impl SessionFailure {
+    /// What the other side says, without a sentence around it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Offline | Self::Over => self.to_string(),
+            Self::NotGiven(words) | Self::NoWay(words) | Self::NoAnswer(words) | Self::Broken(words) => words.clone(),
+        }
+    }
+}
+
 impl SessionRequest {
     /// To be opened for the bytes from `from_byte` on.
     #[must_use]

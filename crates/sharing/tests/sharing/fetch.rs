@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 use balcony_sharing::cipher::Decipher;
 use balcony_sharing::plan::{Attempt, How, HttpRequest, Outcome, Redirects};
 use balcony_sharing::transfer::fetch::{Action, FetchFailed, FetchJob, FetchSettings, Fetched, Progress, ResumePoint, Unwrapped};
-use balcony_sharing::transfer::{NetFailure, OpenUrl, ResponseHead};
+use balcony_sharing::transfer::{NetFailure, OpenSession, OpenUrl, ResponseHead, SessionEnd, SessionFailure};
 use balcony_sharing::verify::{Claim, Hasher};
 use balcony_sharing::{Exposure, NamedBy, NetRules, Plan, Source, SourceKey, net_rules};
 use balcony_wire::hashes::HashAlgo;
 use proptest::prelude::*;
 use url::Url;
 
-const FILE: &[u8] = b"Photo from the summit, all of it, byte by byte.";
+pub(crate) const FILE: &[u8] = b"Photo from the summit, all of it, byte by byte.";
 
 #[allow(clippy::disallowed_methods, reason = "a first instant, from which the virtual clock runs")]
 pub(crate) fn dawn() -> Instant {
     Instant::now()
 }
 
-/// How one server behaves.
+/// How one server behaves, or one person's device: then its name is an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) bytes: Vec<u8>,
@@ -30,11 +30,25 @@ pub(crate) struct Server {
     /// Breaks the connection after so many bytes of a body, so many times.
     pub(crate) cut: Option<(usize, u32)>,
     pub(crate) lies_about_length: Option<u64>,
+    /// What a device says of its bytes when they have ended.
+    pub(crate) tells: Option<Vec<u8>>,
+    /// A device says no, or cannot be reached.
+    pub(crate) says: Option<SessionFailure>,
 }
 
 impl Server {
     pub(crate) fn good() -> Self {
-        Self { bytes: FILE.to_vec(), ranges: true, etag: Some("\"1\""), status: 200, location: None, cut: None, lies_about_length: None }
+        Self {
+            bytes: FILE.to_vec(),
+            ranges: true,
+            etag: Some("\"1\""),
+            status: 200,
+            location: None,
+            cut: None,
+            lies_about_length: None,
+            tells: None,
+            says: None,
+        }
     }
 
     pub(crate) fn with(bytes: &[u8]) -> Self {
@@ -47,6 +61,18 @@ impl Server {
 
     pub(crate) fn status(status: u16) -> Self {
         Self { status, ..Self::good() }
+    }
+
+    /// Whether it breaks off before the end of these bytes; then they are cut.
+    fn cuts(&mut self, body: &mut Vec<u8>) -> bool {
+        match &mut self.cut {
+            Some((after, times)) if *times > 0 && *after < body.len() => {
+                *times -= 1;
+                body.truncate(*after);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn answer(&self, request: &OpenUrl) -> (ResponseHead, Vec<u8>) {
@@ -86,6 +112,8 @@ pub(crate) struct Scene {
     pub(crate) headers: Vec<Vec<(String, String)>>,
     pub(crate) outcomes: Vec<(SourceKey, Outcome)>,
     pub(crate) noted: Vec<ResumePoint>,
+    /// What the sessions were told at their end.
+    pub(crate) ended: Vec<SessionEnd>,
     pub(crate) took: Duration,
 }
 
@@ -127,6 +155,7 @@ struct Body {
     host: String,
     chunks: std::vec::IntoIter<Vec<u8>>,
     breaks: bool,
+    is_session: bool,
 }
 
 /// Drives a job as a client does: perform every action, then feed what comes next, then sleep.
@@ -136,6 +165,8 @@ struct Driver<'a> {
     servers: Vec<(&'a str, Server)>,
     piece: usize,
     body: Option<Body>,
+    /// A session is open, with bytes to come or without.
+    in_session: bool,
     algos: Vec<HashAlgo>,
     /// What opens encrypted bytes, and the digests of these.
     through: Option<(Decipher, Hasher)>,
@@ -146,7 +177,16 @@ impl Driver<'_> {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Open(request) => self.open(&request),
-            Action::Close => self.body = None,
+            Action::Close => {
+                assert!(!self.in_session);
+                self.body = None;
+            }
+            Action::OpenSession(open) => self.open_session(&open),
+            Action::EndSession(end) => {
+                assert!(std::mem::take(&mut self.in_session), "only what is open is ended");
+                self.scene.ended.push(end);
+                self.body = None;
+            }
             Action::Restart => {
                 self.scene.staged.clear();
                 self.through = None;
@@ -183,18 +223,32 @@ impl Driver<'_> {
             return self.job.handle_failed(self.now, &NetFailure::NoSuchHost(host));
         };
         let (head, mut body) = server.answer(request);
-        let mut breaks = false;
-        if let Some((after, times)) = &mut server.cut
-            && *times > 0
-            && *after < body.len()
-        {
-            *times -= 1;
-            body.truncate(*after);
-            breaks = true;
-        }
+        let breaks = server.cuts(&mut body);
         let chunks: Vec<Vec<u8>> = body.chunks(self.piece).map(<[u8]>::to_vec).collect();
-        self.body = Some(Body { host, chunks: chunks.into_iter(), breaks });
+        self.body = Some(Body { host, chunks: chunks.into_iter(), breaks, is_session: false });
         self.job.handle_opened(self.now, &head);
+    }
+
+    fn open_session(&mut self, open: &OpenSession) {
+        assert!(!std::mem::replace(&mut self.in_session, true), "one session at a time");
+        self.now += Duration::from_millis(5);
+        let host = open.peer.to_string();
+        self.scene.asked.push((host.clone(), open.from_byte));
+        let (_, device) = self.servers.iter_mut().find(|(name, _)| *name == host).unwrap();
+        if let Some(failure) = &device.says {
+            self.in_session = false;
+            return self.job.handle_session_failed(self.now, &failure.clone());
+        }
+        if device.status == 0 {
+            return; // it does not answer at all
+        }
+        let from = if device.ranges { open.from_byte } else { 0 };
+        let mut bytes = device.bytes.get(usize::try_from(from).unwrap()..).unwrap_or_default().to_vec();
+        let breaks = device.cuts(&mut bytes);
+        let chunks: Vec<Vec<u8>> = bytes.chunks(self.piece).map(<[u8]>::to_vec).collect();
+        self.body = Some(Body { host, chunks: chunks.into_iter(), breaks, is_session: true });
+        let (from, total) = (from + device.lies_about_length.unwrap_or(0), device.bytes.len() as u64);
+        self.job.handle_session(self.now, from, Some(total));
     }
 
     fn feed(&mut self) {
@@ -213,8 +267,18 @@ impl Driver<'_> {
                     }
                 }
                 None => {
-                    let Body { host, breaks, .. } = self.body.take().unwrap();
+                    let Body { host, breaks, is_session, .. } = self.body.take().unwrap();
+                    let told = self.servers.iter().find(|(name, _)| *name == host).and_then(|(_, device)| device.tells.clone());
+                    if let Some(bytes) = told {
+                        let mut hasher = Hasher::new([HashAlgo::Sha256]);
+                        hasher.update(&bytes);
+                        self.job.handle_told(hasher.finish().digests());
+                    }
                     match breaks {
+                        true if is_session => {
+                            self.in_session = false;
+                            self.job.handle_session_failed(self.now, &SessionFailure::Broken("it went away".into()));
+                        }
                         true => self.job.handle_failed(self.now, &NetFailure::Broken { host, words: "reset".into() }),
                         false => self.job.handle_end(self.now),
                     }
@@ -230,13 +294,24 @@ impl Driver<'_> {
 
 pub(crate) fn run(task: Task, servers: Vec<(&str, Server)>, staged: &[u8], piece: usize) -> Scene {
     let start = dawn();
-    let algos: Vec<_> = task.claim.algos().collect();
+    let mut algos: Vec<_> = task.claim.algos().collect();
+    if !algos.contains(&HashAlgo::Sha256) {
+        algos.push(HashAlgo::Sha256);
+    }
     let settings = FetchSettings { unannounced_limit: 1000, ..FetchSettings::default() };
     let job = FetchJob::new(&task.plan, task.claim, NetRules::default(), settings, task.resume, start);
     let result = Err(FetchFailed { outcomes: vec![], kept: 0 });
-    let scene =
-        Scene { result, staged: staged.to_vec(), asked: vec![], headers: vec![], outcomes: vec![], noted: vec![], took: Duration::ZERO };
-    let mut driver = Driver { job, now: start, servers, piece, body: None, algos, through: None, scene };
+    let scene = Scene {
+        result,
+        staged: staged.to_vec(),
+        asked: vec![],
+        headers: vec![],
+        outcomes: vec![],
+        noted: vec![],
+        ended: vec![],
+        took: Duration::ZERO,
+    };
+    let mut driver = Driver { job, now: start, servers, piece, body: None, in_session: false, algos, through: None, scene };
     if let Some(envelope) = driver.job.envelope() {
         let kept = usize::try_from(envelope.keeps(staged.len() as u64)).unwrap();
         let (mut decipher, mut wire) = (Decipher::new(envelope), Hasher::new(envelope.ciphertext.algos()));
@@ -259,6 +334,7 @@ pub(crate) fn run(task: Task, servers: Vec<(&str, Server)>, staged: &[u8], piece
     }
     assert!(driver.job.is_over(), "the job never ends");
     assert!(driver.body.is_none(), "a job that is over closes what is open");
+    assert!(!driver.in_session, "every session hears how it ended");
     assert_eq!(driver.job.deadline(), None);
     driver.scene.took = driver.now - start;
     driver.scene
@@ -268,11 +344,11 @@ fn fetch(servers: Vec<(&str, Server)>) -> Scene {
     run(task(claim(FILE), &servers), servers, b"", 7)
 }
 
-fn is_verified(scene: &Scene) -> bool {
+pub(crate) fn is_verified(scene: &Scene) -> bool {
     matches!(scene.result, Ok(Fetched::Verified(_))) && scene.staged == FILE
 }
 
-fn forged() -> Vec<u8> {
+pub(crate) fn forged() -> Vec<u8> {
     FILE.iter().map(|byte| byte ^ 1).collect()
 }
 
@@ -597,9 +673,9 @@ fn any_server() -> impl Strategy<Value = Server> {
             ranges,
             etag,
             status,
-            location: None,
             cut,
             lies_about_length,
+            ..Server::good()
         },
     )
 }

@@ -9,6 +9,8 @@ mod copies;
 mod dialects;
 mod encrypted;
 mod fetch;
+mod fetch_sessions;
+mod giving;
 mod hostile;
 mod mixtures;
 mod models;

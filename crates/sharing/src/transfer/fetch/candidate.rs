@@ -5,18 +5,15 @@ use std::time::Instant;
 use url::Url;
 
 use crate::cipher::Envelope;
-use crate::net_rules::AddressRule;
-use crate::plan::{Attempt, How, Redirects};
+use crate::plan::{Attempt, How, HttpRequest};
+use crate::transfer::SessionRequest;
 use crate::{Exposure, ExposureKind, SourceKey};
 
 /// A source of the plan and how it fares.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) source: SourceKey,
-    pub(super) url: Url,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) addresses: AddressRule,
-    pub(super) redirects: Redirects,
+    pub(super) asked: Asked,
     /// What its bytes come in, and the mark of that.
     pub(super) envelope: Option<(Envelope, String)>,
     /// In a row, without getting further than ever before.
@@ -27,35 +24,26 @@ pub(super) struct Candidate {
     pub(super) is_out: bool,
 }
 
-impl Candidate {
-    /// `None` for what no URL is opened for: bits of binary are small and come whole, see [`crate::transfer::bits`]. `size` is that of
-    /// the offer.
-    pub(super) fn new(attempt: &Attempt, size: Option<u64>) -> Option<Self> {
-        let (request, envelope) = match &attempt.how {
-            How::Http(request) => (request, None),
-            How::Encrypted { cipher, http, ciphertext } => {
-                (http, Some((Envelope { secret: cipher.clone(), size, ciphertext: ciphertext.clone() }, cipher.mark())))
-            }
-            How::Bits { .. } | How::Carried { .. } | How::Session(_) => return None,
-        };
-        Some(Self {
-            source: attempt.source.clone(),
-            url: request.url.clone(),
-            headers: request.headers.clone(),
-            addresses: request.addresses.clone(),
-            redirects: request.redirects.clone(),
-            envelope,
-            failures: 0,
-            furthest: 0,
-            not_before: None,
-            is_out: false,
-        })
-    }
+/// How it is asked.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Url(Box<HttpRequest>),
+    Session(Box<SessionRequest>),
+}
 
-    /// What following a redirect would reveal, if that is more than the person's rules allow. Its own host learns nothing new.
-    pub(super) fn reveals_more(&self, to: &Url, planned: &[ExposureKind]) -> Option<Exposure> {
-        let is_own = to.host() == self.url.host() && to.scheme() == self.url.scheme();
-        if is_own { None } else { self.redirects.refusal(to, planned) }
+impl Candidate {
+    /// `None` for bits of binary: they are small and come whole, see [`crate::transfer::bits`]. `size` is that of the offer.
+    pub(super) fn new(attempt: &Attempt, size: Option<u64>) -> Option<Self> {
+        let url = |http: &HttpRequest| Asked::Url(Box::new(http.clone()));
+        let (asked, envelope) = match &attempt.how {
+            How::Http(request) => (url(request), None),
+            How::Encrypted { cipher, http, ciphertext } => {
+                (url(http), Some((Envelope { secret: cipher.clone(), size, ciphertext: ciphertext.clone() }, cipher.mark())))
+            }
+            How::Session(request) => (Asked::Session(request.clone()), None),
+            How::Bits { .. } | How::Carried { .. } => return None,
+        };
+        Some(Self { source: attempt.source.clone(), asked, envelope, failures: 0, furthest: 0, not_before: None, is_out: false })
     }
 
     /// Tells its envelope from others; `None` for plain bytes.
@@ -67,4 +55,10 @@ impl Candidate {
     pub(super) fn has_tag(&self) -> bool {
         self.envelope.as_ref().is_some_and(|(envelope, _)| envelope.secret.cipher().has_tag())
     }
+}
+
+/// What following a redirect would reveal, if that is more than the person's rules allow. Its own host learns nothing new.
+pub(super) fn reveals_more(asked: &HttpRequest, to: &Url, planned: &[ExposureKind]) -> Option<Exposure> {
+    let is_own = to.host() == asked.url.host() && to.scheme() == asked.url.scheme();
+    if is_own { None } else { asked.redirects.refusal(to, planned) }
 }

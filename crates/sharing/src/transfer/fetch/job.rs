@@ -5,36 +5,38 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::candidate::Candidate;
+use super::candidate::{Asked, Candidate, reveals_more};
 use super::response::{Body, Meaning, meaning};
 use super::stage::Stage;
-use super::{Action, FetchFailed, FetchSettings, Fetched, Portion, Progress, ResumePoint, Unwrapped};
-use crate::cipher::{Envelope, Fault};
+use super::{Action, FetchFailed, FetchSettings, Portion, Progress, ResumePoint};
+use crate::cipher::Envelope;
 use crate::net_rules::{AddressRule, follow, is_same_origin};
 use crate::plan::{How, Outcome};
-use crate::transfer::{NetFailure, OpenUrl, ResponseHead};
-use crate::{Claim, ExposureKind, Hashed, NetRules, Plan, SourceKey, Verdict};
+use crate::transfer::{NetFailure, OpenUrl, ResponseHead, SessionEnd};
+use crate::{Claim, DigestSet, ExposureKind, NetRules, Plan, SourceKey};
 
 /// Fetches one file by a plan. See the [module](super) for how it is driven.
 #[derive(Debug)]
 pub struct FetchJob {
-    claim: Claim,
-    rules: NetRules,
-    settings: FetchSettings,
-    candidates: Vec<Candidate>,
+    pub(super) claim: Claim,
+    pub(super) rules: NetRules,
+    pub(super) settings: FetchSettings,
+    pub(super) candidates: Vec<Candidate>,
     /// What asking the sources of the plan reveals: the person's rules allowed it.
     planned: Vec<ExposureKind>,
-    stage: Stage,
-    purity: Purity,
-    state: State,
+    pub(super) stage: Stage,
+    pub(super) purity: Purity,
+    pub(super) state: State,
     told_total: Option<u64>,
+    /// What the sender said of the bytes in the session that gave them.
+    pub(super) told: DigestSet,
     outcomes: Vec<(SourceKey, Outcome)>,
-    actions: VecDeque<Action>,
+    pub(super) actions: VecDeque<Action>,
 }
 
 /// Whether bytes of several sources may stand in one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purity {
+pub(super) enum Purity {
     /// They may: a digest will tell.
     Mixed,
     /// They may not: nothing could tell, or mixing went wrong before.
@@ -42,7 +44,7 @@ enum Purity {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// Nothing under way; the next step is chosen at once.
     Choosing,
     /// A source is asked again at that time.
@@ -58,7 +60,8 @@ enum State {
         body: Receiving,
         deadline: Instant,
     },
-    /// The driver finishes the digests; the source that gave the last of the bytes, if one did in this job.
+    /// The driver finishes the digests; the source that gave the last of the bytes, if one did in this job. If that was a session, it
+    /// still waits to hear how it ends.
     Hashing {
         by: Option<usize>,
     },
@@ -67,15 +70,21 @@ enum State {
 }
 
 #[derive(Clone, Debug)]
-struct Request {
-    candidate: usize,
-    url: Url,
-    redirects: u8,
-    from: u64,
+pub(super) struct Request {
+    pub(super) candidate: usize,
+    pub(super) to: Target,
+    pub(super) from: u64,
+}
+
+/// Where a request went.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Url { url: Url, redirects: u8 },
+    Session,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Receiving {
+pub(super) struct Receiving {
     /// Bytes of the body still to be passed over.
     skip: u64,
     ends_at: Option<u64>,
@@ -102,6 +111,7 @@ impl FetchJob {
             purity,
             state: State::Choosing,
             told_total: None,
+            told: DigestSet::new(),
             outcomes: Vec::new(),
             actions: VecDeque::new(),
         };
@@ -156,9 +166,10 @@ impl FetchJob {
     pub fn handle_opened(&mut self, now: Instant, head: &ResponseHead) {
         let State::Opening { request, .. } = &self.state else { return };
         let request = request.clone();
+        let Target::Url { url, redirects } = &request.to else { return };
         match meaning(head, request.from) {
-            Meaning::Body(body) => self.begin(now, request, body, head),
-            Meaning::Redirect(location) => self.redirect(now, &request, &location),
+            Meaning::Body(body) => self.begin(now, request, body, head.strong_validator()),
+            Meaning::Redirect(location) => self.redirect(now, &request, (url, *redirects), &location),
             Meaning::Complete => {
                 self.actions.push_back(Action::Close);
                 self.finish(Some(request.candidate));
@@ -195,6 +206,7 @@ impl FetchJob {
         }
         if taken > 0 {
             self.stage.grow(&self.candidates[candidate].source, taken);
+            self.finish_session(candidate);
         }
         Portion(skipped..len)
     }
@@ -205,16 +217,24 @@ impl FetchJob {
         let (candidate, body) = (request.candidate, *body);
         let have = self.stage.len();
         if body.skip > 0 {
+            self.hang_up_session(SessionEnd::Broken);
             return self.fail(now, candidate, Outcome::TooShort { got: have - body.skip.min(have), expected: have }, None);
         }
         let expected = body.ends_at.or(self.claim.size).unwrap_or(have);
         if have < expected {
+            self.hang_up_session(SessionEnd::Broken);
             return self.fail(now, candidate, Outcome::TooShort { got: have, expected }, None);
         }
         match body.total {
             // a part smaller than asked for: on to the next, but not byte by byte
-            Some(total) if have < total && have - body.began_at >= LEAST_PART => self.choose(now),
-            Some(total) if have < total => self.fail(now, candidate, Outcome::TooShort { got: have, expected: total }, None),
+            Some(total) if have < total && have - body.began_at >= LEAST_PART => {
+                self.hang_up_session(SessionEnd::Stopped);
+                self.choose(now);
+            }
+            Some(total) if have < total => {
+                self.hang_up_session(SessionEnd::Broken);
+                self.fail(now, candidate, Outcome::TooShort { got: have, expected: total }, None);
+            }
             _ => self.finish(Some(candidate)),
         }
     }
@@ -230,51 +250,12 @@ impl FetchJob {
         }
     }
 
-    /// The hasher is finished, and the bytes came as they are.
-    pub fn handle_hashed(&mut self, now: Instant, hashed: Hashed) {
-        let State::Hashing { by } = self.state else { return };
-        if hashed.size() != self.stage.len() || self.stage.mark().is_some() {
-            return self.mistrust(now);
-        }
-        match self.claim.judge(hashed) {
-            Verdict::Verified(verified) => self.done(Fetched::Verified(verified)),
-            Verdict::Unproven(unproven) => self.done(Fetched::Unproven(unproven)),
-            Verdict::Mismatch(_) => self.wrong_bytes(now, by, Outcome::WrongBytes),
-        }
-    }
-
-    /// The hashers are finished, and the bytes came through an envelope.
-    pub fn handle_unwrapped(&mut self, now: Instant, hashed: Hashed, unwrapped: &Unwrapped) {
-        let State::Hashing { by } = self.state else { return };
-        let Some(ciphertext) = self.envelope().map(|envelope| envelope.ciphertext.clone()) else { return self.mistrust(now) };
-        let opened = match unwrapped.end {
-            Ok(opened) if opened.wire() == self.stage.len() => opened,
-            Ok(_) => return self.mistrust(now),
-            Err(fault) => return self.wrong_bytes(now, by, outcome(fault)),
-        };
-        if !ciphertext.fit(unwrapped.ciphertext.as_ref()) {
-            return self.wrong_bytes(now, by, Outcome::WrongBytes);
-        }
-        match self.claim.judge_opened(hashed, &opened) {
-            Verdict::Verified(verified) => self.done(Fetched::Verified(verified)),
-            Verdict::Unproven(_) => self.wrong_bytes(now, by, Outcome::WrongTag), // there was none, and nothing else could tell
-            Verdict::Mismatch(_) => self.wrong_bytes(now, by, Outcome::WrongBytes),
-        }
-    }
-
-    /// The staging file is not what this machine was told: nothing in it can be trusted.
-    fn mistrust(&mut self, now: Instant) {
-        self.restart();
-        self.state = State::Choosing;
-        self.choose(now);
-    }
-
     /// The deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &self.state {
             State::Waiting { until } if *until <= now => self.choose(now),
             State::Opening { request, deadline } if *deadline <= now => {
-                let (candidate, patience) = (request.candidate, self.settings.open_timeout);
+                let (candidate, patience) = (request.candidate, self.patience(&request.to));
                 self.stalled(now, candidate, patience);
             }
             State::Receiving { request, deadline, .. } if *deadline <= now => {
@@ -305,12 +286,12 @@ impl FetchJob {
     /// Ends the job without a result; what becomes of the staging file is the person's choice.
     pub fn cancel(&mut self) {
         self.close();
-        self.actions.retain(|action| matches!(action, Action::Close | Action::Restart | Action::Record(..)));
+        self.actions.retain(|action| matches!(action, Action::Close | Action::EndSession(_) | Action::Restart | Action::Record(..)));
         self.state = State::Over;
     }
 
     /// The most bytes that are taken: those of the file, and of a source what its envelope adds.
-    fn limit(&self, of: Option<usize>) -> u64 {
+    pub(super) fn limit(&self, of: Option<usize>) -> u64 {
         match of.and_then(|at| self.candidates[at].envelope.as_ref()) {
             Some((envelope, _)) => envelope.limit(self.settings.unannounced_limit),
             None => self.claim.size.unwrap_or(self.settings.unannounced_limit),
@@ -318,7 +299,7 @@ impl FetchJob {
     }
 
     /// Whether something tells wrong bytes of this source from right ones.
-    fn can_prove(&self, at: usize) -> bool {
+    pub(super) fn can_prove(&self, at: usize) -> bool {
         self.claim.can_prove() || self.candidates[at].has_tag()
     }
 
@@ -328,7 +309,7 @@ impl FetchJob {
     }
 
     /// Picks the next step: the end, a source to ask now, or a wait.
-    fn choose(&mut self, now: Instant) {
+    pub(super) fn choose(&mut self, now: Instant) {
         // Behind an encrypted file a tag may follow.
         let is_whole = self.claim.size == Some(self.stage.len()) && self.stage.mark().is_none();
         if is_whole && (self.stage.len() > 0 || self.claim.can_prove()) {
@@ -358,54 +339,59 @@ impl FetchJob {
             self.restart();
         }
         self.enter(at);
-        let candidate = &self.candidates[at];
-        let (url, addresses) = (candidate.url.clone(), candidate.addresses.clone());
-        self.open(now, Request { candidate: at, url, redirects: 0, from: self.stage.len() }, addresses);
+        match &self.candidates[at].asked {
+            Asked::Url(asked) => {
+                let (url, addresses) = (asked.url.clone(), asked.addresses.clone());
+                self.open(now, at, (url, 0), addresses);
+            }
+            Asked::Session(_) => self.open_session(now, at),
+        }
     }
 
-    fn open(&mut self, now: Instant, request: Request, addresses: AddressRule) {
-        let candidate = &self.candidates[request.candidate];
+    fn open(&mut self, now: Instant, candidate: usize, (url, redirects): (Url, u8), addresses: AddressRule) {
+        let Candidate { source, asked: Asked::Url(asked), .. } = &self.candidates[candidate] else { return };
+        let from = self.stage.len();
         let mut headers = vec![("Accept-Encoding".to_owned(), "identity".to_owned())];
-        if is_same_origin(&candidate.url, &request.url) {
-            headers.extend(candidate.headers.iter().cloned());
+        if is_same_origin(&asked.url, &url) {
+            headers.extend(asked.headers.iter().cloned());
         }
-        if request.from > 0 {
-            headers.push(("Range".to_owned(), format!("bytes={}-", request.from)));
-            if let Some(validator) = self.stage.validator_of(&candidate.source) {
+        if from > 0 {
+            headers.push(("Range".to_owned(), format!("bytes={from}-")));
+            if let Some(validator) = self.stage.validator_of(source) {
                 headers.push(("If-Range".to_owned(), validator.to_owned()));
             }
         }
-        self.actions.push_back(Action::Open(OpenUrl { url: request.url.clone(), headers, from_byte: request.from, addresses }));
+        self.actions.push_back(Action::Open(OpenUrl { url: url.clone(), headers, from_byte: from, addresses }));
+        let request = Request { candidate, to: Target::Url { url, redirects }, from };
         self.state = State::Opening { request, deadline: now + self.settings.open_timeout };
     }
 
-    fn redirect(&mut self, now: Instant, request: &Request, location: &str) {
+    fn redirect(&mut self, now: Instant, request: &Request, (url, redirects): (&Url, u8), location: &str) {
         self.actions.push_back(Action::Close);
-        let candidate = &self.candidates[request.candidate];
-        let followed = follow(&request.url, location, request.redirects, &self.rules).map_err(|refused| refused.to_string());
-        let allowed = followed.and_then(|(url, addresses)| match candidate.reveals_more(&url, &self.planned) {
+        let Asked::Url(asked) = &self.candidates[request.candidate].asked else { return };
+        let followed = follow(url, location, redirects, &self.rules).map_err(|refused| refused.to_string());
+        let allowed = followed.and_then(|(url, addresses)| match reveals_more(asked, &url, &self.planned) {
             Some(exposure) => Err(format!("it sends us on to another host, and your rules do not allow that unasked: {exposure}")),
             None => Ok((url, addresses)),
         });
         match allowed {
-            Ok((url, addresses)) => self.open(now, Request { url, redirects: request.redirects + 1, ..request.clone() }, addresses),
+            Ok((url, addresses)) => self.open(now, request.candidate, (url, redirects + 1), addresses),
             Err(words) => self.fail(now, request.candidate, Outcome::Blocked(words), None),
         }
     }
 
     /// A body begins: checks what it announces before any byte is taken.
-    fn begin(&mut self, now: Instant, request: Request, body: Body, head: &ResponseHead) {
+    pub(super) fn begin(&mut self, now: Instant, request: Request, body: Body, validator: Option<&str>) {
         let source = self.candidates[request.candidate].source.clone();
         if body.total.or(body.ends_at).is_some_and(|bytes| bytes > self.limit(Some(request.candidate))) {
             return self.too_long(now, request.candidate);
         }
-        let validator = head.strong_validator();
         let is_known = self.stage.validator_of(&source).is_some();
         let changed = is_known && self.stage.validator_of(&source) != validator;
         if request.from > 0 && changed {
             self.restart();
             if body.starts_at > 0 {
-                self.actions.push_back(Action::Close);
+                self.hang_up(SessionEnd::Stopped);
                 return self.choose(now);
             }
         }
@@ -425,7 +411,7 @@ impl FetchJob {
 
     /// More bytes than announced: nothing of this source is kept.
     fn too_long(&mut self, now: Instant, candidate: usize) {
-        self.actions.push_back(Action::Close);
+        self.hang_up(SessionEnd::Broken);
         if self.stage.givers().contains(&self.candidates[candidate].source) {
             self.restart();
         }
@@ -433,12 +419,12 @@ impl FetchJob {
     }
 
     fn stalled(&mut self, now: Instant, candidate: usize, patience: Duration) {
-        self.actions.push_back(Action::Close);
+        self.hang_up(SessionEnd::Broken);
         self.fail(now, candidate, Outcome::Stalled(patience.as_secs()), None);
     }
 
     /// An attempt failed: remembers it and goes on.
-    fn fail(&mut self, now: Instant, at: usize, outcome: Outcome, retry_after: Option<Duration>) {
+    pub(super) fn fail(&mut self, now: Instant, at: usize, outcome: Outcome, retry_after: Option<Duration>) {
         let settings = self.settings;
         let have = self.stage.len();
         let was_receiving = matches!(self.state, State::Receiving { .. });
@@ -454,31 +440,13 @@ impl FetchJob {
         self.choose(now);
     }
 
-    fn record(&mut self, at: usize, outcome: Outcome) {
+    pub(super) fn record(&mut self, at: usize, outcome: Outcome) {
         let source = self.candidates[at].source.clone();
         self.actions.push_back(Action::Record(source.clone(), outcome.clone()));
         self.outcomes.push((source, outcome));
     }
 
-    /// Wrong bytes: blames who gave them all; where several did, or an earlier job, each is asked once more alone.
-    fn wrong_bytes(&mut self, now: Instant, by: Option<usize>, outcome: Outcome) {
-        let position = |culprit: &SourceKey| self.candidates.iter().position(|candidate| candidate.source == *culprit);
-        let culprit = if self.stage.is_blank() { by } else { self.stage.culprit().and_then(position) };
-        match culprit {
-            Some(at) => {
-                self.candidates[at].is_out = true;
-                self.record(at, outcome);
-            }
-            None if self.stage.is_blank() => return self.give_up(), // nobody gave anything: asking again would change nothing
-            None => {}
-        }
-        self.purity = Purity::Alone;
-        self.restart();
-        self.state = State::Choosing;
-        self.choose(now);
-    }
-
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.stage.clear();
         self.actions.push_back(Action::Restart);
     }
@@ -499,29 +467,34 @@ impl FetchJob {
         }
     }
 
-    fn finish(&mut self, by: Option<usize>) {
+    pub(super) fn finish(&mut self, by: Option<usize>) {
         self.actions.push_back(Action::Finish);
         self.state = State::Hashing { by };
     }
 
-    fn done(&mut self, fetched: Fetched) {
-        for source in self.stage.givers().to_vec() {
-            self.actions.push_back(Action::Record(source, Outcome::Fetched));
-        }
-        self.actions.push_back(Action::Done(fetched));
-        self.state = State::Over;
-    }
-
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         self.actions.push_back(Action::Note(self.stage.resume_point()));
         let outcomes = std::mem::take(&mut self.outcomes);
         self.actions.push_back(Action::Failed(FetchFailed { outcomes, kept: self.stage.len() }));
         self.state = State::Over;
     }
 
+    /// Ends what is under way, a session that waits for the verdict too.
     fn close(&mut self) {
-        if matches!(self.state, State::Opening { .. } | State::Receiving { .. }) {
-            self.actions.push_back(Action::Close);
+        self.hang_up(SessionEnd::Stopped);
+        if let State::Hashing { by } = self.state {
+            self.tell_session(by, SessionEnd::Stopped);
+        }
+    }
+
+    /// Drops the request that is under way; a session hears why.
+    pub(super) fn hang_up(&mut self, end: SessionEnd) {
+        match &self.state {
+            State::Opening { request, .. } | State::Receiving { request, .. } => match request.to {
+                Target::Url { .. } => self.actions.push_back(Action::Close),
+                Target::Session => self.actions.push_back(Action::EndSession(end)),
+            },
+            _ => {}
         }
     }
 }
@@ -538,12 +511,4 @@ const MAX_OUTCOMES: usize = 200;
 /// Whether the same source may do better a moment later.
 fn is_passing(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::ServerFailed(_) | Outcome::TooShort { .. } | Outcome::Unreachable(_) | Outcome::Stalled(_))
-}
-
-fn outcome(fault: Fault) -> Outcome {
-    match fault {
-        Fault::Tag => Outcome::WrongTag,
-        Fault::Padding => Outcome::WrongPadding,
-        Fault::Truncated { got, expected } => Outcome::TooShort { got, expected },
-    }
 }

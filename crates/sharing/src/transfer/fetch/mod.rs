@@ -6,6 +6,9 @@
 //! chunk it writes and hashes the [`Portion`] it is told to. A job that is dropped leaves the staging file as it is; the last
 //! [`Action::Note`] holds what a later job needs to know about it.
 //!
+//! A session with somebody's device is a source like any other: what came by HTTP is gone on with there, and the other way round. It stays
+//! open until the bytes were judged, and hears how it ended.
+//!
 //! Encrypted files (XEP-0448 §3.2) are opened on the way: the machine counts encrypted bytes, which lie where the plain ones do, the
 //! staging file holds plain ones. Nothing of them is done before tag or padding, the digests of the encrypted bytes and those of the
 //! offer were judged.
@@ -15,7 +18,9 @@
 
 mod candidate;
 mod job;
+mod judging;
 mod response;
+mod session;
 mod stage;
 
 pub use job::FetchJob;
@@ -27,7 +32,7 @@ use candidate::Candidate;
 
 use crate::cipher::{Envelope, Fault, Opened};
 use crate::plan::Outcome;
-use crate::transfer::OpenUrl;
+use crate::transfer::{OpenSession, OpenUrl, SessionEnd};
 use crate::{Hashed, Plan, SourceKey, Unproven, Verified};
 
 /// What the driver is to do.
@@ -37,6 +42,10 @@ pub enum Action {
     Open(OpenUrl),
     /// Drop the request or the body that is under way; nothing about it is fed any more.
     Close,
+    /// Open this session; answer with `handle_session` or `handle_session_failed`.
+    OpenSession(OpenSession),
+    /// End the session that is under way, or whose bytes have ended, and tell it so; nothing about it is fed any more.
+    EndSession(SessionEnd),
     /// Cut the staging file to nothing and begin a fresh hasher; what comes is plain.
     Restart,
     /// What comes into the empty staging file is encrypted: send each [`Portion`] through a fresh [`crate::cipher::Decipher`], write and
@@ -132,7 +141,7 @@ impl FetchFailed {
                 None => last.push((source, outcome)),
             }
         }
-        let told: Vec<String> = last.iter().map(|(source, outcome)| format!("{}: {outcome}", source.host().unwrap_or_default())).collect();
+        let told: Vec<String> = last.iter().map(|(source, outcome)| format!("{}: {outcome}", source.whom().unwrap_or_default())).collect();
         let told = if told.is_empty() { "there is no source left to try".to_owned() } else { told.join("; ") };
         match self.kept {
             0 => format!("the file could not be fetched: {told}"),
@@ -160,6 +169,8 @@ pub struct Progress {
 pub struct FetchSettings {
     /// From the request to the head of the answer.
     pub open_timeout: Duration,
+    /// From asking a device for a session until its bytes begin: it may have to try several ways.
+    pub session_timeout: Duration,
     /// Between two chunks; a few bytes now and then are no chunk.
     pub stall_timeout: Duration,
     /// Failures of one source in a row, without a byte gained, before it is given up.
@@ -176,6 +187,7 @@ impl Default for FetchSettings {
     fn default() -> Self {
         Self {
             open_timeout: Duration::from_secs(30),
+            session_timeout: Duration::from_secs(90),
             stall_timeout: Duration::from_secs(30),
             tries: 3,
             back_off: Duration::from_secs(1),

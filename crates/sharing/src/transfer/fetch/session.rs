@@ -1,0 +1,89 @@
+//! Sessions as sources of a fetch: opened from a byte, gone on with elsewhere where they break, told how they ended.
+//!
+//! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
+
+use std::time::{Duration, Instant};
+
+use super::Action;
+use super::candidate::Asked;
+use super::job::{FetchJob, Request, State, Target};
+use super::response::Body;
+use crate::DigestSet;
+use crate::plan::Outcome;
+use crate::transfer::{SessionEnd, SessionFailure};
+
+impl FetchJob {
+    /// The session stands; its first byte will be byte `from` of the file, which has `total` of them if the peer tells.
+    pub fn handle_session(&mut self, now: Instant, from: u64, total: Option<u64>) {
+        let State::Opening { request, .. } = &self.state else { return };
+        let request = request.clone();
+        if !matches!(request.to, Target::Session) {
+            return;
+        }
+        if from > request.from {
+            self.hang_up(SessionEnd::Broken);
+            return self.fail(now, request.candidate, Outcome::WrongRange, None);
+        }
+        self.begin(now, request, Body { starts_at: from, ends_at: total, total }, None);
+    }
+
+    /// What the peer says in the session about all of the bytes (XEP-0234 §8.1), before their end is told. It proves what whoever offers
+    /// the file gave; of others the offer asks for more than their word.
+    pub fn handle_told(&mut self, told: &DigestSet) {
+        if !self.claim.can_prove() {
+            told.iter().for_each(|digest| {
+                let _ = self.told.insert(digest.clone()); // the first word counts
+            });
+        }
+    }
+
+    /// There is no session, or it broke off.
+    pub fn handle_session_failed(&mut self, now: Instant, failure: &SessionFailure) {
+        let outcome = match failure {
+            SessionFailure::Over | SessionFailure::NotGiven(_) => Outcome::NotGiven(failure.words()),
+            SessionFailure::Offline | SessionFailure::NoWay(_) | SessionFailure::NoAnswer(_) => Outcome::NoWay(failure.words()),
+            SessionFailure::Broken(_) => Outcome::Unreachable(failure.to_string()),
+        };
+        if let State::Opening { request, .. } | State::Receiving { request, .. } = &self.state {
+            self.fail(now, request.candidate, outcome, None);
+        }
+    }
+
+    pub(super) fn open_session(&mut self, now: Instant, at: usize) {
+        let from = self.stage.len();
+        let Asked::Session(request) = &self.candidates[at].asked else { return };
+        self.actions.push_back(Action::OpenSession(request.from_byte(from)));
+        let request = Request { candidate: at, to: Target::Session, from };
+        self.state = State::Opening { request, deadline: now + self.settings.session_timeout };
+    }
+
+    /// How long an answer may take.
+    pub(super) fn patience(&self, to: &Target) -> Duration {
+        match to {
+            Target::Url { .. } => self.settings.open_timeout,
+            Target::Session => self.settings.session_timeout,
+        }
+    }
+
+    /// All bytes are there: a session may stay open for more words, and nobody waits for them where a digest proves the bytes.
+    pub(super) fn finish_session(&mut self, at: usize) {
+        let is_session = matches!(self.candidates[at].asked, Asked::Session(_));
+        if is_session && self.claim.can_prove() && self.claim.size == Some(self.stage.len()) {
+            self.finish(Some(at));
+        }
+    }
+
+    /// A session of which the bytes have ended hears what came of them.
+    pub(super) fn tell_session(&mut self, by: Option<usize>, end: SessionEnd) {
+        if by.is_some_and(|at| matches!(self.candidates[at].asked, Asked::Session(_))) {
+            self.actions.push_back(Action::EndSession(end));
+        }
+    }
+
+    /// Ends a session whose bytes ended too early; a request by HTTP is over by itself then.
+    pub(super) fn hang_up_session(&mut self, end: SessionEnd) {
+        if let State::Receiving { request: Request { to: Target::Session, .. }, .. } = &self.state {
+            self.actions.push_back(Action::EndSession(end));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Fetching from people's devices, beside web servers and instead of them: a virtual clock, no sockets.
+
+use std::time::Duration;
+
+use balcony_sharing::plan::{Abilities, Attempt, How, Outcome};
+use balcony_sharing::transfer::fetch::{Fetched, ResumePoint};
+use balcony_sharing::transfer::{Reach, SessionEnd, SessionFailure, SessionRequest, SessionWay};
+use balcony_sharing::verify::Claim;
+use balcony_sharing::{DigestSet, Exposure, NamedBy, Plan, Source, SourceKey};
+use balcony_wire::Jid;
+use balcony_wire::file_metadata::FileMetadata;
+use proptest::prelude::*;
+
+use crate::fetch::{FILE, Scene, Server, Task, asked, attempt, claim, failures, forged, is_verified, key, run};
+
+const PHONE: &str = "romeo@montague.lit/phone";
+const LAPTOP: &str = "romeo@montague.lit/laptop";
+
+fn device(address: &str) -> Attempt {
+    let peer = Jid::parse(address).unwrap();
+    let request = SessionRequest {
+        peer: peer.clone(),
+        abilities: Abilities::default(),
+        way: SessionWay::ByHash,
+        file: FileMetadata::default(),
+        reach: Reach::Direct,
+    };
+    Attempt { source: device_key(address), named_by: NamedBy::Sender, how: How::Session(Box::new(request)), exposure: Exposure::Peer(peer) }
+}
+
+fn device_key(address: &str) -> SourceKey {
+    Source::ByHash { jid: Jid::parse(address).unwrap(), uri: String::new() }.key()
+}
+
+fn task(claim: Claim, givers: &[(&str, Server)]) -> Task {
+    let attempt = |name: &str| if name.contains('@') { device(name) } else { attempt(name) };
+    Task { claim, plan: Plan { attempts: givers.iter().map(|(name, _)| attempt(name)).collect(), left_out: Vec::new() }, resume: None }
+}
+
+fn fetch(givers: Vec<(&str, Server)>) -> Scene {
+    run(task(claim(FILE), &givers), givers, b"", 7)
+}
+
+fn says(failure: SessionFailure) -> Server {
+    Server { says: Some(failure), ..Server::good() }
+}
+
+/// Proves: SFS-3.2-11, JFT-D-4.
+#[test]
+fn a_device_gives_the_file_and_hears_that_it_was_kept() {
+    let scene = fetch(vec![(PHONE, Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!((scene.asked, scene.ended), (asked(&[(PHONE, 0)]), vec![SessionEnd::Kept]));
+    assert_eq!(scene.outcomes, [(device_key(PHONE), Outcome::Fetched)]);
+}
+
+#[test]
+fn bytes_of_a_server_are_gone_on_with_in_a_session_and_the_other_way_round_wherever_one_breaks() {
+    for at in 0..FILE.len() {
+        let scene = fetch(vec![("a.lit", Server::good().cut(at, 99)), (PHONE, Server::good())]);
+        assert!(is_verified(&scene), "cut at {at}");
+        assert_eq!((scene.asked, scene.ended), (asked(&[("a.lit", 0), (PHONE, at as u64)]), vec![SessionEnd::Kept]));
+        let scene = fetch(vec![(PHONE, Server::good().cut(at, 99)), ("a.lit", Server::good())]);
+        assert!(is_verified(&scene), "cut at {at}");
+        assert_eq!((scene.asked, scene.ended), (asked(&[(PHONE, 0), ("a.lit", at as u64)]), vec![]));
+        assert_eq!(scene.noted.last().unwrap().source.is_none(), at > 0, "bytes of two sources are nobody's");
+    }
+}
+
+#[test]
+fn a_device_that_sends_from_the_start_all_the_same_costs_time_and_nothing_else() {
+    let old = Server { ranges: false, ..Server::good() };
+    let scene = fetch(vec![("a.lit", Server::good().cut(20, 99)), (PHONE, old)]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[("a.lit", 0), (PHONE, 20)]));
+}
+
+#[test]
+fn a_device_that_sends_another_part_is_left() {
+    let far = Server { lies_about_length: Some(5), ..Server::good() };
+    let scene = fetch(vec![(PHONE, far), (LAPTOP, Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!((failures(&scene), scene.ended), (vec![Outcome::WrongRange], vec![SessionEnd::Broken, SessionEnd::Kept]));
+}
+
+#[test]
+fn a_session_that_breaks_is_opened_again_from_where_it_broke() {
+    let scene = fetch(vec![(PHONE, Server::good().cut(10, 2))]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[(PHONE, 0), (PHONE, 10), (PHONE, 20)]));
+    assert_eq!(failures(&scene)[0].to_string(), "it broke off: it went away");
+}
+
+/// Proves: JFT-D-4.
+#[test]
+fn wrong_bytes_of_a_device_are_thrown_away_and_it_hears_so() {
+    let scene = fetch(vec![(PHONE, Server::with(&forged())), ("a.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.ended, [SessionEnd::Wrong]);
+    assert_eq!(scene.outcomes, [(device_key(PHONE), Outcome::WrongBytes), (key("a.lit"), Outcome::Fetched)]);
+    let alone = fetch(vec![(PHONE, Server::with(&forged()))]);
+    assert_eq!((alone.result.unwrap_err().outcomes, alone.staged), (vec![(device_key(PHONE), Outcome::WrongBytes)], vec![]));
+}
+
+#[test]
+fn where_two_gave_wrong_bytes_each_is_asked_once_more_alone_and_only_the_liar_is_blamed() {
+    let liar = Server::with(&forged());
+    let scene = fetch(vec![("a.lit", Server::good().cut(10, 1)), (PHONE, liar)]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[("a.lit", 0), (PHONE, 10), ("a.lit", 0)]));
+    assert_eq!(scene.ended, [SessionEnd::Stopped], "nobody knows yet whose bytes were wrong");
+    let scene = fetch(vec![("a.lit", Server::with(&forged()).cut(10, 1)), (PHONE, Server::good())]);
+    assert!(is_verified(&scene));
+    let blamed: Vec<_> = scene.outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::WrongBytes).map(|(key, _)| key.clone()).collect();
+    assert_eq!((blamed, scene.ended), (vec![key("a.lit")], vec![SessionEnd::Stopped, SessionEnd::Kept]));
+}
+
+#[test]
+fn more_bytes_than_announced_end_a_session_at_once() {
+    let endless = Server::with(&FILE.repeat(20));
+    let scene = fetch(vec![(PHONE, endless), ("a.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!((failures(&scene), scene.ended), (vec![Outcome::TooLong(FILE.len() as u64)], vec![SessionEnd::Broken]));
+}
+
+#[test]
+fn what_a_device_says_instead_of_bytes_is_told_and_the_next_is_asked() {
+    for (failure, code, words) in [
+        (SessionFailure::Over, "not-given", "the device that was asked does not give it: the session is over"),
+        (SessionFailure::NotGiven("no such file".into()), "not-given", "the device that was asked does not give it: no such file"),
+        (SessionFailure::NoWay("no candidate".into()), "no-way", "no way to the device was found: no candidate"),
+        (SessionFailure::NoAnswer("timeout".into()), "no-way", "no way to the device was found: timeout"),
+        (SessionFailure::Offline, "no-way", "no way to the device was found: your account is not connected"),
+    ] {
+        let scene = fetch(vec![(PHONE, says(failure.clone())), (LAPTOP, Server::good())]);
+        assert!(is_verified(&scene), "{failure}");
+        let failed = &failures(&scene)[..];
+        assert_eq!((failed.len(), failed[0].code(), failed[0].to_string()), (1, code, words.to_owned()));
+        let alone = fetch(vec![(PHONE, says(failure))]).result.unwrap_err();
+        assert_eq!(alone.to_string(), format!("the file could not be fetched: {PHONE}: {words}"));
+    }
+}
+
+#[test]
+fn a_device_that_never_answers_is_given_up_in_its_time() {
+    let scene = fetch(vec![(PHONE, Server::status(0)), ("a.lit", Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!((failures(&scene), scene.ended), (vec![Outcome::Stalled(90)], vec![SessionEnd::Broken]));
+    assert!(scene.took < Duration::from_secs(100));
+}
+
+/// Proves: JFT-D-4.
+#[test]
+fn a_hash_that_comes_with_the_bytes_proves_them_or_speaks_against_them() {
+    let silent = Claim { size: Some(FILE.len() as u64), digests: DigestSet::new() };
+    let with = |tells: Option<Vec<u8>>| {
+        let givers = vec![(PHONE, Server { tells, ..Server::good() })];
+        run(task(silent.clone(), &givers), givers, b"", 7)
+    };
+    assert!(is_verified(&with(Some(FILE.to_vec()))));
+    assert!(matches!(with(None).result, Ok(Fetched::Unproven(_))));
+    let wrong = with(Some(forged()));
+    assert_eq!(
+        (wrong.result.unwrap_err().outcomes, wrong.ended),
+        (vec![(device_key(PHONE), Outcome::WrongBytes)], vec![SessionEnd::Wrong])
+    );
+}
+
+#[test]
+fn without_a_hash_the_bytes_of_two_never_mix() {
+    let silent = Claim { size: Some(FILE.len() as u64), digests: DigestSet::new() };
+    let givers = vec![(PHONE, Server::good().cut(10, 99)), ("a.lit", Server::good())];
+    let scene = run(task(silent, &givers), givers, b"", 7);
+    assert!(scene.result.is_ok() && scene.staged == FILE);
+    assert_eq!(scene.asked.last(), Some(&("a.lit".to_owned(), 0)));
+}
+
+#[test]
+fn what_an_earlier_job_left_is_gone_on_with_in_a_session() {
+    let givers = vec![(PHONE, Server::good())];
+    let point = ResumePoint { len: 20, source: Some(key("a.lit")), ..ResumePoint::default() };
+    let scene = run(Task { resume: Some(point), ..task(claim(FILE), &givers) }, givers, &FILE[..20], 7);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[(PHONE, 20)]));
+}
+
+fn any_giver() -> impl Strategy<Value = Server> {
+    let bytes = prop::sample::select(vec![FILE.to_vec(), FILE.to_vec(), forged(), FILE[..30].to_vec(), FILE.repeat(2)]);
+    let cut = prop::option::of((0..60_usize, 0..4_u32));
+    let says = prop::option::weighted(0.2, Just(SessionFailure::NotGiven("no".into())));
+    let lies = prop::option::weighted(0.1, 0..9_u64);
+    (bytes, any::<bool>(), cut, says, lies, prop::sample::select(vec![200, 200, 200, 0, 404])).prop_map(
+        |(bytes, ranges, cut, says, lies_about_length, status)| Server {
+            ranges,
+            cut,
+            says,
+            lies_about_length,
+            status,
+            ..Server::with(&bytes)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+
+    /// Proves: JFT-D-4.
+    #[test]
+    fn however_servers_and_devices_behave_what_is_kept_is_the_file(
+        givers in prop::collection::vec(any_giver(), 1..4), first in any::<bool>(), piece in 1..60_usize,
+    ) {
+        let name = |at: usize| [[PHONE, "a.lit", LAPTOP], ["b.lit", PHONE, "a.lit"]][usize::from(first)][at];
+        let honest = |server: Server, at: usize| match name(at).contains('@') {
+            true => server,
+            false => Server { lies_about_length: None, status: if server.status == 0 { 500 } else { server.status }, ..server },
+        };
+        let givers: Vec<_> = givers.into_iter().enumerate().map(|(at, server)| (name(at), honest(server, at))).collect();
+        let scene = run(task(claim(FILE), &givers), givers, b"", piece);
+        match scene.result {
+            Ok(Fetched::Verified(_)) => prop_assert_eq!(scene.staged, FILE),
+            Ok(Fetched::Unproven(_)) => prop_assert!(false, "there is a digest"),
+            Err(failed) => prop_assert!(!failed.outcomes.is_empty()),
+        }
+        let kept = scene.ended.iter().filter(|end| **end == SessionEnd::Kept).count();
+        prop_assert!(kept <= 1);
+    }
+}
