@@ -8,6 +8,7 @@ pub mod bits;
 pub mod bytestream;
 pub mod fetch;
 mod http;
+pub mod jingle;
 mod open_session;
 mod reach;
 pub mod si;

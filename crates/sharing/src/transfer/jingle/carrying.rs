@@ -1,0 +1,359 @@
+//! Ways for the bytes of a content: SOCKS5 first where both can, else in band; and in band where SOCKS5 failed or broke.
+//!
+//! A transport that is replaced in the middle of a file: the taking side says the byte from which it goes on, in a `range` beside the
+//! transport, and the giving side repeats it. Nothing in XEP-0166 says where bytes go on, and two clients that guess differently make
+//! a broken file; so where a peer does not say it, the content ends, and the file goes on in a new session by `range` (XEP-0234 §6.4).
+//!
+//! XEP-0260 Jingle SOCKS5 bytestreams transport, v1.0.3 <https://xmpp.org/extensions/xep-0260.html> §3
+//! XEP-0261 Jingle in-band bytestreams transport, v1.0 <https://xmpp.org/extensions/xep-0261.html>
+
+use std::time::Instant;
+
+use balcony_wire::jingle::{Action as Verb, Transport};
+
+use super::content::{Stage, Swap, Vehicle};
+use super::outgoing::{About, Show};
+use super::session::{Phase, Session};
+use super::{Action, Direction, EndReason, Event, StreamId, Unsupported};
+use crate::transfer::Reach;
+use crate::transfer::bytestream::s5b::{self, S5b};
+use crate::transfer::bytestream::{Carrier, OwnCandidate, Side, SocketEvent, ibb};
+
+impl Session {
+    /// What may be shown, where that is known only when somebody decided. It counts for streams that are not begun yet.
+    pub fn set_reach(&mut self, reach: Reach) {
+        self.reach = reach;
+    }
+
+    /// Own candidates for a stream were found; none is fine, too.
+    pub fn handle_own_candidates(&mut self, now: Instant, stream: StreamId, own: Vec<OwnCandidate>) {
+        let Some(at) = self.of_stream(stream) else { return };
+        if let Vehicle::Socks { s5b, is_gathered: is_gathered @ false, .. } = &mut self.contents[at].vehicle {
+            s5b.handle_own_candidates(own);
+            *is_gathered = true;
+            self.proceed(now);
+        }
+    }
+
+    /// Something happened to the sockets of a stream.
+    pub fn handle_socket(&mut self, now: Instant, stream: StreamId, event: SocketEvent) {
+        let Some(at) = self.of_stream(stream) else { return };
+        if let Vehicle::Socks { s5b, .. } = &mut self.contents[at].vehicle {
+            s5b.handle_socket(now, event);
+            self.drain(now, at);
+        }
+    }
+
+    /// Chooses what carries a content, and makes our part of it ready.
+    pub(super) fn prepare(&mut self, now: Instant, at: usize) {
+        let own = self.settings.own;
+        match std::mem::replace(&mut self.contents[at].vehicle, Vehicle::Proposed(None)) {
+            Vehicle::Proposed(None) if own.socks && self.means.socks => {
+                let sid = self.chance.token();
+                self.gather(now, at, sid);
+            }
+            Vehicle::Proposed(None) if own.in_band && self.means.in_band => {
+                let (sid, stream) = (self.chance.token(), self.new_stream());
+                self.contents[at].vehicle = Vehicle::InBand { stream, terms: ibb::Terms::offer(sid) };
+            }
+            Vehicle::Proposed(None) => self.refuse(now, at, EndReason::NoWay("both sides have none in common".into())),
+            Vehicle::Proposed(Some(transport)) => self.take_transport(now, at, &transport),
+            other => self.contents[at].vehicle = other,
+        }
+    }
+
+    /// Answers a transport that the peer proposed.
+    pub(super) fn take_transport(&mut self, now: Instant, at: usize, transport: &Transport) {
+        let own = self.settings.own;
+        match transport {
+            Transport::S5b(theirs) if own.socks => {
+                self.gather(now, at, theirs.sid.clone());
+                if let Vehicle::Socks { s5b, .. } = &mut self.contents[at].vehicle
+                    && s5b.handle_transport(now, theirs).is_err()
+                {
+                    self.refuse(now, at, EndReason::Unsupported(Unsupported::Transport));
+                }
+            }
+            Transport::Ibb(theirs) if own.in_band => {
+                let stream = self.new_stream();
+                self.contents[at].vehicle = Vehicle::InBand { stream, terms: ibb::Terms::accept(theirs) };
+            }
+            _ => self.refuse(now, at, EndReason::Unsupported(Unsupported::Transport)),
+        }
+    }
+
+    /// Whether we could answer this transport.
+    pub(super) fn can_take(&self, transport: &Transport) -> bool {
+        match transport {
+            Transport::S5b(_) => self.settings.own.socks,
+            Transport::Ibb(_) => self.settings.own.in_band,
+            Transport::Other(_) => false,
+        }
+    }
+
+    fn gather(&mut self, now: Instant, at: usize, sid: String) {
+        let stream = self.new_stream();
+        let (own, peer) = (self.between.own.clone().into_jid(), self.between.peer.clone().into_jid());
+        let terms = s5b::Terms { side: self.side, sid: sid.clone(), own, peer, reach: self.reach };
+        let s5b = S5b::new(terms, self.settings.streams, self.chance.seed());
+        let content = &mut self.contents[at];
+        content.vehicle = Vehicle::Socks { stream, sid, s5b: Box::new(s5b), is_gathered: false };
+        content.until = Some(now + self.settings.gather_timeout);
+        self.actions.push_back(Action::Gather { stream, reach: self.reach });
+    }
+
+    /// Says whatever can be said by now.
+    pub(super) fn proceed(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Preparing => self.initiate(now),
+            Phase::Pending { .. } if self.side == Side::Responder => self.answer_session(now),
+            _ => {}
+        }
+        if !self.is_active() {
+            return;
+        }
+        for at in 0..self.contents.len() {
+            let content = &self.contents[at];
+            let is_ready = content.vehicle.is_ready();
+            let id = content.id.clone();
+            match (&content.stage, &content.swap) {
+                (Stage::Preparing, _) if is_ready => {
+                    let jingle = self.about(Verb::ContentAdd, at, Show::All);
+                    self.say(now, About::Add(id), &jingle);
+                    self.contents[at].stage = Stage::Proposed;
+                    self.contents[at].until = Some(now + self.settings.decision_timeout);
+                }
+                (Stage::Agreed, _) if is_ready => {
+                    let jingle = self.about(Verb::ContentAccept, at, Show::All);
+                    self.say(now, About::ContentAccept(id), &jingle);
+                    self.connect(now, at);
+                }
+                (_, Swap::Theirs { says_range }) if is_ready => {
+                    let with_range = *says_range;
+                    self.accept_swap(now, at, with_range);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// session-initiate, as soon as each of its contents has a transport.
+    fn initiate(&mut self, now: Instant) {
+        let open = |content: &&super::content::Content| content.is_open();
+        if !self.contents.iter().filter(open).all(|content| content.vehicle.is_ready()) || !self.is_anything_open() {
+            return;
+        }
+        let mut jingle = self.jingle(Verb::SessionInitiate);
+        for at in 0..self.contents.len() {
+            if self.contents[at].is_open() {
+                jingle.contents.push(self.show(at, Show::All));
+                let content = &mut self.contents[at];
+                (content.stage, content.is_initial) = (Stage::Proposed, true);
+                content.until = Some(now + self.settings.decision_timeout);
+            }
+        }
+        self.phase = Phase::Pending { decide_by: None };
+        self.say(now, About::Initiate, &jingle);
+    }
+
+    /// session-accept, as soon as all of its contents are decided on and ready.
+    fn answer_session(&mut self, now: Instant) {
+        let initial = || self.contents.iter().filter(|content| content.is_initial && content.is_open());
+        let is_ready = |content: &super::content::Content| content.stage == Stage::Agreed && content.vehicle.is_ready();
+        if initial().count() == 0 || !initial().all(is_ready) {
+            return;
+        }
+        let mut jingle = self.jingle(Verb::SessionAccept);
+        let agreed: Vec<usize> =
+            (0..self.contents.len()).filter(|at| self.contents[*at].is_initial && self.contents[*at].is_open()).collect();
+        for at in &agreed {
+            jingle.contents.push(self.show(*at, Show::All));
+        }
+        self.phase = Phase::Active;
+        self.say(now, About::Accept, &jingle);
+        for at in agreed {
+            self.connect(now, at);
+        }
+    }
+
+    /// Both sides agreed on the transport of a content: the stream is made.
+    pub(super) fn connect(&mut self, now: Instant, at: usize) {
+        let patience = self.settings.connect_timeout;
+        let opens = self.wins();
+        let content = &mut self.contents[at];
+        content.stage = Stage::Connecting;
+        content.until = Some(now + patience);
+        match &mut content.vehicle {
+            Vehicle::Socks { s5b, .. } => {
+                s5b.begin(now);
+                self.drain(now, at);
+            }
+            Vehicle::InBand { stream, terms } => {
+                let (stream, carrier) = (*stream, Carrier::InBand { terms: terms.clone(), opens });
+                self.begin(now, at, stream, carrier);
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what a SOCKS5 stream wants.
+    pub(super) fn drain(&mut self, now: Instant, at: usize) {
+        while let Vehicle::Socks { stream, s5b, sid, .. } = &mut self.contents[at].vehicle {
+            let Some(action) = s5b.poll_action() else { return };
+            let stream = *stream;
+            match action {
+                s5b::Action::Socket(action) => self.actions.push_back(Action::Socket { stream, action }),
+                s5b::Action::Say(transport) => self.say_transport(now, at, Transport::S5b(transport)),
+                s5b::Action::Stands(way) => {
+                    let sid = std::mem::take(sid);
+                    self.contents[at].vehicle = Vehicle::Stands { stream, sid };
+                    self.begin(now, at, stream, Carrier::Socket(way));
+                }
+                s5b::Action::Failed(why) => self.lose(now, at, why.to_string()),
+            }
+        }
+    }
+
+    /// Bytes may flow.
+    fn begin(&mut self, now: Instant, at: usize, stream: StreamId, carrier: Carrier) {
+        let content = &mut self.contents[at];
+        content.stage = Stage::Flowing;
+        content.fresh = 0;
+        content.until = Some(now + if content.is_held { self.settings.longest_hold } else { self.settings.stall_timeout });
+        let (direction, span, id) = (content.direction, content.rest(), content.id.clone());
+        self.actions.push_back(Action::Begin { content: id, direction, span, stream, carrier });
+        if direction == Direction::Take && self.contents[at].expected() == Some(self.contents[at].moved) {
+            self.whole(now, at); // a file without bytes
+        }
+    }
+
+    /// What carried a content, or was to, does not: another way is looked for.
+    pub(super) fn lose(&mut self, now: Instant, at: usize, why: String) {
+        self.unload(at, why.clone());
+        let content = &mut self.contents[at];
+        content.stage = Stage::Connecting;
+        content.until = Some(now + self.settings.connect_timeout);
+        let is_spent = content.swaps >= MAX_SWAPS;
+        if is_spent || !self.is_active() || !self.settings.own.in_band || !self.means.in_band {
+            let reason = self.contents[at].lost(why);
+            return self.refuse(now, at, reason);
+        }
+        match self.side {
+            Side::Initiator => self.go_in_band(now, at),
+            Side::Responder => self.contents[at].swap = Swap::Awaited { until: now + self.settings.fallback_wait },
+        }
+    }
+
+    /// Proposes to go in band.
+    pub(super) fn go_in_band(&mut self, now: Instant, at: usize) {
+        let (sid, stream) = (self.chance.token(), self.new_stream());
+        let ranges = self.settings.own.ranges;
+        let content = &mut self.contents[at];
+        content.swaps += 1;
+        content.swap = Swap::Ours { stream, terms: ibb::Terms::offer(sid), until: now + self.settings.connect_timeout };
+        // the taking side knows the byte; the giving side only shows that it will listen to that
+        let with_range = ranges && (content.direction == Direction::Take || content.moved > 0);
+        let id = content.id.clone();
+        let jingle = self.about(Verb::TransportReplace, at, Show::Transport { with_range });
+        self.say(now, About::Replace(id), &jingle);
+    }
+
+    /// The peer replaces a transport: what we can and may is taken.
+    pub(super) fn swap(&mut self, now: Instant, at: usize, transport: &Transport, said: Option<u64>) {
+        if !self.may_swap(at, transport, said) {
+            return self.reject_swap(now, at, transport);
+        }
+        let was_flowing = matches!(self.contents[at].stage, Stage::Flowing | Stage::Confirming);
+        if let Swap::Ours { stream, .. } = self.contents[at].swap {
+            let id = self.contents[at].id.clone();
+            self.heard_us(&About::Replace(id));
+            self.actions.push_back(Action::Drop { stream });
+        }
+        self.unload(at, "it was replaced".into());
+        let content = &mut self.contents[at];
+        content.swaps += 1;
+        if content.direction == Direction::Give {
+            match said {
+                Some(offset) => content.rewind(offset),
+                None => Some(()),
+            };
+        }
+        if was_flowing || content.is_agreed() {
+            content.stage = Stage::Connecting;
+            content.until = Some(now + self.settings.connect_timeout);
+        }
+        content.swap = Swap::Theirs { says_range: said.is_some() };
+        self.take_transport(now, at, transport);
+        self.proceed(now);
+    }
+
+    /// Whether a transport may take the place of what there is: whatever arrived must not be lost by it.
+    fn may_swap(&self, at: usize, transport: &Transport, said: Option<u64>) -> bool {
+        let content = &self.contents[at];
+        let is_time = matches!(content.stage, Stage::Connecting | Stage::Flowing | Stage::Confirming);
+        let is_known = content.moved == 0 && content.stage != Stage::Confirming || said.is_some() && self.settings.own.ranges;
+        let is_there = match (content.direction, said) {
+            (Direction::Give, Some(offset)) => {
+                let end = content.expected().map(|expected| content.span.offset.saturating_add(expected));
+                offset >= content.span.offset && end.is_none_or(|end| offset <= end)
+            }
+            _ => true,
+        };
+        is_time && is_known && is_there && content.swaps < MAX_SWAPS && self.can_take(transport)
+    }
+
+    fn reject_swap(&mut self, now: Instant, at: usize, transport: &Transport) {
+        let mut jingle = self.about(Verb::TransportReject, at, Show::Name);
+        jingle.contents[0].transport = Some(transport.clone());
+        self.say(now, About::Info, &jingle);
+        let content = &self.contents[at];
+        if let Vehicle::Broken { why } = &content.vehicle
+            && !matches!(content.swap, Swap::Ours { .. })
+        {
+            let reason = content.lost(why.clone());
+            self.refuse(now, at, reason);
+        }
+    }
+
+    fn accept_swap(&mut self, now: Instant, at: usize, with_range: bool) {
+        let jingle = self.about(Verb::TransportAccept, at, Show::Transport { with_range });
+        let id = self.contents[at].id.clone();
+        self.say(now, About::ReplaceAccept(id.clone()), &jingle);
+        let is_in_band = matches!(self.contents[at].vehicle, Vehicle::InBand { .. });
+        if is_in_band {
+            self.tell(Event::FellBack { content: id, why: "the other side asked for it".into() });
+        }
+        if is_in_band && self.wins() {
+            self.contents[at].swap = Swap::Opening; // they must know before `open` comes
+        } else {
+            self.contents[at].swap = Swap::None;
+            self.connect(now, at);
+        }
+    }
+
+    /// The peer takes the transport that we proposed, and says perhaps from which byte on.
+    pub(super) fn swapped(&mut self, now: Instant, at: usize, theirs: &balcony_wire::jingle::IbbTransport, said: Option<u64>) {
+        let Vehicle::Broken { why } = &self.contents[at].vehicle else { return };
+        let why = why.clone();
+        let Swap::Ours { stream, terms, .. } = std::mem::replace(&mut self.contents[at].swap, Swap::None) else { return };
+        let Some(terms) = terms.answered(theirs) else { return };
+        let content = &mut self.contents[at];
+        let next = content.rest().offset;
+        let goes_on = match (content.direction, said) {
+            (Direction::Give, Some(offset)) => content.rewind(offset).is_some(),
+            (Direction::Take, Some(offset)) => offset == next,
+            (_, None) => content.moved == 0,
+        };
+        if !goes_on {
+            let reason = content.lost(why);
+            return self.refuse(now, at, reason);
+        }
+        content.vehicle = Vehicle::InBand { stream, terms };
+        let id = content.id.clone();
+        self.tell(Event::FellBack { content: id, why });
+        self.connect(now, at);
+    }
+}
+
+/// Transports of one content that are replaced: nobody needs more.
+const MAX_SWAPS: u8 = 4;
