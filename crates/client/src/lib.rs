@@ -50,6 +50,7 @@ mod net;
 mod offers;
 mod redacted;
 mod share;
+mod streams;
 mod words;
 
 // What the functions here take and give, so that a program needs this crate alone.

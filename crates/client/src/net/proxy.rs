@@ -70,42 +70,12 @@ impl Proxy {
         let failed = |why: String| NetError::Proxy { proxy: self.to_string(), host: host.to_owned(), why };
         let addresses = dns::addresses(&self.host, self.port).await?;
         let mut stream = dial::dial(&self.host, addresses).await?;
-        match timeout(DEADLINE, self.ask(&mut stream, host, port)).await {
+        match timeout(DEADLINE, ask(&mut stream, self.login_for(host), host, port)).await {
             Ok(Ok(())) => Ok(stream),
             Ok(Err(Trouble::Said(why))) => Err(failed(why.to_owned())),
             Ok(Err(Trouble::Io(error))) => Err(failed(format!("it broke off: {error}"))),
             Err(_) => Err(NetError::TimedOut { host: host.to_owned() }),
         }
-    }
-
-    async fn ask(&self, stream: &mut TcpStream, host: &str, port: u16) -> Result<(), Trouble> {
-        let login = self.login_for(host);
-        let methods: &[u8] = if login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
-        stream.write_all(methods).await?;
-        let mut chosen = [0; 2];
-        stream.read_exact(&mut chosen).await?;
-        match (chosen, &login) {
-            ([5, 0], _) => {}
-            ([5, 2], Some((name, password))) => log_in(stream, name, password).await?,
-            ([5, _], None) => return Err(Trouble::Said("it wants a user name and a password")),
-            ([5, _], Some(_)) => return Err(Trouble::Said("it wants another kind of login")),
-            _ => return Err(Trouble::Said("it is no SOCKS5 proxy")),
-        }
-        stream.write_all(&request(host, port).ok_or(Trouble::Said("the name is too long for it"))?).await?;
-        let mut head = [0; 4];
-        stream.read_exact(&mut head).await?;
-        let [5, reply, _, kind] = head else { return Err(Trouble::Said("it is no SOCKS5 proxy")) };
-        refusal(reply).map_or(Ok(()), |why| Err(Trouble::Said(why)))?;
-        // The address it speaks from, which nobody needs.
-        let length = match kind {
-            1 => 4,
-            4 => 16,
-            3 => usize::from(stream.read_u8().await?),
-            _ => return Err(Trouble::Said("its answer makes no sense")),
-        };
-        let mut bound = [0; LONGEST + 2];
-        stream.read_exact(&mut bound[..length + 2]).await?;
-        Ok(())
     }
 
     /// Tor keeps ways apart that have different logins: what one host sees of us is not seen by another.
@@ -117,7 +87,38 @@ impl Proxy {
     }
 }
 
-enum Trouble {
+/// Asks whoever is at the other end to lead to a host, or to the stream that has an address of its own. Reads nothing behind the answer.
+pub(crate) async fn ask(stream: &mut TcpStream, login: Option<(String, String)>, host: &str, port: u16) -> Result<(), Trouble> {
+    let methods: &[u8] = if login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
+    stream.write_all(methods).await?;
+    let mut chosen = [0; 2];
+    stream.read_exact(&mut chosen).await?;
+    match (chosen, &login) {
+        ([5, 0], _) => {}
+        ([5, 2], Some((name, password))) => log_in(stream, name, password).await?,
+        ([5, _], None) => return Err(Trouble::Said("it wants a user name and a password")),
+        ([5, _], Some(_)) => return Err(Trouble::Said("it wants another kind of login")),
+        _ => return Err(Trouble::Said("it is no SOCKS5 proxy")),
+    }
+    stream.write_all(&request(host, port).ok_or(Trouble::Said("the name is too long for it"))?).await?;
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await?;
+    let [5, reply, _, kind] = head else { return Err(Trouble::Said("it is no SOCKS5 proxy")) };
+    refusal(reply).map_or(Ok(()), |why| Err(Trouble::Said(why)))?;
+    // The address it speaks from, which nobody needs.
+    let length = match kind {
+        1 => 4,
+        4 => 16,
+        3 => usize::from(stream.read_u8().await?),
+        _ => return Err(Trouble::Said("its answer makes no sense")),
+    };
+    let mut bound = [0; LONGEST + 2];
+    stream.read_exact(&mut bound[..length + 2]).await?;
+    Ok(())
+}
+
+/// Why it does not.
+pub(crate) enum Trouble {
     Said(&'static str),
     Io(io::Error),
 }

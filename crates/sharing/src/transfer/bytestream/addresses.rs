@@ -43,7 +43,7 @@ impl Interface {
 const INNER: &[&str] =
     &["docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "vethernet", "lxc", "lxd", "podman", "cni", "flannel", "cali", "bridge"];
 const TUNNELS: &[&str] =
-    &["tun", "tap", "utun", "wg", "ppp", "ipsec", "tailscale", "zt", "nordlynx", "proton", "mullvad", "gpd", "sit", "gre"];
+    &["tun", "tap", "vpn", "utun", "wg", "ppp", "ipsec", "tailscale", "zt", "nordlynx", "proton", "mullvad", "gpd", "sit", "gre"];
 
 /// Whether this address of ours may be told. Loopback is for tests on one machine.
 pub fn may_offer(address: IpAddr, interface: Interface, company: Company, loopback: bool) -> bool {
@@ -67,7 +67,7 @@ pub fn may_offer(address: IpAddr, interface: Interface, company: Company, loopba
 pub fn may_dial(address: IpAddr, port: u16, company: Company, loopback: bool) -> Result<(), String> {
     let address = address.to_canonical();
     if address.is_loopback() {
-        return if loopback && port != 0 { Ok(()) } else { Err(format!("{address} is this machine itself")) };
+        return if loopback && port != 0 { Ok(()) } else { Err("it is this machine itself".to_owned()) };
     }
     if port < 1024 && !PORTS_BELOW.contains(&port) {
         return Err(format!("nobody takes files on port {port}"));
@@ -75,7 +75,7 @@ pub fn may_dial(address: IpAddr, port: u16, company: Company, loopback: bool) ->
     match check_address(address) {
         Ok(()) => Ok(()),
         Err(_) if company == Company::Contact && is_private(address) => Ok(()),
-        Err(kind) => Err(format!("{address} is an address in {kind} network, which only contacts may send us to, if anybody")),
+        Err(kind) => Err(format!("it is an address in {kind} network, which only contacts may send us to, if anybody")),
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
         for name in ["docker0", "br-12ab", "veth0", "virbr0", "vEthernet (WSL)"] {
             assert_eq!(Interface::of_name(name), Interface::Inner, "{name}");
         }
-        for name in ["tun0", "wg0", "utun3", "ppp0", "tailscale0", "Tap-Windows"] {
+        for name in ["tun0", "vpn0", "wg0", "utun3", "ppp0", "tailscale0", "Tap-Windows"] {
             assert_eq!(Interface::of_name(name), Interface::Tunnel, "{name}");
         }
         for name in ["eth0", "enp3s0", "wlan0", "en0", "Wi-Fi", "é", ""] {

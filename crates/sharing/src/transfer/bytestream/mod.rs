@@ -85,10 +85,10 @@ pub enum SocketEvent {
 /// Which connection the bytes take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// The one that came to the listener of this candidate of ours.
+    /// The one that came to a listener of ours.
     Listener {
-        /// which; `None` where the peer cannot say
-        cid: Option<String>,
+        /// to which, as it was offered; `None` where the peer cannot say
+        at: Option<(String, u16)>,
     },
     /// One that we opened to a device of theirs.
     Dialled(Line),

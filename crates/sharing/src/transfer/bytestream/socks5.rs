@@ -178,7 +178,7 @@ impl Requester {
 
     fn look_who_came(&mut self) {
         if self.came && matches!(self.stage, Stage::Arriving { .. }) {
-            self.stand(Way::Listener { cid: None });
+            self.stand(Way::Listener { at: None });
         }
     }
 

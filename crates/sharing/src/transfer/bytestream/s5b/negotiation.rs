@@ -219,8 +219,8 @@ impl S5b {
             SocketEvent::Connected => {
                 self.came = true;
                 if let Stage::Arriving { cid, .. } = &self.stage {
-                    let cid = Some(cid.clone());
-                    self.stand(Way::Listener { cid });
+                    let at = self.own(cid).map(|candidate| (candidate.host.clone(), candidate.port()));
+                    self.stand(Way::Listener { at });
                 }
             }
             SocketEvent::Dialled { line: line @ Line::Theirs(_), result } => self.handle_tried(now, &line, result),
@@ -349,8 +349,9 @@ impl S5b {
     fn nominate_ours(&mut self, now: Instant, cid: String) {
         let Some(candidate) = self.own(&cid) else { return self.fail(S5bFailed::NobodyCame) };
         if !is_proxy(candidate) {
+            let at = Some((candidate.host.clone(), candidate.port()));
             match self.came {
-                true => self.stand(Way::Listener { cid: Some(cid) }),
+                true => self.stand(Way::Listener { at }),
                 false => self.stage = Stage::Arriving { cid, until: now + self.settings.arrival },
             }
             return;

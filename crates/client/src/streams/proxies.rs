@@ -1,0 +1,127 @@
+//! The proxies of the account's server: found once on each connection, in the background, since whoever wants to send waits for it.
+//!
+//! XEP-0065 SOCKS5 Bytestreams, v1.8.2 <https://xmpp.org/extensions/xep-0065.html> (§4)
+//! XEP-0030 Service discovery, v2.5.0 <https://xmpp.org/extensions/xep-0030.html>
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use balcony_session::client::Ask;
+use balcony_sharing::transfer::bytestream::{OwnCandidate, OwnPlace};
+use balcony_wire::bytestreams::Query;
+use balcony_wire::disco::{DiscoInfo, DiscoItems};
+use balcony_wire::{Jid, Payload};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::account::Connection;
+use crate::direct::Courier;
+
+/// How long the server, or an item of it, may take for one answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Items of the server that are asked.
+const ITEMS: usize = 20;
+/// Addresses of proxies that are kept.
+const MOST: usize = 4;
+
+/// See the module. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxies {
+    courier: Courier,
+    server: Jid,
+    connection: watch::Receiver<Connection>,
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    connection: u64,
+    found: watch::Receiver<Found>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Found {
+    proxies: Vec<OwnCandidate>,
+    is_all: bool,
+}
+
+impl Proxies {
+    /// Those of `server`, by way of an account's connection.
+    pub(crate) fn new(courier: Courier, server: Jid, connection: watch::Receiver<Connection>) -> Self {
+        Self { courier, server, connection, known: Arc::default() }
+    }
+
+    /// Looks for them if nobody did on this connection. Returns at once.
+    pub(crate) fn warm(&self) {
+        let _ = self.found();
+    }
+
+    /// Those that are known before long; perhaps none.
+    pub(crate) async fn within(&self, patience: Duration) -> Vec<OwnCandidate> {
+        let Some(mut found) = self.found() else { return Vec::new() };
+        // Some are better than none when time is up, and when whoever looks is gone.
+        let _ = timeout(patience, found.wait_for(|found| found.is_all)).await;
+        let proxies = found.borrow().proxies.clone();
+        proxies
+    }
+
+    fn found(&self) -> Option<watch::Receiver<Found>> {
+        let connection = match &*self.connection.borrow() {
+            Connection::Online(online) => online.connection,
+            Connection::Connecting | Connection::Waiting { .. } | Connection::Ended(_) => return None,
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known
+            && known.connection == connection
+        {
+            return Some(known.found.clone());
+        }
+        let (tell, found) = watch::channel(Found::default());
+        *known = Some(Known { connection, found: found.clone() });
+        tokio::spawn(look(self.courier.clone(), self.server.clone(), tell));
+        Some(found)
+    }
+}
+
+async fn look(courier: Courier, server: Jid, tell: watch::Sender<Found>) {
+    let items = items(&courier, server).await;
+    let mut asking: FuturesUnordered<_> = items.into_iter().map(|item| hosts(&courier, item)).collect();
+    while let Some(hosts) = asking.next().await {
+        tell.send_modify(|found| {
+            found.proxies.extend(hosts);
+            found.proxies.truncate(MOST);
+        });
+    }
+    tell.send_modify(|found| found.is_all = true);
+}
+
+async fn items(courier: &Courier, server: Jid) -> Vec<Jid> {
+    let Some(items) = get::<DiscoItems>(courier, server.clone(), DiscoItems::query(None).write()).await else { return Vec::new() };
+    let services = items.items.into_iter().filter(|item| item.node.is_none() && item.jid != server).map(|item| item.jid);
+    services.take(ITEMS).collect()
+}
+
+/// Where a service is, if it is a proxy that lets us.
+async fn hosts(courier: &Courier, item: Jid) -> Vec<OwnCandidate> {
+    let info = get::<DiscoInfo>(courier, item.clone(), DiscoInfo::query(None).write()).await;
+    if !info.is_some_and(|info| info.is("proxy", "bytestreams")) {
+        return Vec::new();
+    }
+    let Some(answer) = get::<Query>(courier, item.clone(), Query::default().write()).await else { return Vec::new() };
+    let hosts = answer.hosts().iter().take(MOST).enumerate();
+    let host = |(at, host): (usize, &balcony_wire::bytestreams::StreamHost)| OwnCandidate {
+        host: host.host.clone(),
+        port: host.port.unwrap_or(balcony_wire::bytestreams::DEFAULT_PORT),
+        place: OwnPlace::Proxy(host.jid.clone()),
+        preference: 1000 - u16::try_from(at).unwrap_or(1000),
+    };
+    hosts.map(host).collect()
+}
+
+/// Who does not answer, or refuses, is no proxy for us.
+async fn get<P: Payload>(courier: &Courier, to: Jid, question: balcony_wire::Element) -> Option<P> {
+    let answer = courier.ask(to, Ask::Get(question), ANSWER).await.ok()??;
+    P::read(&answer).ok()
+}
