@@ -12,6 +12,7 @@ mod fetch;
 mod fetch_sessions;
 mod giving;
 mod hostile;
+mod initiations;
 mod mixtures;
 mod models;
 mod odd;
