@@ -10,6 +10,7 @@
 //! XEP-0372 References, v0.5.0 <https://xmpp.org/extensions/xep-0372.html>
 //! XEP-0428 Fallback indication, v0.2.1 <https://xmpp.org/extensions/xep-0428.html>
 //! XEP-0334 Message processing hints, v1.0.0 <https://xmpp.org/extensions/xep-0334.html>
+//! XEP-0358 Publishing available Jingle sessions, v0.4 <https://xmpp.org/extensions/xep-0358.html>
 //! XEP-0359 Unique and stable stanza IDs, v0.7.0 <https://xmpp.org/extensions/xep-0359.html>
 
 use balcony_wire::attaching::AttachTo;
@@ -24,6 +25,7 @@ use balcony_wire::reading::LangText;
 use balcony_wire::references::{Reference, ReferenceKind};
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::stanza_ids::OriginId;
+use balcony_wire::xmpp_uri::XmppUri;
 use balcony_wire::{Jid, Message, ns, text};
 
 use crate::transfer::bits::{Bits, MAX_WRITTEN};
@@ -145,7 +147,7 @@ impl OutgoingFile {
         let url = self.plain_url()?;
         let sources = self.sources.iter().filter_map(|source| match source {
             Source::Url(_) => source.plain_url().map(|url| MediaSource::Uri(url.to_owned())),
-            Source::Published { from, id, .. } => Some(MediaSource::Uri(format!("xmpp:{from}?jingle;id={id}"))),
+            Source::Published { from, id, .. } => Some(MediaSource::Uri(published_uri(from, id))),
             _ => None,
         });
         let sharing = MediaSharing { file: Some(self.sims_file().into()), sources: Some(sources.collect()), dropped: Vec::new() };
@@ -214,6 +216,11 @@ fn with_marked_links(share: &OutgoingShare, links: &[&str]) -> Message {
         [only] => message.with(&Oob::new(*only)),
         _ => message,
     }
+}
+
+/// XEP-0358 §2.3; resources are free text, and a `?` in one would begin the query.
+fn published_uri(from: &Jid, id: &str) -> String {
+    XmppUri::new(from.clone()).with_query("jingle").with_param("id", id).to_string()
 }
 
 fn plain_url(sources: &[Source]) -> Option<&str> {

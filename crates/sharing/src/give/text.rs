@@ -118,12 +118,17 @@ fn rate(reader: &mut Reader) -> Result<u64, RuleError> {
     let begin = reader.at;
     let ends = |at: usize, reader: &Reader| reader.tokens.get(at).is_some_and(|token| token.text.to_ascii_lowercase().ends_with("/s"));
     let Some(last) = [begin, begin + 1].into_iter().find(|at| ends(*at, reader)) else { return Err(reader.wrong(RATE)) };
+    let mut end = last + 1;
     if let Some(token) = reader.tokens.get_mut(last) {
         token.text.truncate(token.text.len() - 2);
+        if token.text.is_empty() {
+            reader.tokens.remove(last);
+            end = last;
+        }
     }
     let rate = reader.size()?;
-    // "256 KiB 10/s": what ends in a second is no unit
-    if rate == 0 || reader.at != last + 1 { Err(reader.wrong_at(begin, RATE)) } else { Ok(rate) }
+    // "256 10/s": what is before is no number of something
+    if rate == 0 || reader.at != end { Err(reader.wrong_at(begin, RATE)) } else { Ok(rate) }
 }
 
 /// Whoever asks is a person: nobody knows who asks from within a room.

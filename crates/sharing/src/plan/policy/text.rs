@@ -275,10 +275,9 @@ impl Reader {
         } else if let Some(shift) = self.peek().and_then(shift) {
             self.at += 1;
             shift
-        } else if self
-            .peek()
-            .is_some_and(|next| next.chars().all(char::is_alphabetic) && !["from", "over", "up", "even", "if"].contains(&next))
-        {
+        } else if self.peek().is_some_and(|next| {
+            next.chars().all(char::is_alphabetic) && !["from", "over", "up", "even", "if", "at", "by", "directly"].contains(&next)
+        }) {
             return Err(self.wrong(SIZE));
         } else {
             0
