@@ -1,0 +1,43 @@
+//! The person's rules of giving, remembered in the store as text (`docs/formats/giving.md`). Read each time somebody asks, so that a
+//! change counts at once, in every program that serves the account.
+
+use balcony_sharing::give::Giving;
+use balcony_store::{Store, StoreError};
+use balcony_wire::BareJid;
+
+use crate::blocking::blocking;
+use crate::fetch::Fetcher;
+
+/// The rules of an account; those everybody begins with, where none were made. Blocks.
+pub(super) fn remembered(store: &Store, account: &BareJid) -> Result<Giving, StoreError> {
+    Ok(match store.setting(&setting(account))? {
+        None => Giving::default(),
+        // Written by a later version, or by hand: without rules nothing is given.
+        Some(text) => text.parse().unwrap_or_else(|_| Giving::new(Vec::new())),
+    })
+}
+
+impl Fetcher {
+    /// The person's rules of giving: who may have which file from this device, how fast, and whether they see its address.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn giving(&self, account: &BareJid) -> Result<Giving, StoreError> {
+        let (store, account) = (self.store().clone(), account.clone());
+        blocking(move || remembered(&store, &account)).await
+    }
+
+    /// Remembers other rules of giving. They hold at once, also in other programs that serve the account; what is being given goes
+    /// on.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn set_giving(&self, account: &BareJid, giving: Giving) -> Result<(), StoreError> {
+        let (store, account) = (self.store().clone(), account.clone());
+        blocking(move || store.set_setting(&setting(&account), Some(&giving.to_string()))).await
+    }
+}
+
+fn setting(account: &BareJid) -> String {
+    format!("giving {account}")
+}

@@ -1,0 +1,463 @@
+//! Shared live: a file is offered with this device as its source, and given to those who were told for as long as somebody here says so.
+//! With a link as well it is one offer with both.
+//!
+//! In the store a live share is a row that lives for a few minutes and is renewed while the program runs: killed at any moment, it is
+//! soon nobody's. Before the first message goes out the rows are there, so that nobody asks in vain.
+//!
+//! XEP-0358 Publishing available Jingle sessions, v0.4 <https://xmpp.org/extensions/xep-0358.html>
+//! XEP-0447 Stateless file sharing, v0.3.1 <https://xmpp.org/extensions/xep-0447.html> (§3.2, §3.3)
+
+use std::future::IntoFuture;
+use std::time::{Duration, SystemTime};
+
+use balcony_sharing::dialect::{Lives, OutgoingFile, OutgoingSources, write_sources};
+use balcony_sharing::transfer::Reach;
+use balcony_sharing::{Disposition, Source};
+use balcony_store::{Change, LiveShare, OutboxState, Outgoing, StoreError};
+use balcony_wire::reading::LangText;
+use balcony_wire::{FullJid, Jid, Message, Payload as _, ns};
+use futures_core::future::BoxFuture;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use super::batch::{Letter, Part, parts};
+use super::looked_at::{LookedAt, Wanted};
+use super::outbox::{Guard, dispatch, random_id};
+use super::place::{Digests, Placed, digests, place};
+use super::sending::{Work, look_at, written, xml};
+use super::{FileFrom, SentFile, ShareError, ShareEvent, wanted};
+use crate::account::{Account, Connection};
+use crate::blocking::blocking;
+use crate::direct::give::GivingEvent;
+use crate::events::Events;
+
+/// How long a share lives that nobody renews.
+const LIFE: Duration = Duration::from_secs(180);
+/// How often it is renewed.
+const RENEWED: Duration = Duration::from_secs(60);
+
+/// Files about to be shared live.
+#[must_use = "nothing is shared before somebody is told"]
+#[derive(Clone, Debug)]
+pub struct ShareLive {
+    account: Account,
+    files: Vec<Wanted>,
+    text: Option<String>,
+    reach: Reach,
+    links: bool,
+    lasts: Option<Duration>,
+}
+
+impl ShareLive {
+    pub(crate) fn new(account: Account, file: FileFrom) -> Self {
+        Self { account, files: vec![wanted(file)], text: None, reach: Reach::Direct, links: false, lasts: None }
+    }
+
+    /// One more file; what follows is about that one.
+    pub fn and(mut self, file: impl Into<FileFrom>) -> Self {
+        self.files.push(wanted(file.into()));
+        self
+    }
+
+    /// What is in the file, for people and for screen readers.
+    pub fn describe(self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.change(|file| file.descriptions = vec![LangText::plain(text)])
+    }
+
+    /// Another name than its own.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.change(|file| file.name = Some(name))
+    }
+
+    /// To be shown or to be kept.
+    pub fn disposition(self, disposition: Disposition) -> Self {
+        self.change(|file| file.disposition = Some(disposition))
+    }
+
+    /// Words that go with the files.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into()).filter(|text: &String| !text.is_empty());
+        self
+    }
+
+    /// Whoever takes it never sees our address: the bytes go through proxies, or in band. Else those who were told see it when they
+    /// take the file, unless a rule of giving keeps it from them.
+    pub fn relay_only(mut self) -> Self {
+        self.reach = Reach::Relay;
+        self
+    }
+
+    /// Uploads the files as well, so that they can be had when this device is gone.
+    pub fn with_links(mut self) -> Self {
+        self.links = true;
+        self
+    }
+
+    /// Ends by itself after this time.
+    pub fn lasting(mut self, time: Duration) -> Self {
+        self.lasts = Some(time);
+        self
+    }
+
+    /// Who is told, and may have it; nothing happens before the result is awaited.
+    pub fn to(self, jid: &Jid) -> LiveSending {
+        LiveSending { share: self, to: vec![jid.clone()] }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
+        if let Some(last) = self.files.last_mut() {
+            change(last);
+        }
+        self
+    }
+}
+
+/// Files about to be shared live with somebody: await it.
+///
+/// Reveals to those who are told, and to whoever keeps their messages, what was said about the files and the full address of this
+/// device; to those who take them then, its network address, unless it was [`ShareLive::relay_only`]. Dropping it before the end
+/// shares nothing.
+#[must_use = "nobody is told before it is awaited"]
+#[derive(Clone, Debug)]
+pub struct LiveSending {
+    share: ShareLive,
+    to: Vec<Jid>,
+}
+
+impl LiveSending {
+    /// One more who is told.
+    pub fn also_to(mut self, jid: &Jid) -> Self {
+        if !self.to.contains(jid) {
+            self.to.push(jid.clone());
+        }
+        self
+    }
+
+    /// The same, and tells what happens until they are told.
+    ///
+    /// # Errors
+    /// See [`ShareError`].
+    pub async fn watched(self, tell: tokio::sync::mpsc::Sender<ShareEvent>) -> Result<LiveShares, ShareError> {
+        share(self, Events::to(tell)).await
+    }
+}
+
+impl IntoFuture for LiveSending {
+    type Output = Result<LiveShares, ShareError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(share(self, Events::nobody()))
+    }
+}
+
+/// Files that are shared live. Dropping it ends that as soon as the runtime comes to it; [`LiveShares::stop`] waits for it.
+#[derive(Debug)]
+pub struct LiveShares {
+    files: Vec<SentFile>,
+    messages: Vec<Message>,
+    lent: Lent,
+    events: broadcast::Receiver<GivingEvent>,
+    keeper: JoinHandle<()>,
+}
+
+impl LiveShares {
+    /// The files, in order.
+    pub fn files(&self) -> &[SentFile] {
+        &self.files
+    }
+
+    /// The messages that told of them.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// What happened to them next; `None` once the time they last is over. Whoever is slow misses some of it. Safe to drop and call
+    /// again.
+    pub async fn next(&mut self) -> Option<GivingEvent> {
+        loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Ok(event) if event.share.as_ref().is_some_and(|share| self.lent.ids.contains(share)) => return Some(event),
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+                _ = &mut self.keeper, if !self.keeper.is_finished() => return None,
+                () = std::future::ready(()), if self.keeper.is_finished() => return None,
+            }
+        }
+    }
+
+    /// Ends it: whoever asks from here on hears that there is nothing, and who was just getting one is told that it is not shared
+    /// any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn stop(mut self) -> Result<(), StoreError> {
+        self.keeper.abort();
+        let lent = self.lent.take();
+        lent.end().await
+    }
+}
+
+impl Drop for LiveShares {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// Shares in the store, until they are ended.
+#[derive(Debug)]
+struct Lent {
+    account: Account,
+    ids: Vec<String>,
+}
+
+impl Lent {
+    fn take(&mut self) -> Self {
+        Self { account: self.account.clone(), ids: std::mem::take(&mut self.ids) }
+    }
+
+    async fn end(mut self) -> Result<(), StoreError> {
+        let ids = std::mem::take(&mut self.ids);
+        let (store, jid, gone) = (self.account.store().clone(), self.account.jid().clone(), ids.clone());
+        let done = blocking(move || gone.iter().try_for_each(|id| store.end_share(&jid, id).map(drop))).await;
+        ids.iter().for_each(|id| self.account.giver().end(id));
+        done
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let ids = std::mem::take(&mut self.ids);
+        if ids.is_empty() {
+            return;
+        }
+        ids.iter().for_each(|id| self.account.giver().end(id));
+        let (store, jid) = (self.account.store().clone(), self.account.jid().clone());
+        // Without a runtime they end by themselves, a little later.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || ids.iter().try_for_each(|id| store.end_share(&jid, id).map(drop))));
+        }
+    }
+}
+
+/// What was told to one person, so that they can be told again where the files are.
+#[derive(Clone, Debug)]
+struct Told {
+    to: Jid,
+    message: String,
+    /// Id of the share in the message, and what it is published as.
+    shares: Vec<(String, String)>,
+}
+
+/// A file on its way to being shared.
+struct Ready {
+    outgoing: OutgoingFile,
+    placed: Placed,
+    published: String,
+}
+
+async fn share(sending: LiveSending, events: Events<ShareEvent>) -> Result<LiveShares, ShareError> {
+    let LiveSending { share, to } = sending;
+    let ShareLive { account, files, text, reach, links, lasts } = share;
+    if files.is_empty() || to.is_empty() {
+        return Err(ShareError::Nothing("there is nothing to share, or nobody to share it with"));
+    }
+    let store = account.store().clone();
+    let _guard = Guard::sending(&store).await?;
+    let looked_at = if links { look_at(&account, files, &events).await? } else { look(&account, files, &events).await? };
+    let work = Work { account: account.clone(), store, looked_at, when: Digests::First, events };
+    let online = account.online().await?;
+    let mut ready = Vec::with_capacity(work.looked_at.len());
+    for position in 0..work.looked_at.len() {
+        ready.push(prepare(&work, position, links, &online.jid).await?);
+    }
+    let events = account.giver().events();
+    let ends_at = lasts.map(|lasts| SystemTime::now() + lasts);
+    let lent = lend(&work, &ready, &to, reach, ends_at).await?;
+    let (messages, told) = tell(&work, &ready, &to, text.as_deref()).await?;
+    let keeper = Keeper { account, ids: lent.ids.clone(), told, named: online.jid.clone(), ends_at };
+    let files = ready.iter().enumerate().map(|(position, file)| work.sent_file(position, &file.placed)).collect();
+    Ok(LiveShares { files, messages, lent, events, keeper: tokio::spawn(keeper.keep()) })
+}
+
+/// Looks at the files; nobody is asked whether they could be uploaded.
+async fn look(account: &Account, files: Vec<Wanted>, events: &Events<ShareEvent>) -> Result<Vec<LookedAt>, ShareError> {
+    let store = account.store().clone();
+    let looked_at = blocking(move || files.into_iter().map(|wanted| LookedAt::look(wanted, &store)).collect::<Result<Vec<_>, _>>()).await?;
+    for (position, looked) in looked_at.iter().enumerate() {
+        let (name, size, media_type) = (looked.name.clone(), looked.size, looked.media_type.clone());
+        events.tell(ShareEvent::Looked { position, name, size, media_type }).await;
+    }
+    Ok(looked_at)
+}
+
+/// Its digests, its link if there is to be one, and this device as a source.
+async fn prepare(work: &Work, position: usize, link: bool, own: &FullJid) -> Result<Ready, ShareError> {
+    let looked = &work.looked_at[position];
+    let placed = if link {
+        place(&work.account, looked, position, Digests::First, &mut work.events.another()).await?
+    } else {
+        let digests = digests(&work.account, looked, position, &work.events).await?;
+        Placed { digests, size: looked.size, url: None }
+    };
+    let published = random_id();
+    let mut outgoing = looked.outgoing(Some(&placed.digests), placed.url.as_deref());
+    if looked.size > 0 {
+        outgoing.sources.push(source(own, &published));
+    }
+    Ok(Ready { outgoing, placed, published })
+}
+
+fn source(own: &FullJid, published: &str) -> Source {
+    Source::Published { from: own.clone().into(), id: published.to_owned(), applications: vec![ns::JINGLE_FILE_TRANSFER_5.to_owned()] }
+}
+
+/// Puts the shares into the store. Should anything fail from here on, they are taken out again.
+async fn lend(work: &Work, ready: &[Ready], to: &[Jid], reach: Reach, ends_at: Option<SystemTime>) -> Result<Lent, StoreError> {
+    let now = SystemTime::now();
+    let told: Vec<_> = to.iter().map(Jid::bare).collect();
+    let share = |(position, file): (usize, &Ready)| LiveShare {
+        account: work.account.jid().clone(),
+        published: file.published.clone(),
+        file: work.looked_at[position].wanted.from.to_record(),
+        stamp: work.looked_at[position].stamp,
+        size: file.placed.size,
+        description: file.outgoing.file.write().to_xml(),
+        digests: file.placed.digests.clone(),
+        reach,
+        told: told.clone(),
+        made_at: now,
+        lives_until: life(now, ends_at),
+    };
+    // A file without bytes is told whole by its digests.
+    let shares: Vec<LiveShare> = ready.iter().enumerate().filter(|(_, file)| file.placed.size > 0).map(share).collect();
+    let lent = Lent { account: work.account.clone(), ids: shares.iter().map(|share| share.published.clone()).collect() };
+    let store = work.store.clone();
+    blocking(move || shares.iter().try_for_each(|share| store.share_live(share))).await?;
+    Ok(lent)
+}
+
+fn life(now: SystemTime, ends_at: Option<SystemTime>) -> SystemTime {
+    ends_at.map_or(now + LIFE, |ends_at| ends_at.min(now + LIFE))
+}
+
+/// Offers the files to everybody.
+async fn tell(work: &Work, ready: &[Ready], to: &[Jid], text: Option<&str>) -> Result<(Vec<Message>, Vec<Told>), ShareError> {
+    let (mut rows, mut whole, mut told) = (Vec::new(), Vec::new(), Vec::new());
+    for part in parts(ready.len(), to, text, |_, _| false, random_id) {
+        for letter in &part.letters {
+            let files = part.files.iter().map(|position| ready[*position].outgoing.clone()).collect();
+            let written = written(letter, part.text.as_deref(), files);
+            told.push(told_to(letter, &part, ready));
+            for (message, files) in
+                std::iter::once((written.message, &part.files[..])).chain(written.attaching.into_iter().map(|message| (message, &[][..])))
+            {
+                let of = Letter { to: letter.to.clone(), id: message.id.clone().unwrap_or_default() };
+                let mut row = work.row(&of, files, SystemTime::now());
+                (row.stanza, row.state) = (Some(xml(message.clone())), OutboxState::Ready);
+                rows.push(row);
+                whole.push((letter.to.clone(), message));
+            }
+        }
+    }
+    send(&work.account, rows).await?;
+    let mut messages = Vec::with_capacity(whole.len());
+    for (to, message) in whole {
+        work.events.tell(ShareEvent::Offered { to, message: Box::new(message.clone()) }).await;
+        messages.push(message);
+    }
+    Ok((messages, told))
+}
+
+fn told_to(letter: &Letter, part: &Part, ready: &[Ready]) -> Told {
+    let live = part.files.iter().map(|position| &ready[*position]).filter(|file| file.placed.size > 0);
+    let shares = live.map(|file| (file.outgoing.id.clone(), file.published.clone())).collect();
+    Told { to: letter.to.clone(), message: letter.id.clone(), shares }
+}
+
+/// Sends messages that are whole, by way of the outbox.
+async fn send(account: &Account, rows: Vec<Outgoing>) -> Result<(), ShareError> {
+    let ids: Vec<String> = rows.iter().map(|row| row.origin_id.clone()).collect();
+    let (store, jid) = (account.store().clone(), account.jid().clone());
+    blocking(move || {
+        let changes: Vec<Change<'_>> = rows.iter().map(|outgoing| Change::Add { outgoing, batch: None }).collect();
+        store.change_outbox(&jid, &changes)
+    })
+    .await?;
+    dispatch(account, &ids).await?.into_iter().collect()
+}
+
+/// Keeps shares alive, and says where they are when this device gets another name.
+struct Keeper {
+    account: Account,
+    ids: Vec<String>,
+    told: Vec<Told>,
+    named: FullJid,
+    ends_at: Option<SystemTime>,
+}
+
+impl Keeper {
+    async fn keep(mut self) {
+        let mut connection = self.account.connection();
+        let mut renewal = tokio::time::interval(RENEWED);
+        loop {
+            tokio::select! {
+                _ = renewal.tick() => {}
+                changed = connection.changed() => if changed.is_err() { return },
+                () = until(self.ends_at) => return,
+            }
+            let now = match &*connection.borrow_and_update() {
+                Connection::Online(online) => Some(online.jid.clone()),
+                Connection::Ended(_) => return,
+                Connection::Connecting | Connection::Waiting { .. } => None,
+            };
+            self.renew().await;
+            if let Some(now) = now.filter(|now| *now != self.named) {
+                self.named = now;
+                self.tell_again().await;
+            }
+        }
+    }
+
+    async fn renew(&self) {
+        let (store, jid, ids) = (self.account.store().clone(), self.account.jid().clone(), self.ids.clone());
+        let until = life(SystemTime::now(), self.ends_at);
+        if let Err(error) = blocking(move || ids.iter().try_for_each(|id| store.live_on(&jid, id, until).map(drop))).await {
+            tracing::warn!(%error, "live shares could not be renewed");
+        }
+    }
+
+    /// The address that was told leads nowhere any more.
+    async fn tell_again(&self) {
+        let source_of = |told: &Told, (share, published): &(String, String)| {
+            let attached = OutgoingSources {
+                to: told.to.clone(),
+                to_room: false,
+                id: random_id(),
+                target: told.message.clone(),
+                share: Some(share.clone()),
+                sources: vec![source(&self.named, published)],
+                lives: Lives::Shortly,
+            };
+            let mut row =
+                Outgoing::preparing(self.account.jid().clone(), attached.id.clone(), told.to.clone(), Vec::new(), SystemTime::now());
+            (row.stanza, row.state) = (Some(xml(write_sources(&attached))), OutboxState::Ready);
+            row
+        };
+        let rows: Vec<Outgoing> = self.told.iter().flat_map(|told| told.shares.iter().map(move |share| source_of(told, share))).collect();
+        if let Err(error) = send(&self.account, rows).await {
+            tracing::warn!(%error, "nobody could be told where live shares are now");
+        }
+    }
+}
+
+async fn until(at: Option<SystemTime>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.duration_since(SystemTime::now()).unwrap_or_default()).await,
+        None => std::future::pending().await,
+    }
+}
