@@ -26,9 +26,11 @@ mod heard;
 mod incoming;
 mod names;
 mod outgoing;
+pub mod proposal;
 mod refusal;
 mod session;
 mod settings;
+mod table;
 mod waiting;
 
 pub use action::{Action, Event};
@@ -38,3 +40,4 @@ pub use names::{ContentId, Direction, RequestId, Span, StreamId};
 pub use refusal::{JingleRefusal, redirected};
 pub use session::{Between, Session, Terms};
 pub use settings::{Means, Settings};
+pub use table::{Admission, Bounds, Table};
