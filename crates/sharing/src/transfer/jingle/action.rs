@@ -32,6 +32,14 @@ pub enum Action {
         /// what
         action: SocketAction,
     },
+    /// The peer may open an in-band stream of this id from now on: keep what comes for it until `Begin`. It stands before whatever
+    /// lets the peer open it.
+    Await {
+        /// which stream
+        stream: StreamId,
+        /// its id between the peer and us
+        sid: String,
+    },
     /// This stream is not wanted any more: close whatever belongs to it.
     Drop {
         /// which stream

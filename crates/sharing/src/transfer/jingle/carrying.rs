@@ -53,8 +53,9 @@ impl Session {
                 self.gather(now, at, sid);
             }
             Vehicle::Proposed(None) if own.in_band && self.means.in_band => {
-                let (sid, stream) = (self.chance.token(), self.new_stream());
-                self.contents[at].vehicle = Vehicle::InBand { stream, terms: ibb::Terms::offer(sid) };
+                let terms = ibb::Terms::offer(self.chance.token());
+                let stream = self.in_band(&terms);
+                self.contents[at].vehicle = Vehicle::InBand { stream, terms };
             }
             Vehicle::Proposed(None) => self.refuse(now, at, EndReason::NoWay("both sides have none in common".into())),
             Vehicle::Proposed(Some(transport)) => self.take_transport(now, at, &transport),
@@ -75,11 +76,21 @@ impl Session {
                 }
             }
             Transport::Ibb(theirs) if own.in_band => {
-                let stream = self.new_stream();
-                self.contents[at].vehicle = Vehicle::InBand { stream, terms: ibb::Terms::accept(theirs) };
+                let terms = ibb::Terms::accept(theirs);
+                let stream = self.in_band(&terms);
+                self.contents[at].vehicle = Vehicle::InBand { stream, terms };
             }
             _ => self.refuse(now, at, EndReason::Unsupported(Unsupported::Transport)),
         }
+    }
+
+    /// A new in-band stream; the initiator of the session opens it.
+    fn in_band(&mut self, terms: &ibb::Terms) -> StreamId {
+        let stream = self.new_stream();
+        if !self.wins() {
+            self.actions.push_back(Action::Await { stream, sid: terms.sid.clone() });
+        }
+        stream
     }
 
     /// Whether we could answer this transport.
@@ -246,11 +257,12 @@ impl Session {
 
     /// Proposes to go in band.
     pub(super) fn go_in_band(&mut self, now: Instant, at: usize) {
-        let (sid, stream) = (self.chance.token(), self.new_stream());
+        let terms = ibb::Terms::offer(self.chance.token());
+        let stream = self.in_band(&terms);
         let ranges = self.settings.own.ranges;
         let content = &mut self.contents[at];
         content.swaps += 1;
-        content.swap = Swap::Ours { stream, terms: ibb::Terms::offer(sid), until: now + self.settings.connect_timeout };
+        content.swap = Swap::Ours { stream, terms, until: now + self.settings.connect_timeout };
         // the taking side knows the byte; the giving side only shows that it will listen to that
         let with_range = ranges && (content.direction == Direction::Take || content.moved > 0);
         let id = content.id.clone();
@@ -264,11 +276,8 @@ impl Session {
             return self.reject_swap(now, at, transport);
         }
         let was_flowing = matches!(self.contents[at].stage, Stage::Flowing | Stage::Confirming);
-        if let Swap::Ours { stream, .. } = self.contents[at].swap {
-            let id = self.contents[at].id.clone();
-            self.heard_us(&About::Replace(id));
-            self.actions.push_back(Action::Drop { stream });
-        }
+        let id = self.contents[at].id.clone();
+        self.heard_us(&About::Replace(id));
         self.unload(at, "it was replaced".into());
         let content = &mut self.contents[at];
         content.swaps += 1;

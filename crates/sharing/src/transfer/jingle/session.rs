@@ -8,7 +8,7 @@ use balcony_wire::jingle::{self, Jingle, Senders};
 use balcony_wire::jingle_file::{JingleFile, Version};
 
 use super::chance::Chance;
-use super::content::{Content, Stage, Vehicle};
+use super::content::{Content, Stage, Swap, Vehicle};
 use super::heard::Heard;
 use super::names::creator;
 use super::outgoing::Pending;
@@ -243,7 +243,9 @@ impl Session {
     /// Takes the carrier of a content away.
     pub(super) fn unload(&mut self, at: usize, why: String) {
         let content = &mut self.contents[at];
-        content.swap = super::content::Swap::None;
+        if let Swap::Ours { stream, .. } = std::mem::replace(&mut content.swap, Swap::None) {
+            self.actions.push_back(Action::Drop { stream });
+        }
         let old = std::mem::replace(&mut content.vehicle, Vehicle::Broken { why });
         if content.stage == Stage::Flowing || matches!(content.stage, Stage::Confirming | Stage::Whole) {
             self.actions.push_back(Action::Stop { content: content.id.clone() });
