@@ -15,7 +15,7 @@ use balcony_wire::stanza_ids::OriginId;
 use balcony_wire::stream_initiation::Si;
 use balcony_wire::{BareJid, Element, Jid, Message, Payload as _};
 
-use crate::dialect::initiation;
+use crate::dialect::{initiation, session};
 
 /// Something together with who it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,12 +164,11 @@ impl Received<Message> {
     pub fn session(peer: &Jid, account: &BareJid, jingle: &Element) -> Result<Self, ProvenanceError> {
         let device = peer.resource().ok_or_else(|| ProvenanceError::NoDevice(peer.clone()))?;
         let sid = jingle.attr("sid").filter(|sid| is_usable_id(sid) && Jingle::matches(jingle)).ok_or(ProvenanceError::NoSession)?;
-        let added = jingle.children().find_map(|child| child.attr("name")).unwrap_or_default();
-        let id = match jingle.attr("action") {
-            Some("session-initiate") => format!("jingle {sid} {device}"),
-            Some("content-add") => format!("jingle-add {sid} {device} {added}"),
-            _ => return Err(ProvenanceError::NoSession),
-        };
+        if !session::is_offer(jingle) {
+            return Err(ProvenanceError::NoSession);
+        }
+        // Other programs count their sessions from 1 at each start, so what is offered is a part of the name.
+        let id = format!("jingle {sid} {device} {}", session::fingerprint(jingle));
         let message = Message {
             from: Some(peer.clone()),
             to: Some(account.clone().into()),

@@ -4,12 +4,13 @@
 //! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
 //! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html>
 
+use balcony_wire::hashes::{Digest, HashAlgo};
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::{Element, Jid, Payload as _, ns};
 
 use super::{Dropped, Share};
 use crate::provenance::is_usable_id;
-use crate::{Source, Via};
+use crate::{Hasher, Source, Via};
 
 /// Whether a session, or a part of one, is only now being offered.
 pub(crate) fn is_offer(jingle: &Element) -> bool {
@@ -55,6 +56,17 @@ fn read_file(element: &Element, source: Option<Source>, ignored: &mut Vec<Droppe
 /// Who begins a session in which only the other side sends wants a file (XEP-0234 §6.4).
 fn is_request(jingle: &Element, content: &Element) -> bool {
     is_offer(jingle) && content.attr("senders") == Some("responder")
+}
+
+/// Tells what one session offers from what another of the same name does.
+pub(crate) fn fingerprint(jingle: &Element) -> String {
+    let mut hasher = Hasher::new([HashAlgo::Sha256]);
+    for content in jingle.children().filter(|child| child.name() == "content") {
+        hasher.update(content.attr("name").unwrap_or_default().as_bytes());
+        content.children().filter(|child| is_file_transfer(child)).for_each(|description| hasher.update(description.to_xml().as_bytes()));
+    }
+    let digest = hasher.finish().digests().get(HashAlgo::Sha256).map(Digest::to_hex).unwrap_or_default();
+    digest.chars().take(16).collect()
 }
 
 fn is_file_transfer(element: &Element) -> bool {
