@@ -1,6 +1,6 @@
 //! The person's rules and what is decided by them.
 
-use balcony_sharing::plan::{Policy, Question};
+use balcony_sharing::plan::{Policy, Question, Relayed};
 use balcony_sharing::{Plan, Source, ThumbnailAt};
 use balcony_store::StoreError;
 
@@ -55,6 +55,14 @@ impl Account {
     /// When the store fails.
     pub async fn agree(&self, offer: &CataloguedOffer, question: &Question) -> Result<(), StoreError> {
         self.fetcher().agree(offer, question).await
+    }
+
+    /// Keeps that the person agrees, and shows nobody's device their address: see [`crate::Fetcher::agree_relayed`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agree_relayed(&self, offer: &CataloguedOffer, relayed: &Relayed) -> Result<(), StoreError> {
+        self.fetcher().agree_relayed(offer, relayed).await
     }
 
     /// Keeps a no: see [`crate::Fetcher::decline`].

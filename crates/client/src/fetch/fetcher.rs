@@ -3,11 +3,12 @@
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use balcony_sharing::plan::{self, Answer, Contacts, Policy, RoomKind};
+use balcony_sharing::plan::{self, Answer, Contacts, Devices, Policy, RoomKind};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
-use balcony_sharing::{NetRules, Origin, Plan};
+use balcony_sharing::{NetRules, Offer, Origin, Plan, Source};
 use balcony_store::{OfferKey, OfferState, Store, StoreError};
+use balcony_wire::Jid;
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -44,6 +45,8 @@ pub struct Fetcher {
     settings: FetchSettings,
     asker: Asker,
     direct: Direct,
+    /// Which devices are there; none where there is no account.
+    devices: Option<watch::Receiver<Arc<Devices>>>,
     turns: Arc<Mutex<Arc<Semaphore>>>,
 }
 
@@ -74,7 +77,7 @@ impl Fetcher {
         let asker = Asker::offline(store.clone());
         let turns = Arc::new(Mutex::new(Arc::new(Semaphore::new(AT_ONCE))));
         let (settings, direct) = (FetchSettings::default(), Direct::offline());
-        Self { store, network, rules: Arc::new(Mutex::new(rules)), policy, contacts, settings, asker, direct, turns }
+        Self { store, network, rules: Arc::new(Mutex::new(rules)), policy, contacts, settings, asker, direct, devices: None, turns }
     }
 
     /// The same with the rules and the contacts of an account.
@@ -104,6 +107,30 @@ impl Fetcher {
     pub(crate) fn with_direct(mut self, direct: Direct) -> Self {
         self.direct = direct;
         self
+    }
+
+    /// The same with devices that come and go.
+    pub(crate) fn with_devices(self, devices: watch::Receiver<Arc<Devices>>) -> Self {
+        Self { devices: Some(devices), ..self }
+    }
+
+    /// Whom an offer's sessions lead to, as far as somebody is there. `None` without an account that is connected.
+    pub(super) fn devices(&self, offer: &Offer) -> Option<Arc<Devices>> {
+        let devices = Arc::clone(&self.devices.as_ref()?.borrow());
+        let waiting: Vec<_> = offer.sources().filter_map(session).filter(|(peer, sid, _)| self.direct.is_waiting(peer, sid)).collect();
+        if waiting.is_empty() {
+            return Some(devices);
+        }
+        let waiting = waiting.into_iter().map(|(peer, sid, _)| (peer.clone(), sid.to_owned()));
+        Some(Arc::new(Devices::clone(&devices).with_waiting(waiting)))
+    }
+
+    /// Says no in the sessions in which an offer was made, if they are still open: it is here already, or nobody wants it. Nothing
+    /// happens where there is none. Dropping the future may leave some open.
+    pub async fn turn_away(&self, offer: &CataloguedOffer) {
+        for (peer, sid, content) in offer.sources().filter_map(session) {
+            self.direct.refuse(peer, sid, content).await;
+        }
     }
 
     pub(crate) fn direct(&self) -> &Direct {
@@ -257,6 +284,7 @@ impl Fetcher {
             let work = Work {
                 store: self.store.clone(),
                 network: self.network.clone(),
+                direct: self.direct.clone(),
                 rules: self.rules(),
                 settings: self.settings,
                 key: offer.key(),
@@ -288,11 +316,23 @@ impl Fetcher {
             Err(_) => Ok(done), // our own trouble: it stays as begun
         });
         match noted.await {
-            Ok(Ok(Ending::File(blob))) => FetchEvent::Ended(Ok(SharedFile::new(self.store, blob, &offer))),
+            Ok(Ok(Ending::File(blob))) => {
+                self.turn_away(&offer).await; // where it came from elsewhere
+                FetchEvent::Ended(Ok(SharedFile::new(self.store, blob, &offer)))
+            }
             Ok(Ok(Ending::Stopped(kept))) => FetchEvent::Stopped { kept },
             Ok(Err(error)) => FetchEvent::Ended(Err(error)),
             Err(error) => FetchEvent::Ended(Err(error.into())),
         }
+    }
+}
+
+/// The session that a source is: whose, which, and which content of it.
+fn session(source: &Source) -> Option<(&Jid, &str, &str)> {
+    match source {
+        Source::Session { peer, sid, content } => Some((peer, sid, content)),
+        Source::Stream { peer, sid } => Some((peer, sid, "")),
+        _ => None,
     }
 }
 

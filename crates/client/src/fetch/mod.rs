@@ -3,6 +3,7 @@
 mod error;
 mod fetcher;
 mod file;
+mod link;
 mod opening;
 mod orders;
 mod sink;
@@ -16,7 +17,11 @@ pub use file::{SaveError, SharedFile};
 pub use why::{Way, Why};
 
 use balcony_sharing::plan::Outcome;
+use balcony_sharing::transfer::Reach;
 use balcony_sharing::transfer::fetch::Progress;
+use balcony_wire::Jid;
+
+use crate::direct::WayTaken;
 
 /// What happens during a fetch, for showing.
 #[derive(Debug)]
@@ -29,6 +34,17 @@ pub enum FetchEvent {
         /// The first byte asked for; more than 0 when something is there already.
         from_byte: u64,
     },
+    /// Somebody's device is asked for a session.
+    Calling {
+        /// which
+        peer: Jid,
+        /// The first byte asked for; more than 0 when something is there already.
+        from_byte: u64,
+        /// Whether it may see our address.
+        reach: Reach,
+    },
+    /// Bytes begin to come this way.
+    Way(Taken),
     /// Bytes came in. Not every chunk is told.
     Received(Progress),
     /// A source did not give the file; others may follow.
@@ -46,4 +62,24 @@ pub enum FetchEvent {
     },
     /// The end by itself; the last one.
     Ended(Result<SharedFile, FetchError>),
+}
+
+/// Which way the bytes of a file came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// From a web server.
+    Link,
+    /// In a session with somebody's device.
+    Session(WayTaken),
+}
+
+impl Taken {
+    /// One word, for programs.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Session(way) => way.word(),
+        }
+    }
 }

@@ -82,7 +82,7 @@ impl Fetcher {
     /// The same for an offer that is in no catalogue, as if it came just now.
     #[must_use]
     pub fn why_of(&self, offer: &Offer, policy: &Policy, wish: Wish) -> Why {
-        Why::new(offer, policy, History::default(), self.circumstances(wish))
+        Why::new(offer, policy, History::default(), self.circumstances(offer, wish))
     }
 
     /// Looks into the store for all that goes into a decision.
@@ -92,7 +92,7 @@ impl Fetcher {
             blocking(move || Ok::<_, StoreError>((store.find(&digests)?, store.history(key)?, store.answers(key)?, store.offer(key)?)))
                 .await?;
         let kept = kept.iter().filter_map(|answer| Answer::from_record(answer));
-        let mut circumstances = self.circumstances(wish);
+        let mut circumstances = self.circumstances(offer, wish);
         circumstances.have = copy.as_ref().map(|copy| copy.digests().clone());
         circumstances.answers.extend(kept);
         circumstances.declined = row.is_some_and(|row| row.state == OfferState::Declined);
@@ -100,10 +100,11 @@ impl Fetcher {
     }
 
     /// What is known whatever the offer.
-    fn circumstances(&self, wish: Wish) -> Circumstances {
+    fn circumstances(&self, offer: &Offer, wish: Wish) -> Circumstances {
         Circumstances {
             rules: self.rules(),
             contacts: self.contacts(),
+            devices: self.devices(offer),
             room: wish.room,
             asked: wish.asked,
             metered: wish.metered,
@@ -118,8 +119,20 @@ impl Fetcher {
     /// # Errors
     /// When the store fails.
     pub async fn agree(&self, offer: &CataloguedOffer, question: &plan::Question) -> Result<(), StoreError> {
+        self.keep_answers(offer, &question.answers()).await
+    }
+
+    /// As [`Fetcher::agree`], for the other answer: no device of anybody sees our address.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn agree_relayed(&self, offer: &CataloguedOffer, relayed: &plan::Relayed) -> Result<(), StoreError> {
+        self.keep_answers(offer, relayed.answers()).await
+    }
+
+    async fn keep_answers(&self, offer: &CataloguedOffer, answers: &[Answer]) -> Result<(), StoreError> {
         let (store, key) = (self.store.clone(), offer.key());
-        let answers: Vec<_> = question.answers().iter().map(Answer::to_record).collect();
+        let answers: Vec<_> = answers.iter().map(Answer::to_record).collect();
         blocking(move || {
             store.add_answers(key, &answers)?;
             match store.offer(key)? {
@@ -130,12 +143,14 @@ impl Fetcher {
         .await
     }
 
-    /// Keeps a no: the offer is neither fetched nor asked about until the person asks for it themself.
+    /// Keeps a no: the offer is neither fetched nor asked about until the person asks for it themself. Where it was made in a session,
+    /// the other side hears it.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn decline(&self, offer: &CataloguedOffer) -> Result<(), StoreError> {
         let (store, key) = (self.store.clone(), offer.key());
+        self.turn_away(offer).await;
         blocking(move || store.set_offer_state(key, OfferState::Declined)).await
     }
 }

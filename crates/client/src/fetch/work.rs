@@ -6,21 +6,22 @@ use std::time::{Duration, Instant, SystemTime};
 use balcony_sharing::cipher::Envelope;
 use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
-use balcony_sharing::transfer::{OpenUrl, ResponseHead};
+use balcony_sharing::transfer::{OpenSession, OpenUrl, SessionEnd};
 use balcony_sharing::{NetRules, Offer, Plan, SourceKey};
 use balcony_store::{BlobRef, JobId, OfferKey, Sidecar, Staging, Store, StoreError};
 use balcony_wire::hashes::HashAlgo;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use hyper::Method;
 use hyper::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, sleep_until};
 
+use super::link::{Link, News, Parting};
 use super::orders::{Order, Orders};
 use super::sink::{Ended, Finished, Sink, SinkError};
-use super::{FetchError, FetchEvent};
+use super::{FetchError, FetchEvent, Taken};
 use crate::blocking::blocking;
+use crate::direct::Direct;
 use crate::events::Events;
 use crate::http::HttpError;
 use crate::http::exchange::{Answer, RequestBody, WebRequest, add_header, exchange};
@@ -34,6 +35,8 @@ const SLOW_WRITE: Duration = Duration::from_secs(1);
 pub(super) struct Work {
     pub(super) store: Store,
     pub(super) network: Network,
+    /// Who opens sessions.
+    pub(super) direct: Direct,
     pub(super) rules: NetRules,
     pub(super) settings: FetchSettings,
     pub(super) key: OfferKey,
@@ -54,13 +57,6 @@ pub(super) enum Ending {
 /// How long a fetch that was dropped may take to let go of its bytes.
 const LETTING_GO: Duration = Duration::from_secs(3);
 
-/// The request under way.
-enum Link {
-    None,
-    Opening(BoxFuture<'static, Result<Answer, HttpError>>),
-    Open(Box<Answer>),
-}
-
 /// Where the bytes go; while the digests are judged, only staging is left.
 enum Place {
     Sink(Sink),
@@ -75,8 +71,7 @@ enum Turn {
 
 /// What came in.
 enum Input {
-    Opened(Result<Answer, HttpError>),
-    Body(Result<Option<Bytes>, HttpError>),
+    News(News),
     Deadline,
     Order(Order),
 }
@@ -87,26 +82,43 @@ impl Work {
         let Turn::Ours(mut turn) = self.turn().await else { return self.stopped_before().await };
         let claim = offer.claim();
         let mut algos: Vec<HashAlgo> = claim.algos().collect();
-        if !algos.contains(&HashAlgo::Sha256) {
-            algos.push(HashAlgo::Sha256); // the store's own name for it
+        // Those whose digest comes with the bytes, and the store's own name for them.
+        let promised = offer.file().hash_used.iter().filter_map(|used| HashAlgo::from_name(&used.algo)).filter(|algo| algo.is_usable());
+        for algo in promised.chain([HashAlgo::Sha256]) {
+            if !algos.contains(&algo) {
+                algos.push(algo);
+            }
         }
         let staging = self.staging().await?;
         let resume = (!staging.is_empty()).then(|| point(&staging));
         let envelope = resume.as_ref().and_then(|point| point.envelope_in(plan, claim.size));
         let mut place = Place::Sink(Sink::open(staging, algos.clone(), envelope).await?);
         let mut job = FetchJob::new(plan, claim, self.rules.clone(), self.settings, resume, Instant::now());
-        let mut link = Link::None;
+        let (mut link, mut parting) = (Link::None, None);
         loop {
             while let Some(action) = job.poll_action() {
                 match action {
                     Action::Open(open) => link = self.open(open).await,
                     Action::Close => link = Link::None,
+                    Action::OpenSession(open) => link = self.call(open).await,
+                    Action::EndSession(SessionEnd::Kept) => parting = link.take_session().map(Parting::new),
+                    Action::EndSession(end) => match link.take_session() {
+                        // It is told meanwhile: whatever comes next need not wait for that.
+                        Some(body) => drop(tokio::spawn(Parting::new(body).say(end))),
+                        None => {}
+                    },
                     Action::Restart => place = Place::Sink(emptied(place, &algos, None).await?),
                     Action::Through(envelope) => place = Place::Sink(emptied(place, &algos, Some(envelope)).await?),
                     Action::Note(point) => place = self.note(place, &point).await?,
                     Action::Record(source, outcome) => self.record(source, outcome).await?,
                     Action::Finish => place = self.finish(place, &mut job).await?,
-                    Action::Done(fetched) => return self.commit(place, fetched).await.map(Ending::File),
+                    Action::Done(fetched) => {
+                        let kept = self.commit(place, fetched).await;
+                        if let Some(parting) = parting {
+                            parting.say(if kept.is_ok() { SessionEnd::Kept } else { SessionEnd::Stopped }).await;
+                        }
+                        return kept.map(Ending::File);
+                    }
                     Action::Failed(failed) => {
                         put_away(place, failed.kept > 0).await?;
                         return Err(FetchError::Failed(failed));
@@ -131,7 +143,7 @@ impl Work {
                 },
                 Input::Order(Order::Resume) => {}
                 Input::Order(Order::Stop) => job.cancel(),
-                input => place = self.feed(input, &mut job, &mut link, place).await?,
+                input => place = self.feed(input, &mut job, place).await?,
             }
         }
         let keep = !self.orders.throws_away();
@@ -169,23 +181,26 @@ impl Work {
         Ok(Ending::Stopped(kept))
     }
 
-    async fn feed(&mut self, input: Input, job: &mut FetchJob, link: &mut Link, place: Place) -> Result<Place, FetchError> {
+    async fn feed(&mut self, input: Input, job: &mut FetchJob, place: Place) -> Result<Place, FetchError> {
         let now = Instant::now();
         match input {
-            Input::Opened(Ok(answer)) => {
-                let head: ResponseHead = answer.head();
-                *link = Link::Open(Box::new(answer));
+            Input::News(News::Opened(head)) => {
+                if matches!(head.status, 200 | 206) {
+                    self.events.tell(FetchEvent::Way(Taken::Link)).await;
+                }
                 job.handle_opened(now, &head);
             }
-            Input::Opened(Err(error)) | Input::Body(Err(error)) => {
-                *link = Link::None;
-                job.handle_failed(now, &error.to_failure());
+            Input::News(News::Stands { from, total, way }) => {
+                self.events.tell(FetchEvent::Way(Taken::Session(way))).await;
+                job.handle_session(now, from, total);
             }
-            Input::Body(Ok(None)) => {
-                *link = Link::None;
+            Input::News(News::Failed(failure)) => job.handle_failed(now, &failure),
+            Input::News(News::SessionFailed(failure)) => job.handle_session_failed(now, &failure),
+            Input::News(News::End(told)) => {
+                job.handle_told(&told);
                 job.handle_end(now);
             }
-            Input::Body(Ok(Some(bytes))) => {
+            Input::News(News::Bytes(bytes)) => {
                 let portion = job.handle_bytes(now, bytes.len());
                 let place = write(place, bytes, &portion).await?;
                 if now.elapsed() > SLOW_WRITE {
@@ -224,6 +239,12 @@ impl Work {
         self.events.tell(FetchEvent::Asking { host, from_byte: open.from_byte }).await;
         let network = self.network.clone();
         Link::Opening(Box::pin(async move { get(&open, &network).await }))
+    }
+
+    async fn call(&mut self, open: OpenSession) -> Link {
+        self.events.tell(FetchEvent::Calling { peer: open.peer.clone(), from_byte: open.from_byte, reach: open.reach }).await;
+        let direct = self.direct.clone();
+        Link::Calling(Box::pin(async move { direct.open(open).await }))
     }
 
     async fn record(&self, source: SourceKey, outcome: Outcome) -> Result<(), FetchError> {
@@ -266,7 +287,7 @@ impl Work {
         Ok(Place::Staged(staging))
     }
 
-    async fn commit(self, place: Place, fetched: Fetched) -> Result<BlobRef, FetchError> {
+    async fn commit(&self, place: Place, fetched: Fetched) -> Result<BlobRef, FetchError> {
         let staging = match place {
             Place::Staged(staging) => staging,
             Place::Sink(sink) => sink.stop().await?,
@@ -286,16 +307,8 @@ async fn next(link: &mut Link, deadline: Option<Instant>, orders: &mut Orders) -
     tokio::select! {
         biased;
         order = orders.next() => Input::Order(order),
-        input = progress(link) => input,
+        news = link.next() => Input::News(news),
         () = sleep_until(until.into()) => Input::Deadline,
-    }
-}
-
-async fn progress(link: &mut Link) -> Input {
-    match link {
-        Link::None => std::future::pending().await,
-        Link::Opening(opening) => Input::Opened(opening.await),
-        Link::Open(answer) => Input::Body(answer.next().await),
     }
 }
 

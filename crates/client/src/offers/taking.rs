@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use balcony_sharing::attach::Attachment;
 use balcony_sharing::plan::Contacts;
-use balcony_sharing::{Offer, Received, dialect};
-use balcony_store::{NewOffer, OfferState, Store, StoreError};
+use balcony_sharing::{Offer, Received, Way, dialect};
+use balcony_store::{NewOffer, OfferKey, OfferState, Store, StoreError};
 use balcony_wire::stanza::MessageKind;
-use balcony_wire::{BareJid, Message};
+use balcony_wire::{BareJid, Element, Jid, Message};
 use tokio::sync::{broadcast, watch};
 
 use super::{CataloguedOffer, attached};
@@ -73,6 +73,20 @@ impl Desk {
         self.keep(&received, received_at, archive_id.as_deref())
     }
 
+    /// As [`Desk::take_opened`], for the `jingle` element by which a device opens a session.
+    pub(crate) fn take_session(&self, peer: &Jid, jingle: &Element) -> Result<Vec<CataloguedOffer>, StoreError> {
+        match Received::session(peer, &self.account, jingle) {
+            Ok(received) => self.take_opened(&received),
+            Err(_) => Ok(left_alone("a session that offers nothing")),
+        }
+    }
+
+    /// Writes what a device offers in a session into the catalogue; gives the offers that are new, and those that are offered again
+    /// because an earlier session broke. It came by iq, so no archive has it.
+    pub(crate) fn take_opened(&self, received: &Received<Message>) -> Result<Vec<CataloguedOffer>, StoreError> {
+        self.keep(received, SystemTime::now(), None)
+    }
+
     /// Writes down what a message says, whoever said it.
     fn keep(
         &self,
@@ -99,11 +113,14 @@ impl Desk {
         }
         let message = Arc::new(received.inner().clone());
         for (offer, row) in reading.offers.into_iter().zip(rows) {
-            if let Some((key, true)) = added.next()
-                && row.state != OfferState::Own
-            {
-                let (offer, message, state) = (Arc::new(offer), message.clone(), row.state);
-                news.push(CataloguedOffer { key, offer, message, received_at, state, again: false });
+            match added.next() {
+                Some((key, true)) if row.state != OfferState::Own => {
+                    let (offer, message, state) = (Arc::new(offer), message.clone(), row.state);
+                    news.push(CataloguedOffer { key, offer, message, received_at, state, again: false });
+                }
+                // The session of another time is over, so this is one that can be had again.
+                Some((key, false)) if received.provenance().way() == Way::Session => news.extend(again(store, key)?),
+                _ => {}
             }
         }
         Ok(news)
@@ -132,6 +149,20 @@ impl Desk {
         };
         Ok(offers.iter().map(row).collect())
     }
+}
+
+/// An offer that was told before, if it is still to be had. One that failed is new again.
+fn again(store: &Store, key: OfferKey) -> Result<Option<CataloguedOffer>, StoreError> {
+    let Some(mut row) = store.offer(key)? else { return Ok(None) };
+    match row.state {
+        OfferState::New | OfferState::Asking | OfferState::Fetching => {}
+        OfferState::Failed => {
+            store.set_offer_state(key, OfferState::New)?;
+            row.state = OfferState::New;
+        }
+        OfferState::Here | OfferState::Declined | OfferState::Swept | OfferState::Own => return Ok(None),
+    }
+    Ok(CataloguedOffer::read(store, &row)?.map(CataloguedOffer::again))
 }
 
 /// A message that comes back after its sender was told that the server has it is found in the outbox, as failed.
