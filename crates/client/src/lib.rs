@@ -57,6 +57,7 @@ mod words;
 pub use balcony_session::Security;
 pub use balcony_session::client::{Credentials, End};
 pub use balcony_session::scram::Mechanism;
+pub use balcony_sharing::give::{Giving, GivingRule};
 pub use balcony_sharing::plan::{Answer, Concern, Contacts, Policy, Question, Refusal, Rule, RuleError, Wait};
 pub use balcony_sharing::{Disposition, Offer, Plan};
 pub use balcony_store::{BlobRef, OfferKey, OfferState, OnClash, Store, StoreError};
@@ -67,7 +68,8 @@ pub use account::{
     Services, UploadService,
 };
 pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};
-pub use direct::{DirectError, Stage, WayTaken};
+pub use direct::give::{GivingEvent, GivingStep};
+pub use direct::{DirectError, DirectEvent, DirectFile, DirectProgress, DirectSending, DirectShare, SentDirectly, Stage, WayTaken};
 pub use error::{Class, ConnectError};
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Way, Why, Wish};
 pub use net::NetError;
@@ -76,8 +78,8 @@ pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;
 pub use share::{
-    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, Place, Resumed, Sending, Sent, SentFile, Share, ShareError,
-    ShareEvent, ShareProgress, Unfinished, draft,
+    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, LiveSending, LiveShares, Place, Resumed, Sending, Sent, SentFile, Share, ShareError,
+    ShareEvent, ShareLive, ShareProgress, Unfinished, draft,
 };
 
 /// The program in the readme, compiled as a test of the documentation.

@@ -40,6 +40,15 @@ pub(crate) fn features() -> Vec<String> {
         ns::FALLBACK,
         ns::STANZA_ID,
         ns::URL_DATA,
+        ns::JINGLE,
+        ns::JINGLE_FILE_TRANSFER_5,
+        ns::JINGLE_FILE_TRANSFER_4,
+        ns::JINGLE_S5B,
+        ns::JINGLE_IBB,
+        ns::JINGLE_MESSAGE,
+        ns::JINGLE_PUB,
+        ns::BYTESTREAMS,
+        ns::IBB,
     ];
     // Those that can prove, and SHA-1 for what it is still worth: a mismatch.
     let hashes = HashAlgo::ALL.into_iter().filter(|algo| algo.is_usable());
@@ -128,6 +137,7 @@ mod tests {
     }
 
     /// Decision 45.
+    /// Proves: JIN-11-1, JFT-11-1, S5J-5-1, IBJ-4-1, S5B-3-1.
     /// Proves: C0030-3-1, HASH-5-1, OOB-4-1, REF-2-1, FB-2.1-1, BOB-3-1, ATT-2-1.
     #[test]
     fn says_what_it_can_do_each_thing_once() {
@@ -138,7 +148,9 @@ mod tests {
         features.dedup();
         assert_eq!(features.len(), info.features.len(), "Gajim drops caps with a feature twice");
         let expected = "urn:xmpp:sfs:0 urn:xmpp:esfs:0 urn:xmpp:sims:1 urn:xmpp:message-attaching:1 urn:xmpp:reference:0 \
-                        urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2 urn:xmpp:bob";
+                        urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2 urn:xmpp:bob urn:xmpp:jingle:1 \
+                        urn:xmpp:jingle:apps:file-transfer:5 urn:xmpp:jingle:apps:file-transfer:4 urn:xmpp:jingle:transports:s5b:1 \
+                        urn:xmpp:jingle:transports:ibb:1 http://jabber.org/protocol/bytestreams http://jabber.org/protocol/ibb";
         for feature in expected.split(' ') {
             assert!(info.has(feature), "{feature}");
         }

@@ -21,6 +21,7 @@ use super::answers;
 use super::bounce::Bounce;
 use super::contacts::{self, Book};
 use super::copies::Copies;
+use super::devices::{self, DeviceBook};
 use super::inbox::Inbox;
 use super::options::{Availability, ConnectOptions, ServerAddress};
 use super::socket::{Event, Socket};
@@ -47,6 +48,7 @@ pub(crate) struct Driver {
     inbox: Inbox,
     state: watch::Sender<Connection>,
     book: Book,
+    devices: DeviceBook,
     /// The question for the roster of the present session.
     asked_for_roster: Option<RequestId>,
     bounces: broadcast::Sender<Bounce>,
@@ -67,6 +69,7 @@ pub(crate) struct Lines {
     pub(crate) inbox: Inbox,
     pub(crate) state: watch::Sender<Connection>,
     pub(crate) book: Book,
+    pub(crate) devices: DeviceBook,
     pub(crate) bounces: broadcast::Sender<Bounce>,
     pub(crate) copies: Copies,
     pub(crate) hand_out: HandOut,
@@ -92,13 +95,14 @@ struct Link {
 
 impl Driver {
     pub(crate) fn new(options: ConnectOptions, network: Network, lines: Lines) -> Self {
-        let Lines { commands, inbox, state, book, bounces, copies, hand_out, switchboard } = lines;
+        let Lines { commands, inbox, state, book, devices, bounces, copies, hand_out, switchboard } = lines;
         Self {
             hand_out,
             switchboard,
             copies,
             bounces,
             book,
+            devices,
             asked_for_roster: None,
             options,
             network,
@@ -394,7 +398,10 @@ impl Driver {
                 self.online(link, jid, resumed, *learned, limits);
             }
             Action::Stanza(stanza) => self.received(stanza, &mut link.stream),
-            Action::Answer { request, result } => self.answered(request, result),
+            Action::Answer { request, result } => {
+                self.answered(request, result);
+                self.ask_devices(&mut link.stream);
+            }
             Action::Acknowledged(sent) => self.acknowledged(&sent),
             Action::Lost(sent) => self.lost(sent),
             Action::Ended(_) => {}
@@ -407,6 +414,7 @@ impl Driver {
             // Before presence: then nothing that changes meanwhile is missed (RFC 6121 §2.2).
             self.asked_for_roster = Some(link.stream.request(Instant::now(), None, Book::question(), contacts::ANSWER));
             self.copies.begin_session(self.sessions);
+            self.devices.begin_session(jid.clone());
             self.switchboard.renamed();
             if let Some(presence) = answers::presence(self.options.availability) {
                 // The stream ended again already; then there is nobody to tell.
@@ -453,17 +461,30 @@ impl Driver {
                     let _ = stream.answer(Instant::now(), answer);
                 }
             }
-            Stanza::Presence(presence) => self.switchboard.see(&presence),
+            Stanza::Presence(presence) => {
+                self.devices.see(&presence);
+                self.switchboard.see(&presence);
+                self.ask_devices(stream);
+            }
             Stanza::Iq(_) => {}
         }
     }
 
     fn answered(&mut self, request: RequestId, result: Result<Option<Element>, RequestError>) {
+        let Some(result) = self.devices.answered(request, result) else { return };
         if self.asked_for_roster == Some(request) {
             self.asked_for_roster = None;
             self.book.answered(self.sessions, result);
         } else if let Some(done) = self.requests.remove(&request) {
             let _ = done.send(result);
+        }
+    }
+
+    /// Asks devices that came what they can do.
+    fn ask_devices(&mut self, stream: &mut ClientStream) {
+        while let Some((device, ask)) = self.devices.question() {
+            let request = stream.request(Instant::now(), Some(device.clone()), ask, devices::ANSWER);
+            self.devices.asked(request, device);
         }
     }
 

@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod bounce;
 mod contacts;
 pub(crate) mod copies;
+mod devices;
 mod driver;
 pub(crate) mod inbox;
 mod options;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use balcony_session::client::{Ask, Cause, End, SendError};
 use balcony_session::iq_table::RequestError;
+use balcony_sharing::plan::Devices;
 use balcony_sharing::{NetRules, Origin};
 use balcony_store::{Store, StoreError};
 use balcony_wire::{BareJid, Element, Jid, Stanza};
@@ -34,14 +36,16 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use crate::bits::{Asker, HandOut};
 use crate::blocking::blocking;
 use crate::direct::{Courier, Direct, Setting};
+use crate::direct::give::{Giver, GivingEvent};
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::Fetcher;
 use crate::fetch::standing::Standing;
 use crate::net::network::Network;
 use crate::offers::{self, CataloguedOffer, Offers};
-use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError};
+use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError, ShareLive};
 use bounce::{BOUNCES, Bounce};
 use contacts::{Book, BookView};
+use devices::DeviceBook;
 use copies::{Copies, Runner};
 use driver::{Driver, Lines};
 use state::{Command, Delivery};
@@ -66,7 +70,10 @@ struct Inner {
     services: Mutex<Option<(u64, Arc<Services>)>>,
     /// The last connection on which the upload services said where they are.
     located: Mutex<u64>,
+    giver: Giver,
     book: BookView,
+    /// Which devices are there, and what they can do.
+    devices: watch::Receiver<Arc<Devices>>,
     /// Messages of ours that came back.
     bounces: broadcast::Sender<Bounce>,
     /// Limits that services told when they refused.
@@ -113,6 +120,8 @@ impl Account {
         let onion = network.reaches_onion();
         let rules = NetRules { own: standing.own.clone(), loopback_http: options.loopback_http, onion };
         let (kept, view) = Book::new(Arc::clone(&standing.contacts));
+        let giver = Giver::new(store.clone(), jid.clone(), view.contacts.clone());
+        let (device_book, devices) = DeviceBook::new(jid.clone(), view.contacts.clone());
         tokio::spawn(contacts::keep(store.clone(), jid.clone(), view.contacts.clone()));
         let copies = Copies::default();
         let asker = Asker::online(store.clone(), commands.downgrade());
@@ -122,18 +131,20 @@ impl Account {
             tokio::spawn(Runner { copies: copies.clone(), store: store.clone(), account, commands, state: watched.clone() }.run());
         }
         let desk = offers::Desk { store: store.clone(), account: jid.clone(), copies: copies.clone(), contacts: view.contacts.clone() };
-        tokio::spawn(desk.watch(arrivals, tell));
+        tokio::spawn(desk.clone().watch(arrivals, tell.clone()));
         let setting = Setting {
             courier: Courier::new(commands.downgrade()),
-            store: store.clone(),
             network: network.clone(),
-            account: jid.clone(),
             contacts: view.contacts.clone(),
+            devices: devices.clone(),
             state: watched.clone(),
+            giver: giver.clone(),
+            offers: desk,
+            news: tell,
             loopback: options.loopback_http,
         };
         let (direct, switchboard) = Direct::start(setting);
-        let lines = Lines { commands: taken, inbox, state, book: kept, bounces: bounces.clone(), copies, hand_out, switchboard };
+        let lines = Lines { commands: taken, inbox, state, book: kept, devices: device_book, bounces: bounces.clone(), copies, hand_out, switchboard };
         tokio::spawn(Driver::new(options, network.clone(), lines).run());
         let inner = Inner {
             jid,
@@ -143,11 +154,14 @@ impl Account {
                 .of_account(standing)
                 .with_contacts(view.contacts.clone())
                 .with_asker(asker)
-                .with_direct(direct),
+                .with_direct(direct)
+                .with_devices(devices.clone()),
             network,
             services: Mutex::new(None),
             located: Mutex::new(0),
+            giver,
             book: view,
+            devices,
             bounces,
             limits: std::sync::Mutex::default(),
             news,
@@ -258,6 +272,21 @@ impl Account {
     /// Begins to share a file; say to whom, then await or watch it.
     pub fn share(&self, file: impl Into<FileFrom>) -> Share {
         Share::new(self.clone(), file.into())
+    }
+
+    /// Begins to share a file live: this device gives it to those who are told, for as long as the result is held.
+    pub fn share_live(&self, file: impl Into<FileFrom>) -> ShareLive {
+        ShareLive::new(self.clone(), file.into())
+    }
+
+    /// What is given to others from now on, because they ask for it. Whoever is slow misses some of it.
+    pub fn giving_events(&self) -> broadcast::Receiver<GivingEvent> {
+        self.inner.giver.events()
+    }
+
+    /// Decides what others may have.
+    pub(crate) fn giver(&self) -> &Giver {
+        &self.inner.giver
     }
 
     /// Says of a file that was offered before where it can be had as well: a link, or a fresh upload where the old one is gone. Only

@@ -36,26 +36,64 @@ pub(super) enum Piece {
     Failed(DirectError),
 }
 
+/// A body that somebody waits for. Dropping it ends the session as stopped.
+pub(super) struct Promise {
+    stands: oneshot::Receiver<Result<Stands, DirectError>>,
+    pieces: mpsc::Receiver<Piece>,
+    told: Arc<Mutex<DigestSet>>,
+    ended: oneshot::Sender<Verdict>,
+}
+
+/// What is known once bytes begin to flow.
+#[derive(Debug)]
+pub(super) struct Stands {
+    pub(super) from: u64,
+    pub(super) total: Option<u64>,
+    pub(super) way: WayTaken,
+}
+
 /// The other end of a [`Body`].
 #[derive(Debug)]
 pub(super) struct Feed {
+    /// Where to say that bytes begin; taken when that is said.
+    pub(super) stands: Option<oneshot::Sender<Result<Stands, DirectError>>>,
     /// Where bytes go in; whoever pumps has a copy.
     pub(super) pieces: mpsc::Sender<Piece>,
     /// What the other side says about the file.
     pub(super) told: Arc<Mutex<DigestSet>>,
-    /// The word of whoever takes the bytes; closed without one, they went.
-    pub(super) verdict: oneshot::Receiver<Verdict>,
+    /// The word of whoever takes the bytes; closed without one, they went. Taken by whoever waits for it.
+    pub(super) verdict: Option<oneshot::Receiver<Verdict>>,
+}
+
+/// A body to wait for, and where it is filled.
+pub(super) fn promise() -> (Promise, Feed) {
+    let (say, stands) = oneshot::channel();
+    let (sender, pieces) = mpsc::channel(WAITING);
+    let (ended, verdict) = oneshot::channel();
+    let told = Arc::default();
+    let feed = Feed { stands: Some(say), pieces: sender, told: Arc::clone(&told), verdict: Some(verdict) };
+    (Promise { stands, pieces, told, ended }, feed)
+}
+
+impl Feed {
+    /// There will be no bytes.
+    pub(super) fn fail(mut self, error: DirectError) {
+        if let Some(stands) = self.stands.take() {
+            let _ = stands.send(Err(error)); // nobody waits any more
+        }
+    }
+}
+
+impl Promise {
+    /// Waits until bytes begin to flow. Dropping it ends the session as stopped.
+    pub(super) async fn body(self) -> Result<Body, DirectError> {
+        let Self { stands, pieces, told, ended } = self;
+        let Stands { from, total, way } = stands.await.unwrap_or(Err(DirectError::Inside))?;
+        Ok(Body { from, total, way, pieces, told, ended: Some(ended), is_over: false })
+    }
 }
 
 impl Body {
-    pub(super) fn new(from: u64, total: Option<u64>, way: WayTaken) -> (Self, Feed) {
-        let (sender, pieces) = mpsc::channel(WAITING);
-        let (ended, verdict) = oneshot::channel();
-        let told = Arc::default();
-        let feed = Feed { pieces: sender, told: Arc::clone(&told), verdict };
-        (Self { from, total, way, pieces, told, ended: Some(ended), is_over: false }, feed)
-    }
-
     /// The first byte that comes: what was asked for, or 0 where the other side cannot begin in the middle.
     pub(crate) fn from(&self) -> u64 {
         self.from
@@ -106,16 +144,23 @@ impl Body {
 mod tests {
     use super::*;
 
+    async fn begun() -> (Body, Feed) {
+        let (promise, mut feed) = promise();
+        let stands = Stands { from: 0, total: Some(3), way: WayTaken::InBand };
+        feed.stands.take().unwrap().send(Ok(stands)).unwrap();
+        (promise.body().await.unwrap(), feed)
+    }
+
     #[tokio::test]
     async fn an_end_is_told_from_a_task_that_is_gone() {
-        let (mut whole, feed) = Body::new(0, Some(3), WayTaken::InBand);
+        let (mut whole, feed) = begun().await;
         feed.pieces.send(Piece::Bytes(Bytes::from_static(b"abc"))).await.unwrap();
         feed.pieces.send(Piece::End).await.unwrap();
         drop(feed);
         assert_eq!(whole.next().await.unwrap().unwrap(), &b"abc"[..]);
         assert!(whole.next().await.is_none() && whole.next().await.is_none());
 
-        let (mut broken, feed) = Body::new(0, None, WayTaken::InBand);
+        let (mut broken, feed) = begun().await;
         drop(feed);
         assert!(matches!(broken.next().await, Some(Err(DirectError::Inside))));
         assert!(broken.next().await.is_none());
@@ -123,15 +168,18 @@ mod tests {
 
     #[tokio::test]
     async fn the_session_hears_the_verdict_or_that_nobody_cares_any_more() {
-        let (body, feed) = Body::new(0, None, WayTaken::InBand);
+        let (body, mut feed) = begun().await;
         let ending = tokio::spawn(body.end(SessionEnd::Kept));
-        let (verdict, said) = feed.verdict.await.unwrap();
+        let (verdict, said) = feed.verdict.take().unwrap().await.unwrap();
         assert_eq!(verdict, SessionEnd::Kept);
         said.send(()).unwrap();
         ending.await.unwrap();
 
-        let (body, feed) = Body::new(0, None, WayTaken::InBand);
+        let (body, mut feed) = begun().await;
         drop(body);
-        assert!(feed.verdict.await.is_err());
+        assert!(feed.verdict.take().unwrap().await.is_err());
+        let (promise, mut feed) = promise();
+        drop(promise);
+        assert!(feed.verdict.take().unwrap().await.is_err(), "nor for what has not begun");
     }
 }

@@ -1,6 +1,7 @@
 //! Why bytes did not come, or did not get there, between two devices.
 
 use balcony_sharing::transfer::SessionFailure;
+use balcony_sharing::transfer::jingle::EndReason;
 use balcony_wire::Jid;
 
 use crate::error::Class;
@@ -38,47 +39,11 @@ pub enum DirectError {
         /// whose
         jid: Jid,
     },
-    /// A person, or their rules, said no.
-    #[error("{peer} does not want it{}", words(.text))]
-    Declined {
-        /// who
-        peer: Jid,
-        /// their words
-        text: Option<String>,
-    },
-    /// They stopped it.
-    #[error("{peer} stopped it{}", words(.text))]
-    Stopped {
-        /// who
-        peer: Jid,
-        /// their words
-        text: Option<String>,
-    },
-    /// They ended it for a reason of the protocol.
-    #[error("{peer} gave up {}: {condition}{}", .stage.words(), words(.text))]
-    GaveUp {
-        /// who
-        peer: Jid,
-        /// how far it had come
-        stage: Stage,
-        /// what they say
-        condition: String,
-        /// their words
-        text: Option<String>,
-    },
     /// They do not have it, or do not give it: nobody can tell which.
     #[error("{peer} does not have the file, or does not give it")]
     NotAvailable {
         /// who
         peer: Jid,
-    },
-    /// No bytestream could be agreed on.
-    #[error("no way for the bytes to or from {peer} could be found: {why}")]
-    NoWay {
-        /// who
-        peer: Jid,
-        /// what was tried
-        why: String,
     },
     /// Nothing came for too long.
     #[error("{peer} said nothing any more {}", .stage.words())]
@@ -88,21 +53,15 @@ pub enum DirectError {
         /// how far it had come
         stage: Stage,
     },
-    /// Their device went offline.
-    #[error("{peer} went offline {}", .stage.words())]
-    Vanished {
-        /// who
+    /// The session ended, with or without a word.
+    #[error("{peer}: {reason}, {}", .stage.words())]
+    Ended {
+        /// with whom it was
         peer: Jid,
         /// how far it had come
         stage: Stage,
-    },
-    /// The stream of bytes broke off.
-    #[error("the way to {peer} broke off after {got} bytes")]
-    Broken {
-        /// who
-        peer: Jid,
-        /// bytes that had come or gone
-        got: u64,
+        /// how it ended
+        reason: EndReason,
     },
     /// They broke the rules.
     #[error("{peer} broke the rules: {what}")]
@@ -116,7 +75,7 @@ pub enum DirectError {
     #[error("too many transfers are under way")]
     TooMany,
     /// Our file cannot be read, or is another one by now.
-    #[error("{0}")]
+    #[error("the file cannot be sent: {0}")]
     File(String),
     /// A part of this program ended without a word.
     #[error("the transfer broke off inside this program")]
@@ -124,14 +83,14 @@ pub enum DirectError {
 }
 
 impl Stage {
-    /// Fits behind a verb.
+    /// Fits behind what happened.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::Asking => "before it agreed",
+            Self::Asking => "before it was agreed on",
             Self::FindingAWay => "while a way for the bytes was looked for",
             Self::Moving => "while the bytes were on their way",
-            Self::Confirming => "before it said that the file arrived",
+            Self::Confirming => "when all bytes were there",
         }
     }
 }
@@ -141,11 +100,9 @@ impl DirectError {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Declined { .. } => Class::Policy,
-            Self::Over { .. } | Self::Stopped { .. } | Self::GaveUp { .. } | Self::NotAvailable { .. } | Self::Rules { .. } => {
-                Class::Source
-            }
-            Self::Offline | Self::NoDevice { .. } | Self::NoWay { .. } | Self::Vanished { .. } | Self::Broken { .. } => Class::Network,
+            Self::Ended { reason, .. } => class_of(reason),
+            Self::Over { .. } | Self::NotAvailable { .. } | Self::Rules { .. } => Class::Source,
+            Self::Offline | Self::NoDevice { .. } => Class::Network,
             Self::Silent { .. } => Class::Timeout,
             Self::TooMany | Self::File(_) | Self::Inside => Class::Local,
         }
@@ -154,44 +111,58 @@ impl DirectError {
     /// What to try next.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
+        use EndReason as R;
         Some(match self {
             Self::NoDevice { .. } => "ask them to come online, or send it without --direct: a link waits for them",
-            Self::Declined { .. } => return None,
             Self::Over { .. } | Self::NotAvailable { .. } => "ask them to send it again",
-            Self::Stopped { .. } => "ask them, then try again",
-            Self::GaveUp { .. } | Self::Rules { .. } => "try again, or send it without --direct",
-            Self::NoWay { .. } => "try again without --relay-only, or send it without --direct",
-            Self::Vanished { .. } | Self::Broken { .. } | Self::Silent { .. } => {
-                "try again when they are online: it goes on where it stopped"
-            }
+            Self::Rules { .. } => "try again, or send it without --direct",
+            Self::Silent { .. } => "try again when they are online: it goes on where it stopped",
             Self::Offline => "check the network",
             Self::TooMany => "wait until one of them has ended",
             Self::File(_) => "check the file, then send it again",
             Self::Inside => "try again",
+            Self::Ended { reason, .. } => match reason {
+                R::PeerDeclined(_) | R::Declined | R::Stopped | R::Done => return None,
+                R::NotServed | R::PeerGone => "try again when they are online, or send it without --direct: a link waits for them",
+                R::NoWay(_) => "try again without --relay-only, or send it without --direct",
+                R::PeerStopped(_) => "ask them, then try again",
+                R::Undecided => "tell them that a file waits for their answer, then send it again",
+                R::Unconfirmed => "ask them whether they have it",
+                reason if reason.is_passing() => "try again: it goes on where it stopped",
+                _ => "try again, or send it without --direct",
+            },
         })
     }
-}
 
-fn words(text: &Option<String>) -> String {
-    text.as_ref().map(|text| format!(": {text}")).unwrap_or_default()
-}
+    /// Whether a new session with the same device may go on where this one stopped.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Ended { reason, .. } if reason.is_passing() || *reason == EndReason::PeerGone)
+    }
 
-impl DirectError {
     /// As the fetch wants to hear it.
     pub(crate) fn to_failure(&self) -> SessionFailure {
         let words = || self.to_string();
         match self {
             Self::Offline => SessionFailure::Offline,
             Self::Over { .. } => SessionFailure::Over,
-            Self::Declined { .. } | Self::NotAvailable { .. } | Self::Stopped { .. } => SessionFailure::NotGiven(words()),
-            Self::NoWay { .. } => SessionFailure::NoWay(words()),
+            Self::NotAvailable { .. } => SessionFailure::NotGiven(words()),
             Self::NoDevice { .. } | Self::TooMany => SessionFailure::NoAnswer(words()),
-            Self::GaveUp { stage, .. } | Self::Silent { stage, .. } | Self::Vanished { stage, .. } => match stage {
-                Stage::Asking => SessionFailure::NoAnswer(words()),
-                Stage::FindingAWay => SessionFailure::NoWay(words()),
-                Stage::Moving | Stage::Confirming => SessionFailure::Broken(words()),
-            },
-            Self::Broken { .. } | Self::Rules { .. } | Self::File(_) | Self::Inside => SessionFailure::Broken(words()),
+            Self::Ended { reason: EndReason::PeerHasNot | EndReason::PeerDeclined(_), .. } => SessionFailure::NotGiven(words()),
+            Self::Ended { reason: EndReason::NoWay(_), .. } => SessionFailure::NoWay(words()),
+            Self::Ended { stage: Stage::Asking, .. } | Self::Silent { stage: Stage::Asking, .. } => SessionFailure::NoAnswer(words()),
+            Self::Ended { .. } | Self::Silent { .. } | Self::Rules { .. } | Self::File(_) | Self::Inside => SessionFailure::Broken(words()),
         }
+    }
+}
+
+fn class_of(reason: &EndReason) -> Class {
+    use EndReason as R;
+    match reason {
+        R::PeerDeclined(_) | R::Declined | R::Stopped | R::NotGiven => Class::Policy,
+        R::NotServed | R::NoWay(_) | R::Broke { .. } | R::PeerGone | R::Disconnected | R::Forgotten => Class::Network,
+        R::NoAnswer(_) | R::Stalled { .. } | R::Undecided | R::Unconfirmed => Class::Timeout,
+        R::Unusable => Class::Local,
+        R::WrongBytes => Class::Proof,
+        _ => Class::Source,
     }
 }

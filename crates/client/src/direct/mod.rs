@@ -1,42 +1,53 @@
 //! From device to device: sessions in which files go straight to those who want them, by whatever way for the bytes both sides find.
 //!
 //! [`Direct`] is the door for whoever fetches; `account.send_direct` is the one for whoever gives. What comes from others goes through
-//! the [`Switchboard`] to the task of its session. The opinions are in `balcony_sharing::transfer::jingle`.
+//! the [`Switchboard`] to the [`task`] of its session, or to the [`reception`]. The opinions are in `balcony_sharing::transfer::jingle`.
 //!
 //! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html>
 //! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
 
 mod body;
 mod courier;
+mod desk;
 mod error;
+pub(crate) mod give;
+pub(crate) mod publish;
+mod pump;
 mod reading;
 mod reception;
+mod sending;
 pub(crate) mod switchboard;
+mod task;
 
 pub(crate) use body::Body;
 pub(crate) use courier::Courier;
+pub(crate) use desk::Desk;
 pub use error::{DirectError, Stage};
-#[allow(unused_imports)] // streams take them
+pub use sending::{DirectEvent, DirectFile, DirectProgress, DirectSending, DirectShare, SentDirectly};
 pub(crate) use switchboard::{InBand, InBandMail, Key, Switchboard};
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use balcony_sharing::plan::Contacts;
-use balcony_sharing::transfer::{OpenSession, Reach, SessionWay};
-use balcony_store::Store;
-use balcony_wire::{BareJid, FullJid, Jid};
-use tokio::sync::{mpsc, oneshot, watch};
+use balcony_sharing::plan::{Contacts, Devices};
+use balcony_sharing::transfer::OpenSession;
+use balcony_wire::{FullJid, Jid};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::account::Connection;
 use crate::net::network::Network;
+use crate::offers::{self, CataloguedOffer};
+use crate::streams::Proxies;
+use desk::Order;
+use give::Giver;
+use publish::Expected;
+use reception::Shelf;
 
 /// Which way the bytes of a file took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WayTaken {
     /// From one device to the other; each saw the other's address.
-    Straight,
+    Direct,
     /// Through a proxy, which saw the bytes and both addresses.
     Proxy(Jid),
     /// In stanzas, through the servers of both.
@@ -44,11 +55,11 @@ pub enum WayTaken {
 }
 
 impl WayTaken {
-    /// Fits behind "the file came".
+    /// Fits behind "the file went".
     #[must_use]
     pub fn words(&self) -> String {
         match self {
-            Self::Straight => "straight from device to device".to_owned(),
+            Self::Direct => "straight from device to device".to_owned(),
             Self::Proxy(proxy) => format!("through the proxy {proxy}"),
             Self::InBand => "in band, through the servers".to_owned(),
         }
@@ -58,11 +69,33 @@ impl WayTaken {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Straight => "straight",
+            Self::Direct => "direct",
             Self::Proxy(_) => "proxy",
             Self::InBand => "in-band",
         }
     }
+}
+
+/// How giving a file goes.
+#[derive(Debug)]
+pub(crate) enum GiveEvent {
+    /// The other side takes it; a way for the bytes is looked for.
+    Accepted,
+    /// The first way did not work.
+    FellBack {
+        why: String,
+    },
+    /// Bytes begin to flow. It can come again, where one way takes the place of another.
+    Begins {
+        way: WayTaken,
+        address_shown: bool,
+        from_byte: u64,
+    },
+    Sent {
+        to_byte: u64,
+    },
+    /// The end; the last one. `Ok`: the other side says that it has it.
+    Ended(Result<(), DirectError>),
 }
 
 /// The door to sessions, for whoever wants bytes. Cheap to clone; holds no handle of the account.
@@ -71,43 +104,19 @@ pub(crate) struct Direct {
     desk: Option<Arc<Desk>>,
 }
 
-/// What sessions of an account share.
-#[derive(Debug)]
-pub(crate) struct Desk {
-    pub(crate) courier: Courier,
-    pub(crate) switchboard: Switchboard,
-    pub(crate) store: Store,
-    pub(crate) network: Network,
-    pub(crate) account: BareJid,
-    pub(crate) contacts: watch::Receiver<Arc<Contacts>>,
-    /// How the connection is, and who we are.
-    pub(crate) state: watch::Receiver<Connection>,
-    /// A test on one machine: its own address is offered and dialled.
-    pub(crate) loopback: bool,
-    /// Where each session under way takes orders.
-    orders: Mutex<HashMap<Key, mpsc::Sender<Order>>>,
-}
-
 /// What it takes to begin.
 pub(crate) struct Setting {
     pub(crate) courier: Courier,
-    pub(crate) store: Store,
     pub(crate) network: Network,
-    pub(crate) account: BareJid,
     pub(crate) contacts: watch::Receiver<Arc<Contacts>>,
+    pub(crate) devices: watch::Receiver<Arc<Devices>>,
     pub(crate) state: watch::Receiver<Connection>,
+    pub(crate) giver: Giver,
+    /// Where offers are kept.
+    pub(crate) offers: offers::Desk,
+    /// Whom to tell of them.
+    pub(crate) news: broadcast::Sender<CataloguedOffer>,
     pub(crate) loopback: bool,
-}
-
-/// What the person, or whoever fetches for them, wants of a session.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// Give this file from this byte on.
-    Take { content: String, from_byte: u64, reach: Reach, body: oneshot::Sender<Result<Body, DirectError>> },
-    /// The person does not want it.
-    Refuse { content: String },
-    /// We leave; say when the other side was told.
-    Leave { said: oneshot::Sender<()> },
 }
 
 impl Direct {
@@ -118,39 +127,49 @@ impl Direct {
 
     /// Begins to take what comes. Must be called within a tokio runtime.
     pub(crate) fn start(setting: Setting) -> (Self, Switchboard) {
-        let Setting { courier, store, network, account, contacts, state, loopback } = setting;
+        let Setting { courier, network, contacts, devices, state, giver, offers, news, loopback } = setting;
         let (switchboard, arrivals) = Switchboard::new();
-        let (orders, table) = (Mutex::default(), switchboard.clone());
-        let desk = Arc::new(Desk { courier, switchboard, store, network, account, contacts, state, loopback, orders });
-        tokio::spawn(reception::run(Arc::clone(&desk), arrivals));
-        (Self { desk: Some(desk) }, table)
+        let (expected, back) = Expected::new();
+        let desk = Arc::new(Desk {
+            proxies: Proxies::new(courier.clone(), Jid::from(offers.account.domain_jid()), state.clone()),
+            courier,
+            switchboard: switchboard.clone(),
+            store: offers.store.clone(),
+            network,
+            account: offers.account.clone(),
+            contacts,
+            devices,
+            giver,
+            expected,
+            state,
+            loopback,
+            orders: Mutex::default(),
+        });
+        tokio::spawn(reception::run(Arc::clone(&desk), Shelf { desk: offers, news }, arrivals, back));
+        (Self { desk: Some(desk) }, switchboard)
+    }
+
+    /// What sessions share; `None` without an account.
+    pub(crate) fn desk(&self) -> Option<&Arc<Desk>> {
+        self.desk.as_ref()
     }
 
     /// Opens a session, or goes on with one that waits, until its bytes begin. Dropping the future ends the session.
     ///
-    /// Shows the device that we are there, and with [`Reach::Direct`] our addresses.
+    /// Shows the device that we are there, and with [`balcony_sharing::transfer::Reach::Direct`] our addresses.
     pub(crate) async fn open(&self, open: OpenSession) -> Result<Body, DirectError> {
-        let desk = self.desk.as_ref().ok_or(DirectError::Offline)?;
-        let peer = open.peer.clone().into_full().map_err(|_| DirectError::NoDevice { jid: open.peer.clone() })?;
-        match &open.way {
-            SessionWay::Offered { sid, content } => {
-                let orders = desk.orders_of(&Key { peer, sid: sid.clone() });
-                let (body, comes) = oneshot::channel();
-                let order = Order::Take { content: content.clone(), from_byte: open.from_byte, reach: open.reach, body };
-                let over = || DirectError::Over { peer: open.peer.clone() };
-                orders.ok_or_else(over)?.send(order).await.map_err(|_| over())?;
-                comes.await.map_err(|_| over())?
-            }
-            SessionWay::Initiated { .. } | SessionWay::Published { .. } | SessionWay::ByHash => {
-                Err(DirectError::NotAvailable { peer: open.peer })
-            }
-        }
+        self.desk.as_ref().ok_or(DirectError::Offline)?.open(open).await
     }
 
     /// Whether a session is still there.
     pub(crate) fn is_waiting(&self, peer: &Jid, sid: &str) -> bool {
         let key = |peer: FullJid| Key { peer, sid: sid.to_owned() };
         self.desk.as_ref().zip(peer.clone().into_full().ok()).is_some_and(|(desk, peer)| desk.orders_of(&key(peer)).is_some())
+    }
+
+    /// All sessions that are there, by device and id.
+    pub(crate) fn waiting(&self) -> Vec<(Jid, String)> {
+        self.desk.as_ref().map(|desk| desk.waiting()).unwrap_or_default()
     }
 
     /// Says no to a file of a session, if it is still there.
@@ -174,16 +193,5 @@ impl Direct {
         for is_said in waits {
             let _ = is_said.await; // over by itself
         }
-    }
-}
-
-impl Desk {
-    fn orders(&self) -> MutexGuard<'_, HashMap<Key, mpsc::Sender<Order>>> {
-        // No step leaves it half changed.
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn orders_of(&self, key: &Key) -> Option<mpsc::Sender<Order>> {
-        self.orders().get(key).filter(|orders| !orders.is_closed()).cloned()
     }
 }

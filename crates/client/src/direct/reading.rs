@@ -24,7 +24,8 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Begins to read, in pieces of so many bytes. With a hasher the digests of what is read are taken.
+    /// Begins to read, in pieces of so many bytes. With a hasher the digests of all up to the end of the part are taken, of what comes
+    /// before it as well.
     pub(super) fn start(input: Input, range: Range<u64>, hasher: Option<Hasher>, piece: usize) -> Self {
         let (output, pieces) = channel(AHEAD);
         let lanes = hasher.map(Lanes::start);
@@ -59,7 +60,10 @@ fn read(
     if range.end > size {
         return Err(ReadFailure::Changed);
     }
-    input.seek(range.start).map_err(ReadFailure::Io)?;
+    match &lanes {
+        Some(lanes) => skip(&mut input, range.start, lanes, &pool)?,
+        None => input.seek(range.start).map_err(ReadFailure::Io)?,
+    }
     let mut left = range.end.saturating_sub(range.start);
     while left > 0 {
         let mut buffer = pool.take();
@@ -80,6 +84,22 @@ fn read(
         output.blocking_send(piece).map_err(|_| ReadFailure::Dropped)?;
     }
     Ok(lanes)
+}
+
+/// What the other side has already is read for the digests alone.
+fn skip(input: &mut Input, until: u64, lanes: &Lanes, pool: &Pool) -> Result<(), ReadFailure> {
+    let mut left = until;
+    while left > 0 {
+        let mut buffer = pool.take();
+        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let filled = fill(input, &mut buffer[..wanted]).map_err(ReadFailure::Io)?;
+        if filled < wanted {
+            return Err(ReadFailure::Changed);
+        }
+        left -= filled as u64;
+        lanes.blocking_update(&pool.share(buffer, filled))?;
+    }
+    Ok(())
 }
 
 fn is_unchanged(input: &mut Input, to_its_end: bool) -> io::Result<bool> {
@@ -124,16 +144,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_is_read_and_hashed_by_itself() {
+    async fn a_part_is_read_by_itself_and_hashed_with_all_before_it() {
         let bytes: Vec<u8> = (0..200_000_u32).map(|number| (number % 251) as u8).collect();
         let (file, stamp) = file_of(&bytes);
         for range in [0..200_000, 70_001..200_000, 5..6, 0..0, 200_000..200_000] {
             let input = Input::File(file.reopen().unwrap(), stamp);
             let mut pieces = Pieces::start(input, range.clone(), Some(Hasher::new(SHARED_ALGOS)), 16 * 1024);
-            let part = &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
-            assert_eq!(all(&mut pieces).await, part, "{range:?}");
+            let (start, end) = (usize::try_from(range.start).unwrap(), usize::try_from(range.end).unwrap());
+            assert_eq!(all(&mut pieces).await, &bytes[start..end], "{range:?}");
             let mut whole = Hasher::new(SHARED_ALGOS);
-            whole.update(part);
+            whole.update(&bytes[..end]);
             assert_eq!(pieces.finish().await.unwrap(), Some(whole.finish()));
         }
     }

@@ -53,6 +53,8 @@ pub(crate) enum InBand {
 pub(crate) enum Arrival {
     /// A Jingle `session-initiate`.
     Session(Iq),
+    /// What a session offers beside what it began with.
+    Added(FullJid, Element),
     /// `start` of a published session.
     Start(Iq),
     /// Stream initiation, and SOCKS5 hosts or in-band streams that nobody registered.
@@ -146,7 +148,8 @@ impl Switchboard {
         if begins { self.arrive(Arrival::Session(request)) } else { Some(unknown_session(&request)) }
     }
 
-    fn arrive(&self, arrival: Arrival) -> Option<Iq> {
+    /// Something new that came on another way; what there is no room for is nothing new.
+    pub(crate) fn arrive(&self, arrival: Arrival) -> Option<Iq> {
         let returned = self.arrivals.try_send(arrival).err()?.into_inner();
         let (Arrival::Session(request) | Arrival::Start(request) | Arrival::Older(request)) = returned else { return None };
         Some(too_many(&request))
@@ -154,9 +157,11 @@ impl Switchboard {
 
     /// Listens to a message: chunks of streams, words about sessions to come.
     pub(crate) fn hear(&self, message: &Message) {
-        let Some(from) = message.from.clone().filter(|_| message.kind != MessageKind::Error) else { return };
+        let Some(from) = message.from.clone() else { return };
         for payload in &message.payloads {
             match payload.ns() {
+                // Of what comes back only blocks are of use: their stream has a hole.
+                other if other != ns::IBB && message.kind == MessageKind::Error => {}
                 ns::IBB => {
                     let sid = payload.attr("sid").unwrap_or_default().to_owned();
                     let Ok(peer) = from.clone().into_full() else { continue };

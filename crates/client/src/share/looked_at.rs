@@ -23,36 +23,36 @@ use crate::bits::SmallPicture;
 
 /// A file to share, as the person named it.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub(super) from: FileFrom,
+pub(crate) struct Wanted {
+    pub(crate) from: FileFrom,
     /// Names the share within its message.
-    pub(super) id: String,
-    pub(super) name: Option<String>,
-    pub(super) descriptions: Vec<LangText>,
-    pub(super) disposition: Option<Disposition>,
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) descriptions: Vec<LangText>,
+    pub(crate) disposition: Option<Disposition>,
     /// A small picture of it.
-    pub(super) picture: Option<SmallPicture>,
+    pub(crate) picture: Option<SmallPicture>,
 }
 
 /// A file that was looked at.
 #[derive(Clone, Debug)]
-pub(super) struct LookedAt {
-    pub(super) wanted: Wanted,
-    pub(super) name: String,
-    pub(super) size: u64,
+pub(crate) struct LookedAt {
+    pub(crate) wanted: Wanted,
+    pub(crate) name: String,
+    pub(crate) size: u64,
     /// The state it is in; `None` in the store, where nothing changes.
-    pub(super) stamp: Option<FileStamp>,
-    pub(super) media_type: MediaType,
+    pub(crate) stamp: Option<FileStamp>,
+    pub(crate) media_type: MediaType,
     dimensions: Option<(u32, u32)>,
     /// When it was written to last, if the system tells.
-    pub(super) modified_at: Option<SystemTime>,
+    pub(crate) modified_at: Option<SystemTime>,
     /// Digests from an earlier time, if the file did not change since.
-    pub(super) remembered: Option<DigestSet>,
+    pub(crate) remembered: Option<DigestSet>,
 }
 
 impl LookedAt {
     /// Looks at a file; blocks. Follows a symbolic link: the person named it. A small picture that goes along is kept in the store.
-    pub(super) fn look(wanted: Wanted, store: &Store) -> Result<Self, ShareError> {
+    pub(crate) fn look(wanted: Wanted, store: &Store) -> Result<Self, ShareError> {
         let unreadable = |source: io::Error| ShareError::Unreadable { path: wanted.from.path().to_owned(), source };
         if let FileFrom::Path(path) = &wanted.from
             && !std::fs::metadata(path).map_err(unreadable)?.is_file()
@@ -82,12 +82,12 @@ impl LookedAt {
     }
 
     /// Opens it again, as it was when it was looked at; blocks.
-    pub(super) fn open(&self, store: &Store) -> io::Result<Input> {
+    pub(crate) fn open(&self, store: &Store) -> io::Result<Input> {
         self.wanted.from.open(self.stamp, store)
     }
 
     /// What is said about it; without digests and place as long as those are not known.
-    pub(super) fn outgoing(&self, digests: Option<&DigestSet>, url: Option<&str>) -> OutgoingFile {
+    pub(crate) fn outgoing(&self, digests: Option<&DigestSet>, url: Option<&str>) -> OutgoingFile {
         let usual = if self.media_type.can_be_inline() { Disposition::Inline } else { Disposition::Attachment };
         let hashes = digests.into_iter().flatten().filter(|digest| SHARED_ALGOS.contains(&digest.algo()));
         OutgoingFile {

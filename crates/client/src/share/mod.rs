@@ -11,6 +11,7 @@ mod draft;
 mod error;
 mod file_from;
 mod keep;
+mod live;
 mod looked_at;
 mod outbox;
 mod own;
@@ -26,7 +27,9 @@ pub use draft::draft;
 pub use error::ShareError;
 pub use file_from::FileFrom;
 pub(crate) use file_from::Input;
+pub(crate) use looked_at::{LookedAt, Wanted};
 pub use keep::KeepError;
+pub use live::{LiveSending, LiveShares, ShareLive};
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
 
@@ -46,7 +49,6 @@ use crate::account::Account;
 use crate::bits::SmallPicture;
 use crate::blocking::blocking;
 use crate::events::Events;
-use looked_at::Wanted;
 use outbox::random_id;
 use sending::Order;
 
@@ -131,7 +133,7 @@ impl Share {
     }
 }
 
-fn wanted(from: FileFrom) -> Wanted {
+pub(crate) fn wanted(from: FileFrom) -> Wanted {
     Wanted { from, id: random_id(), name: None, descriptions: Vec::new(), disposition: None, picture: None }
 }
 

@@ -111,7 +111,7 @@ impl Sockets {
     async fn listen(&mut self) -> Vec<OwnCandidate> {
         let Surroundings { company, loopback } = self.surroundings;
         let addresses = own_addresses(company, loopback);
-        let told = addresses.iter().take(LISTENERS).map(|own| own.address);
+        let told: Vec<_> = addresses.iter().take(LISTENERS).map(|own| own.address).collect();
         let (listeners, open) = Listeners::open(told, self.visits.0.clone()).await;
         self.listeners = Some(listeners);
         let candidate = |at: SocketAddr| OwnCandidate {

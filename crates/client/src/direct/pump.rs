@@ -1,0 +1,221 @@
+//! Moves the bytes of one file between its stream and whoever gives or takes it, beside the task of the session, and tells that task.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use balcony_sharing::transfer::jingle::{ContentId, Span};
+use balcony_sharing::verify::{Hashed, Hasher};
+use balcony_store::Store;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::body::Piece;
+use super::give::Gift;
+use super::reading::Pieces;
+use crate::blocking::blocking;
+use crate::http::source::ReadFailure;
+use crate::streams::{Reader, Writer};
+
+/// What a pump tells the task of its session, in order.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) content: ContentId,
+    /// Which pump of that file: one that was stopped has nothing to say any more.
+    pub(super) pump: u64,
+    pub(super) what: Moved,
+}
+
+/// What a pump did.
+#[derive(Debug)]
+pub(super) enum Moved {
+    /// So many bytes came, and were handed on.
+    Arrived(u64),
+    /// So many bytes went out.
+    Sent(u64),
+    /// The stream ended.
+    End(Result<(), String>),
+    /// All was read, with the digests if they were asked for; the stream ends behind it.
+    Read(Option<Hashed>),
+    /// Our own file is not to be had any more, or is another one.
+    Unreadable(String),
+}
+
+/// A pump at work; dropping it stops it and closes its stream.
+#[derive(Debug)]
+pub(super) struct Pump {
+    pub(super) number: u64,
+    task: JoinHandle<()>,
+}
+
+/// Where a pump tells what it does.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    pub(super) content: ContentId,
+    pub(super) pump: u64,
+    pub(super) reports: mpsc::Sender<Report>,
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Reporter {
+    /// `false` if nobody listens any more.
+    async fn tell(&self, what: Moved) -> bool {
+        self.reports.send(Report { content: self.content.clone(), pump: self.pump, what }).await.is_ok()
+    }
+}
+
+/// Bytes to come.
+pub(super) struct Take {
+    pub(super) reader: Reader,
+    pub(super) pieces: mpsc::Sender<Piece>,
+    /// Up to which byte of the file bytes were handed on.
+    pub(super) fed: Arc<AtomicU64>,
+    /// The first byte that comes.
+    pub(super) offset: u64,
+    /// How many come, if that is known; the end of the stream is the end of the file otherwise.
+    pub(super) expected: Option<u64>,
+}
+
+impl Take {
+    pub(super) fn start(self, reporter: Reporter) -> Pump {
+        Pump { number: reporter.pump, task: tokio::spawn(self.run(reporter)) }
+    }
+
+    async fn run(mut self, reporter: Reporter) {
+        let mut at = self.offset;
+        let end = self.expected.map(|expected| self.offset.saturating_add(expected));
+        loop {
+            let bytes = match self.reader.next().await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => {
+                    reporter.tell(Moved::End(Ok(()))).await;
+                    // The stream stays until the session lets go of it: there may be a last word in it.
+                    return std::future::pending().await;
+                }
+                Err(error) => return drop(reporter.tell(Moved::End(Err(error.to_string()))).await),
+            };
+            let came = bytes.len() as u64;
+            // What was handed on already comes again where a stream took the place of another.
+            let known = self.fed.load(Ordering::Relaxed).saturating_sub(at).min(came);
+            let left = end.map_or(came, |end| end.saturating_sub(at).min(came));
+            let fresh = bytes.slice(usize::try_from(known).unwrap_or(bytes.len())..usize::try_from(left.max(known)).unwrap_or(bytes.len()));
+            if !fresh.is_empty() && self.pieces.send(Piece::Bytes(fresh)).await.is_err() {
+                return; // nobody takes them: the session hears of that by itself
+            }
+            at += came;
+            self.fed.fetch_max(at.min(end.unwrap_or(at)), Ordering::Relaxed);
+            // All of it: whoever counts sees what is too much.
+            if !reporter.tell(Moved::Arrived(came)).await {
+                return;
+            }
+        }
+    }
+}
+
+/// Bytes to go.
+pub(super) struct Give {
+    pub(super) writer: Writer,
+    pub(super) gift: Gift,
+    pub(super) span: Span,
+    pub(super) store: Store,
+    /// Takes the digests on the way, where they are not known.
+    pub(super) hasher: Option<Hasher>,
+    /// Bytes of a piece.
+    pub(super) piece: usize,
+}
+
+impl Give {
+    pub(super) fn start(self, reporter: Reporter) -> Pump {
+        Pump { number: reporter.pump, task: tokio::spawn(self.run(reporter)) }
+    }
+
+    async fn run(self, reporter: Reporter) {
+        let Self { mut writer, gift, span, store, hasher, piece } = self;
+        let end = span.length.map_or(gift.size, |length| span.offset.saturating_add(length).min(gift.size));
+        let mut pace = Pace::new(gift.rate);
+        let input = match blocking(move || gift.open(&store)).await {
+            Ok(input) => input,
+            Err(error) => return drop(reporter.tell(Moved::Unreadable(format!("it cannot be read: {error}"))).await),
+        };
+        let mut pieces = Pieces::start(input, span.offset..end.max(span.offset), hasher, piece);
+        while let Some(bytes) = pieces.next().await {
+            let length = bytes.len() as u64;
+            pace.wait(length).await;
+            if let Err(error) = writer.send(&bytes).await {
+                return drop(reporter.tell(Moved::End(Err(error.to_string()))).await);
+            }
+            if !reporter.tell(Moved::Sent(length)).await {
+                return;
+            }
+        }
+        match pieces.finish().await {
+            Ok(hashed) => reporter.tell(Moved::Read(hashed)).await,
+            Err(failure) => return drop(reporter.tell(Moved::Unreadable(words(&failure))).await),
+        };
+        // Some proxies keep the last bytes back until nothing more can come.
+        let end = writer.finish().await.map_err(|error| error.to_string());
+        let is_clean = end.is_ok();
+        reporter.tell(Moved::End(end)).await;
+        if is_clean {
+            // The other side may still have a word to say in the stream, and closes it.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn words(failure: &ReadFailure) -> String {
+    match failure {
+        ReadFailure::Io(error) => format!("it cannot be read: {error}"),
+        failure => failure.to_string(),
+    }
+}
+
+/// No more than so many bytes a second.
+struct Pace {
+    rate: Option<u64>,
+    began: Instant,
+    passed: u64,
+}
+
+impl Pace {
+    fn new(rate: Option<u64>) -> Self {
+        Self { rate: rate.filter(|rate| *rate > 0), began: Instant::now(), passed: 0 }
+    }
+
+    /// Waits until these bytes may go.
+    async fn wait(&mut self, bytes: u64) {
+        if let Some(due) = self.due(bytes) {
+            sleep(due.saturating_sub(self.began.elapsed())).await;
+        }
+    }
+
+    /// When, counted from the beginning.
+    fn due(&mut self, bytes: u64) -> Option<Duration> {
+        let rate = self.rate?;
+        self.passed = self.passed.saturating_add(bytes);
+        // The first piece goes at once.
+        Some(Duration::from_millis(self.passed.saturating_sub(bytes).saturating_mul(1000) / rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_spreads_bytes_over_time() {
+        let mut pace = Pace::new(Some(1000));
+        assert_eq!(
+            (pace.due(500), pace.due(1000), pace.due(1)),
+            (Some(Duration::ZERO), Some(Duration::from_millis(500)), Some(Duration::from_millis(1500)))
+        );
+        assert_eq!(Pace::new(None).due(1 << 40), None);
+        assert_eq!(Pace::new(Some(0)).due(1 << 40), None);
+    }
+}

@@ -1,0 +1,578 @@
+//! The task of one session: feeds its machine, does what it says, sleeps. Bytes go beside it, in [`super::pump`].
+//!
+//! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html>
+//! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant, SystemTime};
+
+use balcony_session::client::Ask;
+use balcony_session::iq_table::RequestError;
+use balcony_sharing::transfer::bytestream::ibb::Window;
+use balcony_sharing::transfer::bytestream::{Carrier, OwnCandidate, OwnPlace, SocketEvent, Way};
+use balcony_sharing::transfer::jingle::{
+    Action, ContentId, Direction, EndReason, Event, Finding, Rejection, RequestId, Session, Span, StreamEnd, StreamId,
+};
+use balcony_sharing::transfer::{Reach, SessionEnd};
+use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
+use balcony_wire::jingle::Jingle;
+use balcony_wire::jingle_file::JingleFile;
+use balcony_wire::stanza::DefinedCondition;
+use balcony_wire::{Element, Iq, IqKind, Jid, Payload as _, StanzaError};
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, select_all};
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
+
+use super::body::{Feed, Piece, Stands, Verdict};
+use super::desk::Order;
+use super::give::{Asked, Gift};
+use super::pump::{Give, Moved, Pump, Report, Reporter, Take};
+use super::switchboard::{InBandMail, Key, Mail, Mailbox};
+use super::{Desk, DirectError, GiveEvent, Stage, WayTaken};
+use crate::account::Connection;
+use crate::streams::{Reader, Sockets, Writer};
+
+/// What pumps may have to tell at once.
+const REPORTS: usize = 32;
+/// How long a request may be under way; the machine's own patience is shorter.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long a connection that was lost may take to come back, before what is to be said is given up.
+const RECONNECTION: Duration = Duration::from_secs(20);
+
+/// One session at work.
+pub(super) struct Task {
+    desk: Arc<Desk>,
+    key: Key,
+    session: Session,
+    mailbox: Mailbox<Mail>,
+    orders: mpsc::Receiver<Order>,
+    work: FuturesUnordered<BoxFuture<'static, Done>>,
+    sockets: BTreeMap<StreamId, Sockets>,
+    /// In-band streams that the other side may open.
+    awaited: BTreeMap<StreamId, InBandMail>,
+    /// Streams that were given up while places for them were looked for.
+    dropped: BTreeSet<StreamId>,
+    takes: BTreeMap<ContentId, Taking>,
+    gives: BTreeMap<ContentId, Giving>,
+    reporter: mpsc::Sender<Report>,
+    reports: mpsc::Receiver<Report>,
+    pumps: u64,
+    /// Addresses of ours were shown.
+    shown: bool,
+    /// Whom to tell that the other side was told.
+    leaving: Vec<oneshot::Sender<()>>,
+}
+
+/// A file that comes.
+struct Taking {
+    feed: Feed,
+    /// Up to which byte bytes were handed on; nothing before the first ones flowed.
+    fed: Option<Arc<AtomicU64>>,
+    pump: Option<Pump>,
+    stage: Stage,
+}
+
+/// A file that goes.
+pub(super) struct Giving {
+    pub(super) gift: Gift,
+    pub(super) events: Option<mpsc::Sender<GiveEvent>>,
+    pump: Option<Pump>,
+    stage: Stage,
+    sent: u64,
+    why: Option<String>,
+}
+
+impl Giving {
+    pub(super) fn new(gift: Gift, events: Option<mpsc::Sender<GiveEvent>>) -> Self {
+        Self { gift, events, pump: None, stage: Stage::Asking, sent: 0, why: None }
+    }
+
+    async fn tell(&self, event: GiveEvent) {
+        if let Some(events) = &self.events {
+            let _ = events.send(event).await; // nobody watches any more
+        }
+    }
+}
+
+/// What was done beside.
+enum Done {
+    Answer(RequestId, Result<Option<Element>, RequestError>),
+    Own(StreamId, Box<Sockets>, Vec<OwnCandidate>),
+    Found(ContentId, Option<Box<Gift>>),
+    Verdict(ContentId, Option<Verdict>),
+    /// The account is closed, or cannot be connected any more.
+    Offline,
+}
+
+/// What the task waits for.
+enum Input {
+    Mail(Option<Mail>),
+    Order(Order),
+    Done(Done),
+    Report(Report),
+    Socket(StreamId, SocketEvent),
+    Deadline,
+}
+
+/// What a task begins with.
+pub(super) struct Beginning {
+    pub(super) session: Session,
+    pub(super) mailbox: Mailbox<Mail>,
+    /// What we give, in the order of the contents.
+    pub(super) gives: Vec<Giving>,
+    /// What we asked for, in the order of the contents.
+    pub(super) takes: Vec<Feed>,
+}
+
+impl Task {
+    /// Begins; the session is found under its key from now on, until it is over.
+    pub(super) fn spawn(desk: &Arc<Desk>, key: Key, beginning: Beginning) {
+        let Beginning { session, mailbox, gives, takes } = beginning;
+        let (reporter, reports) = mpsc::channel(REPORTS);
+        let orders = desk.register(&key);
+        let contents: Vec<ContentId> = session.contents().cloned().collect();
+        let mut task = Self {
+            desk: Arc::clone(desk),
+            key,
+            session,
+            mailbox,
+            orders,
+            work: FuturesUnordered::new(),
+            sockets: BTreeMap::new(),
+            awaited: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+            takes: BTreeMap::new(),
+            gives: contents.iter().cloned().zip(gives).collect(),
+            reporter,
+            reports,
+            pumps: 0,
+            shown: false,
+            leaving: Vec::new(),
+        };
+        for (content, feed) in contents.into_iter().zip(takes) {
+            task.expect(content, feed);
+        }
+        tokio::spawn(task.run());
+    }
+
+    async fn run(mut self) {
+        let mut state = self.desk.state.clone();
+        self.work.push(Box::pin(async move {
+            let _ = state.wait_for(|state| matches!(state, Connection::Ended(_))).await; // or the task that tells is gone
+            Done::Offline
+        }));
+        let ended = loop {
+            if let Some(ended) = self.perform_all().await {
+                break ended;
+            }
+            let input = self.input().await;
+            self.feed(input).await;
+        };
+        self.over(&ended).await;
+    }
+
+    /// Does what the machine says; gives its end.
+    async fn perform_all(&mut self) -> Option<EndReason> {
+        while let Some(action) = self.session.poll_action() {
+            match action {
+                Action::Ask { id, jingle } => self.ask(id, jingle).await,
+                Action::Gather { stream, reach } => self.gather(stream, reach),
+                Action::Socket { stream, action } => {
+                    if let Some(sockets) = self.sockets.get_mut(&stream) {
+                        sockets.perform(action);
+                    }
+                }
+                Action::Await { stream, sid } => {
+                    let mail = self.in_band(sid);
+                    self.awaited.insert(stream, mail);
+                }
+                Action::Drop { stream } => {
+                    self.awaited.remove(&stream);
+                    if self.sockets.remove(&stream).is_none() {
+                        self.dropped.insert(stream);
+                    }
+                }
+                Action::Begin { content, direction, span, stream, carrier } => self.begin(content, direction, span, stream, carrier).await,
+                Action::Stop { content } => self.stop(&content),
+                Action::Event(Event::Ended(reason)) => return Some(reason),
+                Action::Event(event) => self.hear(event).await,
+            }
+        }
+        for said in self.leaving.drain(..) {
+            let _ = said.send(()); // whoever waited is gone
+        }
+        None
+    }
+
+    async fn ask(&mut self, id: RequestId, jingle: Element) {
+        let (desk, peer) = (Arc::clone(&self.desk), Jid::from(self.key.peer.clone()));
+        let answer = desk.courier.begin(peer.clone(), Ask::Set(jingle.clone()), ANSWER).await;
+        self.work.push(Box::pin(async move {
+            let mut result = answer.await.unwrap_or(Err(RequestError::Disconnected));
+            // A connection that is resumed is the same one to everybody else.
+            if matches!(result, Err(RequestError::NotOnline)) && desk.is_back(RECONNECTION).await {
+                result = desk.courier.ask(peer, Ask::Set(jingle), ANSWER).await;
+            }
+            Done::Answer(id, result)
+        }));
+    }
+
+    fn gather(&mut self, stream: StreamId, reach: Reach) {
+        let mut sockets = Box::new(self.desk.sockets(&self.key.peer));
+        self.work.push(Box::pin(async move {
+            let own = sockets.gather(reach).await;
+            Done::Own(stream, sockets, own)
+        }));
+    }
+
+    async fn begin(&mut self, content: ContentId, direction: Direction, span: Span, stream: StreamId, carrier: Carrier) {
+        let way = way_of(&carrier);
+        self.pumps += 1;
+        let reporter = Reporter { content: content.clone(), pump: self.pumps, reports: self.reporter.clone() };
+        let begun = match direction {
+            Direction::Take => self.begin_taking(&content, span, stream, carrier, way, reporter),
+            Direction::Give => self.begin_giving(&content, span, stream, carrier, way, reporter).await,
+        };
+        if begun.is_none() {
+            let lost = StreamEnd::Broken("the connection is gone".to_owned());
+            self.session.handle_stream_end(Instant::now(), &content, lost);
+        }
+    }
+
+    fn begin_taking(
+        &mut self,
+        content: &ContentId,
+        span: Span,
+        stream: StreamId,
+        carrier: Carrier,
+        way: WayTaken,
+        reporter: Reporter,
+    ) -> Option<()> {
+        let size = self.session.file(content).and_then(|file| file.metadata.size);
+        let expected = self.session.moved(content).and_then(|(moved, expected)| Some(expected?.saturating_sub(moved)));
+        let reader = match carrier {
+            Carrier::Socket(way) => Reader::socket(self.sockets.remove(&stream)?.take(&way)?, expected),
+            Carrier::InBand { terms, opens } => {
+                let mail = self.awaited.remove(&stream).unwrap_or_else(|| self.in_band(terms.sid.clone()));
+                Reader::in_band(self.desk.courier.clone(), mail, self.key.peer.clone(), terms, opens, expected)
+            }
+        };
+        let taking = self.takes.get_mut(content)?;
+        let fed = taking.fed.get_or_insert_with(|| Arc::new(AtomicU64::new(span.offset))).clone();
+        if let Some(stands) = taking.feed.stands.take() {
+            // Whoever waited and is gone says so by their verdict.
+            let _ = stands.send(Ok(Stands { from: span.offset, total: size, way }));
+        }
+        taking.stage = Stage::Moving;
+        let take = Take { reader, pieces: taking.feed.pieces.clone(), fed, offset: span.offset, expected };
+        taking.pump = Some(take.start(reporter));
+        Some(())
+    }
+
+    async fn begin_giving(
+        &mut self,
+        content: &ContentId,
+        span: Span,
+        stream: StreamId,
+        carrier: Carrier,
+        way: WayTaken,
+        reporter: Reporter,
+    ) -> Option<()> {
+        let writer = match carrier {
+            Carrier::Socket(way) => Writer::socket(self.sockets.remove(&stream)?.take(&way)?),
+            Carrier::InBand { terms, opens } => {
+                let mail = self.awaited.remove(&stream).unwrap_or_else(|| self.in_band(terms.sid.clone()));
+                Writer::in_band(self.desk.courier.clone(), mail, self.key.peer.clone(), terms, opens, Window::default())
+            }
+        };
+        let (piece, store, shown) = (self.desk.piece(), self.desk.store.clone(), self.shown);
+        let giving = self.gives.get_mut(content)?;
+        giving.stage = Stage::Moving;
+        giving.sent = span.offset;
+        giving.tell(GiveEvent::Begins { way, address_shown: shown, from_byte: span.offset }).await;
+        let hasher = giving.gift.digests.is_empty().then(|| Hasher::new(SHARED_ALGOS));
+        let give = Give { writer, gift: giving.gift.clone(), span, store, hasher, piece };
+        giving.pump = Some(give.start(reporter));
+        Some(())
+    }
+
+    fn in_band(&self, sid: String) -> InBandMail {
+        self.desk.switchboard.in_band(Key { peer: self.key.peer.clone(), sid })
+    }
+
+    fn stop(&mut self, content: &ContentId) {
+        if let Some(taking) = self.takes.get_mut(content) {
+            taking.pump = None;
+        }
+        if let Some(giving) = self.gives.get_mut(content) {
+            giving.pump = None;
+        }
+    }
+
+    async fn hear(&mut self, event: Event) {
+        match event {
+            Event::Asked { content, file } => self.look_for(content, *file),
+            Event::Accepted { content, .. } => {
+                if let Some(giving) = self.gives.get_mut(&content) {
+                    giving.stage = Stage::FindingAWay;
+                    giving.tell(GiveEvent::Accepted).await;
+                }
+                if let Some(taking) = self.takes.get_mut(&content) {
+                    taking.stage = Stage::FindingAWay;
+                }
+            }
+            Event::FellBack { content, why } => {
+                if let Some(giving) = self.gives.get(&content) {
+                    giving.tell(GiveEvent::FellBack { why }).await;
+                }
+            }
+            Event::Checksum { content, span: None, digests } => {
+                if let Some(taking) = self.takes.get(&content) {
+                    *taking.feed.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = digests;
+                }
+            }
+            Event::Whole { content } => {
+                if let Some(taking) = self.takes.get_mut(&content) {
+                    taking.stage = Stage::Confirming;
+                    taking.say(Piece::End);
+                }
+            }
+            Event::ContentEnded { content, reason } => self.content_ended(&content, &reason).await,
+            Event::Offered { .. } | Event::Checksum { .. } | Event::Held { .. } | Event::Ended(_) => {}
+        }
+    }
+
+    /// Somebody asks for a file of ours: whether they get it is not said here.
+    fn look_for(&mut self, content: ContentId, file: JingleFile) {
+        let (giver, peer) = (self.desk.giver.clone(), Jid::from(self.key.peer.clone()));
+        self.work.push(Box::pin(async move {
+            let gift = giver.find(&peer, Asked::ByFile(Box::new(file.metadata))).await;
+            Done::Found(content, gift.map(Box::new))
+        }));
+    }
+
+    async fn content_ended(&mut self, content: &ContentId, reason: &EndReason) {
+        if let Some(mut taking) = self.takes.remove(content) {
+            taking.pump = None;
+            taking.ended(&self.key, reason);
+        }
+        if let Some(mut giving) = self.gives.remove(content) {
+            giving.pump = None;
+            giving.ended(&self.key, reason).await;
+        }
+    }
+
+    /// The next thing that happens.
+    async fn input(&mut self) -> Input {
+        let deadline = self.session.deadline();
+        let has_sockets = !self.sockets.is_empty();
+        let sockets = async {
+            let events = self.sockets.iter_mut().map(|(stream, sockets)| Box::pin(async move { (*stream, sockets.event().await) }));
+            select_all(events).await.0
+        };
+        tokio::select! {
+            mail = self.mailbox.next() => Input::Mail(mail),
+            Some(order) = self.orders.recv() => Input::Order(order),
+            Some(done) = self.work.next() => Input::Done(done),
+            Some(report) = self.reports.recv() => Input::Report(report),
+            (stream, event) = sockets, if has_sockets => Input::Socket(stream, event),
+            () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Input::Deadline,
+        }
+    }
+
+    async fn feed(&mut self, input: Input) {
+        let now = Instant::now();
+        match input {
+            Input::Mail(Some(Mail::Request(request))) => self.request(now, &request).await,
+            Input::Mail(Some(Mail::Unavailable)) => self.session.handle_unavailable(now),
+            // A mailbox that overflowed, or that has to be left, takes the session along.
+            Input::Mail(Some(Mail::Renamed) | None) => self.session.handle_disconnected(now),
+            Input::Order(order) => self.order(now, order),
+            Input::Done(done) => self.done(now, done).await,
+            Input::Report(report) => self.report(now, report).await,
+            Input::Socket(stream, event) => self.session.handle_socket(now, stream, event),
+            Input::Deadline => self.session.handle_timeout(now),
+        }
+    }
+
+    async fn request(&mut self, now: Instant, request: &Iq) {
+        let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return };
+        let answer = match Jingle::read(payload) {
+            Ok(jingle) => match self.session.handle_request(now, &jingle) {
+                Ok(()) => request.result(None),
+                Err(refusal) => request.refuse(refusal.error()),
+            },
+            Err(error) => request.refuse(StanzaError::new(DefinedCondition::BadRequest).with_text(error.to_string())),
+        };
+        self.desk.courier.answer(answer).await;
+    }
+
+    fn order(&mut self, now: Instant, order: Order) {
+        match order {
+            Order::Take { content, from_byte, reach, feed } => {
+                let is_it = |id: &&ContentId| content.as_ref().is_none_or(|name| id.name == *name) && !self.takes.contains_key(*id);
+                let Some(id) = self.session.contents().find(is_it).filter(|id| self.session.ended(id).is_none()).cloned() else {
+                    return feed.fail(DirectError::Over { peer: Jid::from(self.key.peer.clone()) });
+                };
+                self.session.set_reach(reach);
+                self.session.accept(now, &id, from_byte);
+                self.expect(id, feed);
+            }
+            Order::Refuse { content } => {
+                let id = self.session.contents().find(|id| id.name == content).cloned();
+                if let Some(id) = id {
+                    self.session.reject(now, &id, Rejection::Declined);
+                }
+            }
+            Order::Leave { said } => {
+                self.session.terminate(now, EndReason::Stopped);
+                self.leaving.push(said);
+            }
+        }
+    }
+
+    /// Somebody waits for this file.
+    fn expect(&mut self, content: ContentId, mut feed: Feed) {
+        if let Some(verdict) = feed.verdict.take() {
+            let content = content.clone();
+            self.work.push(Box::pin(async move { Done::Verdict(content, verdict.await.ok()) }));
+        }
+        self.takes.insert(content, Taking { feed, fed: None, pump: None, stage: Stage::FindingAWay });
+    }
+
+    async fn done(&mut self, now: Instant, done: Done) {
+        match done {
+            Done::Answer(id, Ok(_)) => self.session.handle_answer(now, id, Ok(())),
+            Done::Answer(id, Err(RequestError::Refused { error, .. })) => self.session.handle_answer(now, id, Err(error)),
+            Done::Answer(id, Err(RequestError::TimedOut)) => {
+                self.session.handle_answer(now, id, Err(StanzaError::new(DefinedCondition::RemoteServerTimeout)));
+            }
+            Done::Answer(id, Err(RequestError::TooLarge { .. } | RequestError::TooMany)) => {
+                self.session.handle_answer(now, id, Err(StanzaError::new(DefinedCondition::ResourceConstraint)));
+            }
+            Done::Answer(_, Err(RequestError::NotOnline | RequestError::Disconnected)) | Done::Offline => {
+                self.session.handle_disconnected(now)
+            }
+            Done::Own(stream, sockets, own) => {
+                if self.dropped.remove(&stream) {
+                    return;
+                }
+                self.shown |= own.iter().any(|own| own.place == OwnPlace::Listener);
+                self.sockets.insert(stream, *sockets);
+                self.session.handle_own_candidates(now, stream, own);
+            }
+            Done::Found(content, Some(gift)) => {
+                self.session.set_reach(gift.reach);
+                self.session.serve(now, &content, JingleFile::from(gift.file.clone()));
+                self.gives.insert(content, Giving::new(*gift, None));
+            }
+            Done::Found(content, None) => self.session.reject(now, &content, Rejection::NotAvailable),
+            Done::Verdict(content, verdict) => {
+                if let Some(taking) = self.takes.get_mut(&content) {
+                    // They take no more.
+                    taking.pump = taking.pump.take().filter(|_| verdict.is_some());
+                }
+                match verdict.as_ref().map_or(SessionEnd::Stopped, |(end, _)| *end) {
+                    SessionEnd::Kept => self.session.finish(now, &content, Finding::Kept),
+                    SessionEnd::Wrong => self.session.finish(now, &content, Finding::Wrong),
+                    SessionEnd::Broken => self.session.finish(now, &content, Finding::Unusable),
+                    SessionEnd::Stopped => self.session.cancel(now, &content),
+                }
+                self.leaving.extend(verdict.map(|(_, said)| said));
+            }
+        }
+    }
+
+    async fn report(&mut self, now: Instant, report: Report) {
+        let Report { content, pump, what } = report;
+        let is_at_work = |pump_at_work: Option<&Pump>| pump_at_work.is_some_and(|at_work| at_work.number == pump);
+        let taking = self.takes.get(&content).is_some_and(|taking| is_at_work(taking.pump.as_ref()));
+        let giving = self.gives.get_mut(&content).filter(|giving| is_at_work(giving.pump.as_ref()));
+        match (what, giving) {
+            (Moved::Arrived(bytes), _) if taking => drop(self.session.handle_arrived(now, &content, bytes)),
+            (Moved::Sent(bytes), Some(giving)) => {
+                giving.sent += bytes;
+                let sent = GiveEvent::Sent { to_byte: giving.sent };
+                if let Some(events) = &giving.events {
+                    let _ = events.try_send(sent); // who is slow to watch sees the next one
+                }
+                self.session.handle_sent(now, &content, bytes);
+            }
+            (Moved::Read(hashed), Some(giving)) => {
+                giving.stage = Stage::Confirming;
+                if let Some(hashed) = hashed {
+                    if hashed.size() == giving.gift.size {
+                        self.session.checksum(now, &content, None, hashed.digests());
+                    }
+                    if let (Some(stamp), store) = (giving.gift.stamp, self.desk.store.clone()) {
+                        // What cannot be remembered is computed again.
+                        tokio::task::spawn_blocking(move || store.remember_digests(&stamp, &hashed, SystemTime::now()));
+                    }
+                }
+            }
+            (Moved::Unreadable(why), Some(giving)) => {
+                giving.why = Some(why);
+                self.session.finish(now, &content, Finding::Unusable);
+            }
+            (Moved::End(end), giving) if taking || giving.is_some() => {
+                let end = end.map_or_else(StreamEnd::Broken, |()| StreamEnd::Clean);
+                self.session.handle_stream_end(now, &content, end);
+            }
+            _ => {} // of a pump that was stopped
+        }
+    }
+
+    /// Everybody who waits is told.
+    async fn over(mut self, reason: &EndReason) {
+        let (takes, gives) = (std::mem::take(&mut self.takes), std::mem::take(&mut self.gives));
+        for taking in takes.into_values() {
+            taking.ended(&self.key, reason);
+        }
+        for giving in gives.into_values() {
+            giving.ended(&self.key, reason).await;
+        }
+        self.desk.unregister(&self.key);
+    }
+}
+
+impl Taking {
+    /// Behind the bytes that wait to be taken; nobody waits here for that.
+    fn say(&self, piece: Piece) {
+        let pieces = self.feed.pieces.clone();
+        tokio::spawn(async move { pieces.send(piece).await });
+    }
+
+    fn ended(mut self, key: &Key, reason: &EndReason) {
+        let error = DirectError::Ended { peer: Jid::from(key.peer.clone()), stage: self.stage, reason: reason.clone() };
+        match self.feed.stands.take() {
+            Some(stands) => drop(stands.send(Err(error))),
+            None if reason.is_done() => {}
+            None => self.say(Piece::Failed(error)),
+        }
+    }
+}
+
+impl Giving {
+    async fn ended(self, key: &Key, reason: &EndReason) {
+        let peer = Jid::from(key.peer.clone());
+        let end = match (reason, &self.why) {
+            (EndReason::Done, _) => Ok(()),
+            (_, Some(why)) => Err(DirectError::File(why.clone())),
+            (reason, None) => Err(DirectError::Ended { peer, stage: self.stage, reason: reason.clone() }),
+        };
+        self.tell(GiveEvent::Ended(end)).await;
+    }
+}
+
+/// In words for people.
+fn way_of(carrier: &Carrier) -> WayTaken {
+    match carrier {
+        Carrier::Socket(Way::Listener { .. } | Way::Dialled(_)) => WayTaken::Direct,
+        Carrier::Socket(Way::Proxy { proxy, .. }) => WayTaken::Proxy(proxy.clone()),
+        Carrier::InBand { .. } => WayTaken::InBand,
+    }
+}
