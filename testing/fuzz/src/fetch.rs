@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use balcony_sharing::cipher::{Cipher, Decipher, Envelope, Fault, Opened, Secret};
 use balcony_sharing::dialect::read;
-use balcony_sharing::plan::{Circumstances, History, Policy, lay_out};
+use balcony_sharing::plan::{Abilities, Attempt, Circumstances, History, How, Policy, lay_out};
 use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, ResumePoint, Unwrapped};
-use balcony_sharing::transfer::{NetFailure, OpenUrl, ResponseHead};
-use balcony_sharing::{Claim, DigestSet, Hasher, NetRules, Offer, Received, SourceKey};
+use balcony_sharing::transfer::{NetFailure, OpenUrl, Reach, ResponseHead, SessionEnd, SessionFailure, SessionRequest, SessionWay};
+use balcony_sharing::{Claim, DigestSet, Exposure, Hasher, NamedBy, NetRules, Offer, Received, Source, SourceKey};
+use balcony_wire::Jid;
+use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::hashes::{Digest, HashAlgo};
 use balcony_wire::{Element, Stanza, base64};
 
@@ -42,6 +44,13 @@ pub(crate) fn run(data: &[u8]) {
     scene.come_to_an_end(&mut choices);
 }
 
+/// Who was asked.
+enum Asked {
+    Url(OpenUrl),
+    /// A device, from this byte on.
+    Device(u64),
+}
+
 struct Scene {
     job: FetchJob,
     claim: Claim,
@@ -54,7 +63,9 @@ struct Scene {
     /// What it is opened with, if it is encrypted.
     through: Option<Through>,
     /// The request or the body under way, and how far into the file the body is.
-    open: Option<(OpenUrl, Option<usize>)>,
+    open: Option<(Asked, Option<usize>)>,
+    /// A session whose bytes have ended, and that waits to hear what came of them.
+    waits: bool,
     must_hash: bool,
     end: Option<Result<Fetched, ()>>,
     cancelled: bool,
@@ -67,12 +78,27 @@ impl Scene {
         let sealed = sealed(&file);
         let offer = offer(1 + choices.below(4), choices.below(3));
         let claim = claim(choices, &file);
-        let plan = lay_out(&offer, &Policy::default(), &History::default(), &Circumstances::at(std::time::UNIX_EPOCH));
+        let mut plan = lay_out(&offer, &Policy::default(), &History::default(), &Circumstances::at(std::time::UNIX_EPOCH));
         assert!(!plan.attempts.is_empty(), "{:?}", plan.left_out);
+        plan.attempts.extend((0..choices.below(3)).map(device));
+        plan.attempts.rotate_right(choices.below(2));
         let settings = FetchSettings { unannounced_limit: LIMIT, ..FetchSettings::default() };
         let (resume, staged) = left_over(choices, &file, &plan.attempts[0].source);
         let job = FetchJob::new(&plan, claim.clone(), NetRules::default(), settings, resume, dawn());
-        Self { job, claim, file, sealed, now: dawn(), staged, through: None, open: None, must_hash: false, end: None, cancelled: false }
+        Self {
+            job,
+            claim,
+            file,
+            sealed,
+            now: dawn(),
+            staged,
+            through: None,
+            open: None,
+            waits: false,
+            must_hash: false,
+            end: None,
+            cancelled: false,
+        }
     }
 
     fn limit(&self) -> u64 {
@@ -103,6 +129,7 @@ impl Scene {
         assert!(staged <= self.limit(), "more bytes than announced");
         if self.end.is_some() {
             assert!(self.job.is_over() && self.job.deadline().is_none() && self.open.is_none(), "the end is the end");
+            assert!(!self.waits, "a session hears how it ended");
         }
         let _same_input = choices;
     }
@@ -113,9 +140,19 @@ impl Scene {
                 assert!(self.open.is_none(), "one request at a time");
                 is_allowed(&request);
                 assert_eq!(request.from_byte, self.staged.len() as u64, "it goes on where it is");
-                self.open = Some((request, None));
+                self.open = Some((Asked::Url(request), None));
             }
-            Action::Close => self.open = None,
+            Action::Close => assert!(matches!(self.open.take(), None | Some((Asked::Url(_), _)))),
+            Action::OpenSession(session) => {
+                assert!(self.open.is_none() && !self.waits && self.through.is_none(), "one at a time, and plain");
+                assert_eq!(session.from_byte, self.staged.len() as u64, "it goes on where it is");
+                self.open = Some((Asked::Device(session.from_byte), None));
+            }
+            Action::EndSession(end) => {
+                let is_open = matches!(self.open.take(), Some((Asked::Device(_), _)));
+                assert!(is_open || std::mem::take(&mut self.waits), "only what is open is ended");
+                assert!(end != SessionEnd::Kept || !is_open, "kept before the bytes had ended");
+            }
             Action::Through(envelope) => {
                 assert!(self.staged.is_empty(), "plain and encrypted bytes never mix");
                 self.through = Some(Through(envelope));
@@ -123,7 +160,10 @@ impl Scene {
             Action::Restart => (self.through, self.staged) = (None, Vec::new()),
             Action::Note(point) => assert!(point.len <= self.staged.len() as u64),
             Action::Record(source, outcome) => assert!(!source.as_str().is_empty() && !outcome.to_string().is_empty()),
-            Action::Finish => (self.must_hash, self.open) = (true, None),
+            Action::Finish => {
+                self.waits |= matches!(self.open.take(), Some((Asked::Device(_), _)));
+                self.must_hash = true;
+            }
             Action::Done(fetched) => {
                 let proven = self.claim.can_prove();
                 match &fetched {
@@ -158,7 +198,6 @@ impl Scene {
             11 => self.hash(choices.yes()),
             12 => {
                 self.job.pause();
-                self.open = None;
             }
             13 => self.job.go_on(self.now),
             14 if choices.byte() == 255 => {
@@ -172,7 +211,11 @@ impl Scene {
 
     /// The head of an answer: mostly what a good server says.
     fn answer(&mut self, choices: &mut Choices<'_>) {
-        let Some((request, None)) = &self.open else { return };
+        let request = match &self.open {
+            Some((Asked::Url(request), None)) => request,
+            Some((Asked::Device(from), None)) => return self.stands(*from, choices),
+            _ => return,
+        };
         let (from, total) = (request.from_byte, self.file.len() as u64);
         let good = choices.below(3) > 0;
         let mut head =
@@ -194,10 +237,21 @@ impl Scene {
         self.job.handle_opened(self.now, &head);
     }
 
+    /// A session stands, mostly as it was asked for.
+    fn stands(&mut self, asked: u64, choices: &mut Choices<'_>) {
+        let total = self.file.len() as u64;
+        let from = if choices.below(3) > 0 { asked } else { choices.number(&[0, total, asked.saturating_add(1)]) };
+        let total = if choices.yes() { Some(total) } else { Some(choices.number(&[0, total + 1, from])).filter(|_| choices.yes()) };
+        if let Some((_, body)) = &mut self.open {
+            *body = Some(usize::try_from(from).unwrap_or(usize::MAX).min(self.file.len()));
+        }
+        self.job.handle_session(self.now, from, total);
+    }
+
     fn bytes(&mut self, choices: &mut Choices<'_>) {
         let Some((request, Some(at))) = &mut self.open else { return };
         let length = choices.one_of(&[0, 1, 7, 4_096, 16_384, 70_000]);
-        let file = if is_sealed(request) { &self.sealed } else { &self.file };
+        let file = if matches!(request, Asked::Url(request) if is_sealed(request)) { &self.sealed } else { &self.file };
         let end = (*at + length).min(file.len());
         let mut chunk = file[(*at).min(end)..end].to_vec();
         *at = end;
@@ -211,14 +265,28 @@ impl Scene {
     }
 
     fn end_of_body(&mut self) {
-        if matches!(self.open, Some((_, Some(_)))) {
-            self.open = None;
-            self.job.handle_end(self.now);
+        match self.open {
+            Some((Asked::Url(_), Some(_))) => self.open = None,
+            Some((Asked::Device(_), Some(_))) => (self.open, self.waits) = (None, true),
+            _ => return,
         }
+        self.job.handle_end(self.now);
     }
 
     fn fail(&mut self, choices: &mut Choices<'_>) {
-        if self.open.take().is_some() {
+        let asked = self.open.take();
+        if let Some((Asked::Device(_), _)) = asked {
+            let words = "no".to_owned();
+            let failure = match choices.byte() & 7 {
+                0 => SessionFailure::Over,
+                1 => SessionFailure::NotGiven(words),
+                2 => SessionFailure::NoWay(words),
+                3 => SessionFailure::NoAnswer(words),
+                4 => SessionFailure::Offline,
+                _ => SessionFailure::Broken(words),
+            };
+            self.job.handle_session_failed(self.now, &failure);
+        } else if asked.is_some() {
             let host = "upload.montague.lit".to_owned();
             let words = "reset".to_owned();
             let failure = match choices.byte() & 3 {
@@ -271,6 +339,16 @@ impl Scene {
         assert!(self.job.is_over(), "it never ends");
         assert!(self.end.is_some() || self.cancelled, "it ended and nobody was told");
     }
+}
+
+/// A device that may have the file.
+fn device(number: usize) -> Attempt {
+    let peer = Jid::parse(&format!("romeo@montague.lit/{number}")).unwrap();
+    let source = Source::ByHash { jid: peer.clone(), uri: String::new() }.key();
+    let file = FileMetadata::default();
+    let request =
+        SessionRequest { peer: peer.clone(), abilities: Abilities::default(), way: SessionWay::ByHash, file, reach: Reach::Direct };
+    Attempt { source, named_by: NamedBy::Sender, how: How::Session(Box::new(request)), exposure: Exposure::Peer(peer) }
 }
 
 /// Headers that lie about length and range, lead elsewhere, or are nonsense.

@@ -23,7 +23,7 @@ pub(crate) fn run(data: &[u8]) {
 /// Those of the manual, and every clause there is.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     [
-        "fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, senders-server\nask everybody",
+        "fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, relayed, senders-server\nask everybody",
         "fetch group Family image/*, video/* up to 1 GiB even metered\nnever strangers over 1 MiB\n# mine\n\nask rooms",
         "never room coven@chat.lit from third-hosts, peers even unproven\nfetch romeo@montague.lit even attached",
         "fetch group \"Old \\\"friends\\\"\" text/plain\nask private-rooms, public-rooms up to 5 bytes",
