@@ -14,6 +14,7 @@ use crate::database::{Database, DatabaseError};
 use crate::handler::{Audience, Place, Registry, Request, Verb};
 use crate::im::contacts::Contacts;
 use crate::im::offline::Offline;
+use crate::im::spool::Spool;
 use crate::outbox::Outbox;
 use crate::refusal::{Reason, Refusal};
 use crate::sessions::{Session, Sessions};
@@ -27,6 +28,7 @@ pub(crate) struct Hub {
     accounts: Accounts,
     contacts: Contacts,
     offline: Offline,
+    spool: Spool,
     sessions: Sessions,
     registry: Registry,
     ids: AtomicU64,
@@ -41,10 +43,18 @@ pub(crate) struct Work {
 }
 
 impl Hub {
-    pub(crate) fn new(domain: BareJid, limits: ServerLimits, database: &Database, accounts: Accounts, registry: Registry) -> Self {
+    pub(crate) fn new(
+        domain: BareJid,
+        limits: ServerLimits,
+        database: &Database,
+        spool: Spool,
+        accounts: Accounts,
+        registry: Registry,
+    ) -> Self {
         Self {
             contacts: Contacts::new(database.clone(), domain.as_str(), limits.roster_items, limits.roster_bytes),
             offline: Offline::new(database.clone(), limits.offline_messages, limits.offline_bytes),
+            spool,
             domain,
             limits,
             accounts,
@@ -72,6 +82,10 @@ impl Hub {
 
     pub(crate) fn offline(&self) -> &Offline {
         &self.offline
+    }
+
+    pub(crate) fn spool(&self) -> &Spool {
+        &self.spool
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

@@ -22,6 +22,7 @@
 //! | `handler` | who answers which request where; discovery is answered from the registry |
 //! | `im` | roster, subscriptions, presence, messages, those for later included (RFC 6121) |
 //! | `mailbox`, `outbox`, `sessions` | bounded queues between sessions, and who is here |
+//! | `receipt` | when the server may say that it has a message |
 //! | `upload`, `http` | slots as signed tokens, PUT, GET with ranges (XEP-0363) |
 //! | `proxy` | carries streams between clients that cannot reach each other (XEP-0065) |
 //! | `database`, `accounts` | SQLite behind one writer that commits in groups; salted keys |
@@ -45,6 +46,7 @@ mod listener;
 mod mailbox;
 mod outbox;
 mod proxy;
+mod receipt;
 mod refusal;
 mod running;
 mod services;

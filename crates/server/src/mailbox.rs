@@ -9,8 +9,18 @@ use balcony_wire::element::Node;
 use balcony_wire::{Element, IqKind, Stanza};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::receipt::Receipt;
+
 /// What a stanza costs beside its text.
 const OVERHEAD: usize = 256;
+
+/// A stanza for a client.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    pub(crate) stanza: Stanza,
+    /// For a message: to be dropped when it is safe.
+    pub(crate) receipt: Option<Receipt>,
+}
 
 /// The end to put stanzas into. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,7 +39,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug)]
 struct Waiting {
-    stanza: Stanza,
+    mail: Mail,
     weight: u32,
 }
 
@@ -37,9 +47,9 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) enum PutError {
     /// No room now.
-    Full(Box<Stanza>),
+    Full(Box<Mail>),
     /// Nobody takes from it any more.
-    Closed(Box<Stanza>),
+    Closed(Box<Mail>),
 }
 
 /// An empty mailbox for about so many bytes.
@@ -52,15 +62,15 @@ pub(crate) fn mailbox(bytes: usize) -> (Mailbox, Inbox) {
 
 impl Mailbox {
     /// Puts a stanza in if there is room.
-    pub(crate) fn try_put(&self, stanza: Stanza) -> Result<(), PutError> {
-        let weight = self.weight(&stanza);
+    pub(crate) fn try_put(&self, mail: Mail) -> Result<(), PutError> {
+        let weight = self.weight(&mail.stanza);
         match self.room.try_acquire_many(weight) {
             Ok(permit) => {
                 permit.forget();
-                self.push(stanza, weight)
+                self.push(mail, weight)
             }
-            Err(tokio::sync::TryAcquireError::NoPermits) => Err(PutError::Full(stanza.into())),
-            Err(tokio::sync::TryAcquireError::Closed) => Err(PutError::Closed(stanza.into())),
+            Err(tokio::sync::TryAcquireError::NoPermits) => Err(PutError::Full(mail.into())),
+            Err(tokio::sync::TryAcquireError::Closed) => Err(PutError::Closed(mail.into())),
         }
     }
 
@@ -84,8 +94,8 @@ impl Mailbox {
         u32::try_from((OVERHEAD + payloads).min(self.bound)).unwrap_or(u32::MAX / 2)
     }
 
-    fn push(&self, stanza: Stanza, weight: u32) -> Result<(), PutError> {
-        self.stanzas.send(Waiting { stanza, weight }).map_err(|refused| PutError::Closed(refused.0.stanza.into()))
+    fn push(&self, mail: Mail, weight: u32) -> Result<(), PutError> {
+        self.stanzas.send(Waiting { mail, weight }).map_err(|refused| PutError::Closed(refused.0.mail.into()))
     }
 }
 
@@ -99,21 +109,21 @@ pub(crate) struct Place {
 
 impl Place {
     /// Puts in the stanza it was kept for.
-    pub(crate) fn put(self, stanza: Stanza) -> Result<(), PutError> {
+    pub(crate) fn put(self, mail: Mail) -> Result<(), PutError> {
         self.permit.forget();
-        self.mailbox.push(stanza, self.weight)
+        self.mailbox.push(mail, self.weight)
     }
 }
 
 impl Inbox {
     /// The next stanza; `None` never, as the session itself keeps the other end.
-    pub(crate) async fn take(&mut self) -> Option<Stanza> {
+    pub(crate) async fn take(&mut self) -> Option<Mail> {
         let waiting = self.stanzas.recv().await?;
         Some(self.release(waiting))
     }
 
     /// The next stanza if there is one.
-    pub(crate) fn try_take(&mut self) -> Option<Stanza> {
+    pub(crate) fn try_take(&mut self) -> Option<Mail> {
         let waiting = self.stanzas.try_recv().ok()?;
         Some(self.release(waiting))
     }
@@ -124,9 +134,9 @@ impl Inbox {
         self.stanzas.close();
     }
 
-    fn release(&self, waiting: Waiting) -> Stanza {
+    fn release(&self, waiting: Waiting) -> Mail {
         self.room.add_permits(waiting.weight as usize);
-        waiting.stanza
+        waiting.mail
     }
 }
 
@@ -150,12 +160,12 @@ mod tests {
 
     use super::*;
 
-    fn message(text: &str) -> Stanza {
-        Message::new(MessageKind::Chat, None).with_body(text).into()
+    fn message(text: &str) -> Mail {
+        Mail { stanza: Message::new(MessageKind::Chat, None).with_body(text).into(), receipt: None }
     }
 
-    fn text(stanza: Option<Stanza>) -> Option<String> {
-        match stanza {
+    fn text(mail: Option<Mail>) -> Option<String> {
+        match mail.map(|mail| mail.stanza) {
             Some(Stanza::Message(message)) => message.body(),
             _ => None,
         }
@@ -167,7 +177,7 @@ mod tests {
         mailbox.try_put(message("one")).unwrap();
         mailbox.try_put(message("two")).unwrap();
         let Err(PutError::Full(third)) = mailbox.try_put(message("three")) else { panic!("it was full") };
-        let weight = mailbox.weight(&third);
+        let weight = mailbox.weight(&third.stanza);
         let waiting = tokio::spawn(mailbox.clone().place_for(weight));
         assert_eq!(text(inbox.take().await).as_deref(), Some("one"));
         waiting.await.unwrap().unwrap().put(*third).unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use balcony_wire::Stanza;
 
+use crate::receipt::Receipt;
 use crate::sessions::Session;
 
 /// One stanza for one session.
@@ -14,6 +15,8 @@ pub(crate) struct Delivery {
     pub(crate) stanza: Stanza,
     /// What to do when the session does not take it.
     pub(crate) otherwise: Otherwise,
+    /// Who waits until it is safe, if not whoever said it last.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 /// What becomes of a stanza that cannot be delivered.
@@ -34,12 +37,17 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// A stanza that somebody sent and wants to know the fate of.
     pub(crate) fn deliver(&mut self, to: &Arc<Session>, stanza: impl Into<Stanza>) {
-        self.deliveries.push_back(Delivery { to: to.clone(), stanza: stanza.into(), otherwise: Otherwise::Bounce });
+        self.deliveries.push_back(Delivery { to: to.clone(), stanza: stanza.into(), otherwise: Otherwise::Bounce, receipt: None });
+    }
+
+    /// As [`Outbox::deliver`], of mail that waits elsewhere until this has arrived.
+    pub(crate) fn pass_on(&mut self, to: &Arc<Session>, stanza: Stanza, receipt: Receipt) {
+        self.deliveries.push_back(Delivery { to: to.clone(), stanza, otherwise: Otherwise::Bounce, receipt: Some(receipt) });
     }
 
     /// A stanza that nobody is told about if it is lost.
     pub(crate) fn tell(&mut self, to: &Arc<Session>, stanza: impl Into<Stanza>) {
-        self.deliveries.push_back(Delivery { to: to.clone(), stanza: stanza.into(), otherwise: Otherwise::Drop });
+        self.deliveries.push_back(Delivery { to: to.clone(), stanza: stanza.into(), otherwise: Otherwise::Drop, receipt: None });
     }
 
     pub(crate) fn pop(&mut self) -> Option<Delivery> {

@@ -27,6 +27,7 @@ use crate::guesses::Guesses;
 use crate::handler::{Place, Registry};
 use crate::hub::Hub;
 use crate::im::roster::Rosters;
+use crate::im::spool::Spool;
 use crate::listener::{ended, listen, pause_after};
 use crate::proxy::{self, Proxy, Relays};
 use crate::services::{Discovery, Pings, caps_of};
@@ -62,7 +63,8 @@ impl Server {
         let proxy_port = proxy::Port::open(&settings, &domain).await?;
         let (proxy, proxy_addr) = proxy_port.as_ref().map(|port| (port.proxy(), port.address())).unzip();
         let registry = registry(&domain, &uploads, proxy.as_ref());
-        let hub = Arc::new(Hub::new(domain.clone(), settings.limits.clone(), &database, accounts.clone(), registry));
+        let spool = Spool::start(&database, &domain).await?;
+        let hub = Arc::new(Hub::new(domain.clone(), settings.limits.clone(), &database, spool.clone(), accounts.clone(), registry));
         let fake_salts = FakeSalts::new(accounts.secret("fake salts").await?, accounts.iterations());
         let config = stream_config(&hub, fake_salts, &settings);
         let (end, ending) = watch::channel(false);
@@ -86,6 +88,7 @@ impl Server {
         tasks.spawn(sweep(uploads, ending));
         let tasks = tokio::spawn(async move {
             while tasks.join_next().await.is_some() {}
+            spool.settle().await;
             drop(lock);
         });
         tracing::info!(%c2s_addr, %c2s_tls_addr, %https_addr, "the server is running");

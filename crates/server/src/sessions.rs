@@ -9,6 +9,7 @@ use balcony_wire::stream::error::StreamErrorCondition;
 use balcony_wire::{BareJid, FullJid, Jid, Presence};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::connection::InFlight;
 use crate::mailbox::{Inbox, Mailbox};
 
 /// One session: a device that is connected, or was and may come back.
@@ -46,6 +47,7 @@ pub(crate) struct HandedOver {
     pub(crate) session: Arc<Session>,
     pub(crate) detached: Detached,
     pub(crate) inbox: Inbox,
+    pub(crate) in_flight: InFlight,
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
 }
 

@@ -112,6 +112,11 @@ impl Queue {
         self.pending.drain(..(count - uncounted).min(self.pending.len()));
     }
 
+    /// How many are pending.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len() + self.uncounted
+    }
+
     /// What is pending will come again: the peer hears that it was not handled.
     pub(crate) fn forget_pending(&mut self) {
         self.received = self.handled();
@@ -141,6 +146,11 @@ impl Queue {
         self.acknowledged.wrapping_add(self.waiting.len() as u32)
     }
 
+    /// The peer's last `h`.
+    pub(crate) fn acknowledged(&self) -> u32 {
+        self.acknowledged
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -164,6 +174,16 @@ impl Queue {
     /// Copies of the waiting stanzas, oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = Sent> {
         self.waiting.iter().cloned().filter_map(Waiting::into_sent)
+    }
+
+    /// Copies of the waiting stanzas that are not covered by `h`, oldest first, each with the `h` that would cover it.
+    pub(crate) fn waiting_after(&self, h: u32) -> impl Iterator<Item = (u32, Sent)> {
+        let ahead = h.wrapping_sub(self.acknowledged);
+        // What lies behind the peer's own count is covered anyway.
+        let skipped = if ahead > u32::MAX / 2 { 0 } else { ahead };
+        let covering = (skipped..).map(|before| self.acknowledged.wrapping_add(before).wrapping_add(1));
+        let waiting = self.waiting.iter().skip(skipped as usize);
+        covering.zip(waiting).filter_map(|(h, waiting)| Some((h, waiting.clone().into_sent()?)))
     }
 
     /// Empties the queue, for stanzas that are lost.

@@ -39,9 +39,12 @@ enum Victim {
     Receiver,
     ServerWhileItTakes,
     ServerWhileItGives,
+    /// Sender and receiver are both there.
+    ServerInBetween,
 }
 
-const VICTIMS: [Victim; 4] = [Victim::Sender, Victim::Receiver, Victim::ServerWhileItTakes, Victim::ServerWhileItGives];
+const VICTIMS: [Victim; 5] =
+    [Victim::Sender, Victim::Receiver, Victim::ServerWhileItTakes, Victim::ServerWhileItGives, Victim::ServerInBetween];
 
 /// Everything that happens, and what it should come to.
 struct Scene {
@@ -81,14 +84,19 @@ impl Scene {
     }
 
     fn receive(&self) -> Done {
-        self.bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--overwrite"])
+        self.bob.run(&receive_one(&patience()))
     }
 
     /// One file, and one kill.
     fn round(&mut self, number: u64) {
-        let victim = VICTIMS[usize::try_from(self.chance.below(4)).unwrap()];
+        let victim = VICTIMS[usize::try_from(self.chance.below(5)).unwrap()];
         let name = self.new_file(number);
         println!("{name}: {victim:?} is killed");
+        let waiting = (victim == Victim::ServerInBetween).then(|| {
+            let receiving = self.bob.start(&receive_one(&patience()));
+            std::thread::sleep(self.usual[1] / 2);
+            receiving
+        });
         let mut sending = self.alice.start(&send(&name));
         match victim {
             Victim::Sender => {
@@ -96,7 +104,7 @@ impl Scene {
                 self.hit(victim, sending.is_running());
                 sending.kill();
             }
-            Victim::ServerWhileItTakes => {
+            Victim::ServerWhileItTakes | Victim::ServerInBetween => {
                 std::thread::sleep(self.chance.moment(self.usual[0]));
                 self.hit(victim, sending.is_running());
                 self.server.kill();
@@ -106,14 +114,15 @@ impl Scene {
             Victim::Receiver | Victim::ServerWhileItGives => drop(sending.wait().ok()),
         }
         self.is_out(&name);
-        let mut receiving = self.bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience(), "--overwrite"]);
+        let mut receiving = waiting.unwrap_or_else(|| self.bob.start(&receive_one(&patience())));
         match victim {
             Victim::Receiver => {
                 std::thread::sleep(self.chance.moment(self.usual[1]));
                 self.hit(victim, receiving.is_running());
                 receiving.kill();
-                // The server waits for the lost client in memory: one crash at a time.
-                self.server.restart();
+                // What it was about to get waits for it at the server, and must survive that as well.
+                self.server.kill();
+                self.server.again();
             }
             Victim::ServerWhileItGives => {
                 std::thread::sleep(self.chance.moment(self.usual[1]));
@@ -123,6 +132,7 @@ impl Scene {
                 println!("  {:?}", receiving.wait()); // it may give up; the next one goes on
             }
             Victim::Sender | Victim::ServerWhileItTakes => drop(receiving.wait().ok()),
+            Victim::ServerInBetween => println!("  {:?}", receiving.wait()), // as above
         }
         self.only_proven_files();
         self.is_here(&name);
@@ -192,6 +202,10 @@ impl Scene {
 
 fn send(name: &str) -> [&str; 4] {
     ["send", name, "--to", "bob@localhost"]
+}
+
+fn receive_one(timeout: &str) -> [&str; 7] {
+    ["receive", "--yes", "--count", "1", "--timeout", timeout, "--overwrite"]
 }
 
 /// What a kill leaves of a copy that was being made: it is seen to be none.

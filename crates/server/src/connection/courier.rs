@@ -11,11 +11,14 @@ use std::time::Instant;
 use balcony_wire::delay::Delay;
 use balcony_wire::{Jid, Payload as _, Stanza};
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 use tokio::time::Sleep;
 
 use crate::hub::{Hub, Work};
-use crate::mailbox::{Place, PutError};
+use crate::im::message::is_worth_keeping;
+use crate::mailbox::{Mail, Place, PutError};
 use crate::outbox::{Delivery, Otherwise, Outbox};
+use crate::receipt::Receipt;
 use crate::refusal::Reason;
 use crate::sessions::{Control, Session};
 use balcony_wire::stream::error::StreamErrorCondition;
@@ -35,10 +38,16 @@ pub(crate) struct Courier {
     /// Addressed to sessions that ended meanwhile.
     lost: Vec<Stanza>,
     handed_out: Option<i64>,
+    /// What was said since somebody looked last.
+    batch: Option<Receipt>,
+    /// Is woken when a batch is safe.
+    woken: Arc<Notify>,
 }
 
 struct Waiting {
-    delivery: Delivery,
+    to: Arc<Session>,
+    mail: Mail,
+    otherwise: Otherwise,
     place: BoxFuture<'static, Option<Place>>,
     patience: Pin<Box<Sleep>>,
 }
@@ -54,6 +63,8 @@ impl Courier {
             waiting: None,
             lost: Vec::new(),
             handed_out: None,
+            batch: None,
+            woken: Arc::default(),
         }
     }
 
@@ -87,8 +98,23 @@ impl Courier {
         if self.outbox.is_empty() { self.handed_out.take() } else { None }
     }
 
+    /// What was delivered since the last call waits to be safe, or what is left of that.
+    pub(crate) fn take_batch(&mut self) -> Option<Receipt> {
+        self.batch.take()
+    }
+
+    /// What is delivered from now on belongs to this.
+    pub(crate) fn set_batch(&mut self, batch: Receipt) {
+        self.batch = Some(batch);
+    }
+
+    /// Is woken when a batch is safe.
+    pub(crate) fn woken(&self) -> Arc<Notify> {
+        self.woken.clone()
+    }
+
     /// Does what can be done without waiting. What is for the client itself goes to `home`.
-    pub(crate) fn advance(&mut self, home: &mut VecDeque<Stanza>) {
+    pub(crate) fn advance(&mut self, home: &mut VecDeque<Mail>) {
         while self.waiting.is_none() {
             if let Some(delivery) = self.outbox.pop() {
                 self.deliver(delivery, home);
@@ -108,21 +134,29 @@ impl Courier {
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery, home: &mut VecDeque<Stanza>) {
-        let Delivery { to, stanza, otherwise } = delivery;
+    fn deliver(&mut self, delivery: Delivery, home: &mut VecDeque<Mail>) {
+        let Delivery { to, stanza, otherwise, receipt } = delivery;
+        let receipt = receipt.or_else(|| self.receipt_for(&stanza));
+        let mail = Mail { stanza, receipt };
         if Arc::ptr_eq(&to, &self.session) {
-            home.push_back(stanza);
+            home.push_back(mail);
             return;
         }
-        match to.mailbox().try_put(stanza) {
+        match to.mailbox().try_put(mail) {
             Ok(()) => {}
-            Err(PutError::Full(stanza)) => {
-                let place = Box::pin(to.mailbox().clone().place_for(to.mailbox().weight(&stanza)));
+            Err(PutError::Full(mail)) => {
+                let place = Box::pin(to.mailbox().clone().place_for(to.mailbox().weight(&mail.stanza)));
                 let patience = Box::pin(tokio::time::sleep(self.hub.limits().delivery_deadline));
-                self.waiting = Some(Waiting { delivery: Delivery { to, stanza: *stanza, otherwise }, place, patience });
+                self.waiting = Some(Waiting { to, mail: *mail, otherwise, place, patience });
             }
-            Err(PutError::Closed(stanza)) => self.lose(*stanza, otherwise),
+            Err(PutError::Closed(mail)) => self.lose(mail.stanza, otherwise),
         }
+    }
+
+    /// For what must not get lost on the way.
+    fn receipt_for(&mut self, stanza: &Stanza) -> Option<Receipt> {
+        let Stanza::Message(message) = stanza else { return None };
+        is_worth_keeping(message).then(|| self.batch.get_or_insert_with(|| Receipt::of_said(&self.woken)).clone())
     }
 
     fn lose(&mut self, stanza: Stanza, otherwise: Otherwise) {
@@ -138,8 +172,8 @@ impl Courier {
                 place = &mut waiting.place => Ok(place),
                 () = &mut waiting.patience => Err(()),
             };
-            let Some(Waiting { delivery, .. }) = self.waiting.take() else { return };
-            self.go_on(delivery, outcome);
+            let Some(Waiting { to, mail, otherwise, .. }) = self.waiting.take() else { return };
+            self.go_on(&to, mail, otherwise, outcome);
         } else if let Some(work) = &mut self.work {
             let done = work.await;
             self.work = None;
@@ -150,18 +184,17 @@ impl Courier {
         }
     }
 
-    fn go_on(&mut self, delivery: Delivery, outcome: Result<Option<Place>, ()>) {
-        let Delivery { to, stanza, otherwise } = delivery;
+    fn go_on(&mut self, to: &Session, mail: Mail, otherwise: Otherwise, outcome: Result<Option<Place>, ()>) {
         match outcome {
             Ok(Some(place)) => {
-                if let Err(PutError::Closed(stanza) | PutError::Full(stanza)) = place.put(stanza) {
-                    self.lose(*stanza, otherwise);
+                if let Err(PutError::Closed(mail) | PutError::Full(mail)) = place.put(mail) {
+                    self.lose(mail.stanza, otherwise);
                 }
             }
-            Ok(None) => self.lose(stanza, otherwise),
+            Ok(None) => self.lose(mail.stanza, otherwise),
             Err(()) if otherwise == Otherwise::Bounce => {
                 let mut errors = Outbox::default();
-                self.hub.bounce(stanza, Reason::Stuck.into(), &mut errors);
+                self.hub.bounce(mail.stanza, Reason::Stuck.into(), &mut errors);
                 self.outbox.append(errors);
             }
             // It would go on with a picture of the world that is not true any more.

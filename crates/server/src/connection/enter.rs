@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Connection;
 use super::desk::Desk;
+use super::{Connection, InFlight};
 use crate::accounts::random;
 use crate::mailbox::mailbox;
 use crate::refusal::{Reason, Refusal};
@@ -75,7 +75,8 @@ impl Connection {
                 NotAdded::Taken(old) => end_old(&old).await?,
             }
         }
-        self.desk = Some(Desk::new(hub, session, inbox, control));
+        let in_flight = InFlight::new(hub.spool().part(session.localpart()));
+        self.desk = Some(Desk::new(hub, session, inbox, in_flight, control));
         Ok(jid)
     }
 
@@ -91,9 +92,9 @@ impl Connection {
         let (to, from) = oneshot::channel();
         session.tell(Control::TakeOver(to));
         let handed_over = tokio::time::timeout(PATIENCE, from).await.ok()?.ok()?;
-        let HandedOver { session, detached, inbox, control } = handed_over;
+        let HandedOver { session, detached, inbox, in_flight, control } = handed_over;
         session.standing().lost_since = None;
-        self.desk = Some(Desk::new(hub, session, inbox, control));
+        self.desk = Some(Desk::new(hub, session, inbox, in_flight, control));
         Some(detached)
     }
 }

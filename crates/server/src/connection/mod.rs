@@ -6,10 +6,12 @@
 //! | `balcony_session::server` | the protocol |
 //! | [`courier`] | what the client said, to where it belongs |
 //! | [`desk`] | the bound session: its mail, and what is left when the connection is gone |
+//! | [`in_flight`] | mail that is with the client's stream and not acknowledged |
 
 mod courier;
 mod desk;
 mod enter;
+mod in_flight;
 mod socket;
 
 use std::net::IpAddr;
@@ -26,6 +28,7 @@ use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
 use self::desk::{Desk, DeskEvent};
+pub(crate) use self::in_flight::InFlight;
 use self::socket::{Event, Socket};
 use crate::accounts::random;
 use crate::guesses::Guesses;
@@ -105,7 +108,7 @@ impl Connection {
                 return self.end(end).await;
             }
             if let Some(desk) = &mut self.desk {
-                desk.forget_handed_out(self.socket.is_flushed());
+                desk.settle(self.stream.acknowledged(), self.stream.sent(), self.socket.is_flushed());
                 if desk.is_to_be_taken_over()
                     && let Some(detached) = self.stream.take_over(Instant::now())
                 {
@@ -156,10 +159,14 @@ impl Connection {
         let Some(desk) = &mut self.desk else { return };
         let now = Instant::now();
         let room = if self.socket.unsent() < HIGH_WATER { BATCH } else { 0 };
-        desk.exchange(room, |stanza| self.stream.send(now, stanza));
-        // Only now a crash loses nothing of what the client said.
-        if desk.is_done() {
-            self.stream.confirm(now);
+        desk.exchange(room, |stanza| self.stream.send(now, stanza).map(|()| self.stream.sent()));
+        if desk.is_awaited() {
+            self.stream.hurry(now);
+        }
+        // Of these a crash loses nothing any more.
+        let safe = desk.newly_safe(self.stream.pending());
+        if safe > 0 {
+            self.stream.confirm(now, safe);
         }
     }
 
@@ -168,6 +175,7 @@ impl Connection {
         let room = self.socket.unsent() < HIGH_WATER;
         let reading = room && self.desk.as_ref().is_none_or(Desk::is_ready_for_more);
         self.alarm.set(self.stream.deadline());
+        self.alarm.set(self.desk.as_ref().and_then(Desk::overdue));
         let now = Instant::now;
         tokio::select! {
             event = self.socket.event(reading) => match event {
@@ -186,7 +194,12 @@ impl Connection {
                 // Its client is here and gets everything itself.
                 DeskEvent::Told(Control::Share(_)) => {}
             },
-            () = self.alarm.rings() => self.stream.handle_timeout(now()),
+            () = self.alarm.rings() => {
+                self.stream.handle_timeout(now());
+                if let Some(desk) = &mut self.desk {
+                    desk.write_down_late(now(), |h| self.stream.unacknowledged_after(h));
+                }
+            }
             () = ended(&mut self.ending), if !self.told_to_end => {
                 self.told_to_end = true;
                 self.stream.close(now(), Some((StreamErrorCondition::SystemShutdown, "the server goes down".to_owned())));

@@ -56,6 +56,16 @@ const STEPS: &[&str] = &[
      ) STRICT, WITHOUT ROWID;
      CREATE INDEX uploads_by_account ON uploads (account, granted_at);
      CREATE INDEX uploads_by_end ON uploads (state, expires_at);",
+    // 2: messages that are with a session and not acknowledged
+    "CREATE TABLE spool (
+        id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        session INTEGER NOT NULL,
+        covered_by INTEGER NOT NULL,
+        localpart TEXT NOT NULL,
+        stanza TEXT NOT NULL,
+        at INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX spool_by_session ON spool (session, covered_by);",
 ];
 
 /// Brings the file to the newest version.

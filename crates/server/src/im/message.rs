@@ -151,8 +151,13 @@ impl Hub {
     }
 }
 
+/// Whether a message should reach whoever it is for also when that takes until after a crash.
+pub(crate) fn is_worth_keeping(message: &Message) -> bool {
+    fate(message.kind, false, false) == Fate::Keep && !only_says_that_somebody_types(message) && !forbids_storing(message)
+}
+
 /// `<delay/>` by the domain, unless it is there already.
-fn stamped(message: Message, domain: &Jid, at: SystemTime) -> Message {
+pub(crate) fn stamped(message: Message, domain: &Jid, at: SystemTime) -> Message {
     let by_us = |delay: Result<Delay, _>| delay.is_ok_and(|delay| delay.from.as_ref() == Some(domain));
     if message.payloads_of::<Delay>().any(by_us) {
         return message;

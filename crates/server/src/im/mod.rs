@@ -5,4 +5,5 @@ pub(crate) mod message;
 pub(crate) mod offline;
 pub(crate) mod presence;
 pub(crate) mod roster;
+pub(crate) mod spool;
 pub(crate) mod subscription;

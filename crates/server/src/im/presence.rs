@@ -253,7 +253,7 @@ fn show(shown: &Arc<Session>, viewer: &Arc<Session>, outbox: &mut Outbox) {
 }
 
 /// A stanza as it was kept.
-fn stored_stanza(text: &str) -> Option<Stanza> {
+pub(crate) fn stored_stanza(text: &str) -> Option<Stanza> {
     let read = Element::parse(text)
         .map_err(|error| error.to_string())
         .and_then(|element| Stanza::read(element).map_err(|error| error.to_string()));

@@ -49,6 +49,89 @@ fn spawn(folder: &Path) -> (Child, SocketAddr, SocketAddr) {
     (child, addresses.next().unwrap(), addresses.next().unwrap())
 }
 
+/// Logs in, says that it is there, and turns stream management on.
+async fn managed(xmpp: SocketAddr, ca: &str, name: &str) -> Peer {
+    let mut peer = Peer::connect_to(xmpp, &tls(ca, "xmpp-client")).await;
+    peer.open().await;
+    peer.log_in(name, name).await;
+    peer.bind("balcony").await;
+    // What comes because of that is not counted.
+    peer.send("<presence/>").await;
+    peer.settle().await;
+    peer.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    peer.until(|element| element.is("enabled", "urn:xmpp:sm:3")).await;
+    peer
+}
+
+/// Says something and waits until the server has said that it has it.
+async fn say(peer: &mut Peer, text: &str, hints: &str, nth: u32) {
+    peer.send(&format!("<message type='chat' id='{text}' to='juliet@localhost'><body>{text}</body>{hints}</message>")).await;
+    peer.send("<r xmlns='urn:xmpp:sm:3'/>").await;
+    let nth = nth.to_string();
+    peer.until(|element| element.is("a", "urn:xmpp:sm:3") && element.attr("h") == Some(nth.as_str())).await;
+}
+
+/// A message that was acknowledged to whoever said it was lost with the server, when its addressee had not got it, or had and was killed.
+#[tokio::test]
+async fn what_was_acknowledged_to_its_sender_survives_kill_9_whatever_its_addressee_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, xmpp, _) = spawn(folder.path());
+    let ca = std::fs::read_to_string(folder.path().join("data/authority.crt")).unwrap();
+    let mut romeo = managed(xmpp, &ca, "romeo").await;
+    let mut juliet = managed(xmpp, &ca, "juliet").await;
+    say(&mut romeo, "not acknowledged", "", 1).await;
+    juliet.until(|element| body(element).as_deref() == Some("not acknowledged")).await;
+    juliet.send("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+    juliet.settle().await;
+    say(&mut romeo, "read, and not acknowledged", "", 2).await;
+    say(&mut romeo, "not to be kept", "<no-store xmlns='urn:xmpp:hints'/>", 3).await;
+    juliet.cut();
+    say(&mut romeo, "while she is lost", "", 4).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let house = House { server: start_in(&folder, |_| {}).await, folder };
+    let mut juliet = house.login("juliet", "chamber").await;
+    juliet.send("<presence/>").await;
+    let came: Vec<_> = juliet.settle().await.iter().filter(|element| element.name() == "message").cloned().collect();
+    let texts: Vec<_> = came.iter().filter_map(body).collect();
+    assert_eq!(texts, ["read, and not acknowledged", "while she is lost"]);
+    assert!(came.iter().all(|message| message.to_xml().contains("urn:xmpp:delay")), "they say when they were said");
+    drop(juliet);
+    let mut again = house.login("juliet", "balcony").await;
+    again.send("<presence/>").await;
+    assert!(!again.settle().await.iter().any(|element| element.name() == "message"), "once is enough");
+}
+
+/// Two devices of hers were lost; who comes after the crash gets what both waited for once.
+#[tokio::test]
+async fn what_several_lost_sessions_waited_for_is_kept_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, xmpp, _) = spawn(folder.path());
+    let ca = std::fs::read_to_string(folder.path().join("data/authority.crt")).unwrap();
+    let mut romeo = managed(xmpp, &ca, "romeo").await;
+    for resource in ["phone", "laptop"] {
+        let mut device = Peer::connect_to(xmpp, &tls(&ca, "xmpp-client")).await;
+        device.open().await;
+        device.log_in("juliet", "juliet").await;
+        device.bind(resource).await;
+        device.send("<presence/><enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+        device.until(|element| element.is("enabled", "urn:xmpp:sm:3")).await;
+        device.cut();
+    }
+    for (nth, text) in (1..).zip(["twice", "twice", "once"]) {
+        say(&mut romeo, text, "", nth).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let house = House { server: start_in(&folder, |_| {}).await, folder };
+    let mut juliet = house.login("juliet", "chamber").await;
+    juliet.send("<presence/>").await;
+    let came: Vec<_> = juliet.settle().await.iter().filter_map(body).collect();
+    assert_eq!(came, ["twice", "twice", "once"]);
+}
+
 #[tokio::test]
 async fn what_was_answered_survives_kill_9_and_what_was_half_done_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -178,9 +178,29 @@ impl Detached {
         self.queue.waiting()
     }
 
+    /// What neither the client acknowledged nor `h` would cover, oldest first, each with the `h` that would.
+    pub fn unacknowledged_after(&self, h: u32) -> impl Iterator<Item = (u32, Sent)> {
+        self.queue.waiting_after(h)
+    }
+
+    /// The client's last `h`.
+    pub fn acknowledged(&self) -> u32 {
+        self.queue.acknowledged()
+    }
+
+    /// The `h` that would cover all that was put in so far.
+    pub fn sent(&self) -> u32 {
+        self.queue.sent()
+    }
+
+    /// As [`ServerStream::pending`], for what was said before the connection was lost.
+    pub fn pending(&self) -> usize {
+        self.queue.pending()
+    }
+
     /// As [`ServerStream::confirm`], for what was said before the connection was lost.
-    pub fn confirm(&mut self) {
-        self.queue.confirm(usize::MAX);
+    pub fn confirm(&mut self, count: usize) {
+        self.queue.confirm(count);
     }
 
     /// How many stanzas of the client's were handled: for a later `<failed h=…/>`.

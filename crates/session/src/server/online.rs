@@ -125,10 +125,10 @@ impl ServerStream {
         }
     }
 
-    /// All that the client said is where it belongs; a client that asked before hears of it.
-    pub(super) fn confirmed(&mut self) {
+    /// The oldest of what the client said is where it belongs; a client that asked before hears of it.
+    pub(super) fn confirmed(&mut self, count: usize) {
         let Some(session) = self.session.as_mut() else { return };
-        session.queue.confirm(usize::MAX);
+        session.queue.confirm(count);
         if self.pulse.owes && matches!(self.phase, Phase::Online) {
             self.acknowledge();
         }
@@ -199,6 +199,14 @@ impl ServerStream {
     /// `<r/>` after some stanzas or some time, and only one at a time.
     pub(super) fn ask_for_acknowledgement(&mut self) {
         if matches!(self.phase, Phase::Online) && self.pulse.asked.is_none() && self.pulse.unasked >= ASK_AFTER {
+            self.ask();
+        }
+    }
+
+    /// As soon as there is something to ask for.
+    pub(super) fn ask_at_once(&mut self) {
+        let managed = self.session.as_ref().is_some_and(|session| session.managed);
+        if matches!(self.phase, Phase::Online) && managed && self.pulse.asked.is_none() && self.pulse.unasked > 0 {
             self.ask();
         }
     }

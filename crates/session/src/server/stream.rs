@@ -17,7 +17,7 @@ use crate::binding::ChannelBindings;
 use crate::entropy::Entropy;
 use crate::line::Line;
 use crate::scram::StoredKeys;
-use crate::sm::Queue;
+use crate::sm::{Queue, Sent};
 
 /// The server's side of one client connection, from its first byte to its end.
 ///
@@ -165,11 +165,41 @@ impl ServerStream {
         }
     }
 
-    /// With [`ServerConfig::confirms`]: all that came as [`Action::Stanza`] is delivered, kept or answered. What never is, the client
-    /// says again when it resumes the session.
-    pub fn confirm(&mut self, now: Instant) {
+    /// With [`ServerConfig::confirms`]: how much of what the client said waits to be confirmed.
+    pub fn pending(&self) -> usize {
+        self.managed().map_or(0, Queue::pending)
+    }
+
+    /// With [`ServerConfig::confirms`]: the oldest `count` of what is pending are safe: with whom they are for, on a disk, or answered. What
+    /// never is, the client says again when it resumes the session.
+    pub fn confirm(&mut self, now: Instant, count: usize) {
         self.pulse.now = now;
-        self.confirmed();
+        self.confirmed(count);
+    }
+
+    /// The `h` that would cover all that was sent to the client so far; `None` without stream management.
+    pub fn sent(&self) -> Option<u32> {
+        self.managed().map(Queue::sent)
+    }
+
+    /// The client's last `h`.
+    pub fn acknowledged(&self) -> Option<u32> {
+        self.managed().map(Queue::acknowledged)
+    }
+
+    /// What neither the client acknowledged nor `h` would cover, oldest first, each with the `h` that would.
+    pub fn unacknowledged_after(&self, h: u32) -> impl Iterator<Item = (u32, Sent)> {
+        self.managed().into_iter().flat_map(move |queue| queue.waiting_after(h))
+    }
+
+    /// Asks the client to acknowledge what it was sent, unless it is asked already: somebody waits for it.
+    pub fn hurry(&mut self, now: Instant) {
+        self.pulse.now = now;
+        self.ask_at_once();
+    }
+
+    fn managed(&self) -> Option<&Queue> {
+        self.session.as_ref().filter(|session| session.managed).map(|session| &session.queue)
     }
 
     /// Answers [`Action::LookUp`].

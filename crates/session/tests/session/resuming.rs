@@ -479,7 +479,7 @@ fn a_server_acknowledges_only_what_its_driver_brought_where_it_belongs() {
     pair.run(&mut host);
     assert_eq!(pair.served.bodies(), ["c0", "c1"]);
     assert!(pair.seen.acknowledged.is_empty(), "asked, and told that nothing is done");
-    pair.server.confirm(pair.now);
+    pair.server.confirm(pair.now, usize::MAX);
     pair.run(&mut host);
     assert_eq!(pair.seen.acknowledged.len(), 2);
     assert!(pair.seen.end.is_none());
@@ -498,7 +498,7 @@ fn what_a_server_did_not_get_done_is_said_again() {
         pair.run(&mut host);
         let (resume, ..) = pair.part(&mut host);
         if done {
-            host.detached.values_mut().for_each(Detached::confirm);
+            host.detached.values_mut().for_each(|detached| detached.confirm(usize::MAX));
         }
         let mut pair = Pair::new(ClientConfig { resume, ..quick_client() }, &config, 7);
         pair.run(&mut host);
