@@ -140,13 +140,6 @@ impl OwnServer {
         self.running.take().map(Running::kill).unwrap_or_default()
     }
 
-    /// Ends it as a person does, and starts it again.
-    #[track_caller]
-    pub(crate) fn restart(&mut self) {
-        self.running.take().unwrap().end();
-        self.again();
-    }
-
     /// Starts again on the same ports with the same data.
     #[track_caller]
     pub(crate) fn again(&mut self) {
