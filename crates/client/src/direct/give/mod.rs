@@ -10,6 +10,8 @@
 mod events;
 mod look;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use events::{GivingEvent, GivingStep};
 pub(crate) use look::NotGiven;
@@ -24,14 +26,16 @@ use balcony_sharing::transfer::Reach;
 use balcony_store::{FileStamp, Store};
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::{BareJid, Jid};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::blocking::blocking;
 use crate::share::{FileFrom, Input};
 
 /// A refusal takes a multiple of this: how long we looked tells nothing about what there is.
-const EVEN: Duration = Duration::from_millis(100);
+const EVEN: Duration = Duration::from_millis(50);
+/// Requests that are looked at at once; the others wait for their turn.
+const AT_ONCE: usize = 8;
 /// Shares that ended and whose sessions have not heard of it yet; no more can be.
 const ENDED: usize = 1_024;
 /// What happened and was not looked at yet; whoever is slow misses some of it.
@@ -82,11 +86,13 @@ pub(crate) struct Giver {
     contacts: watch::Receiver<Arc<Contacts>>,
     ended: broadcast::Sender<String>,
     events: broadcast::Sender<GivingEvent>,
+    turns: Arc<Semaphore>,
 }
 
 impl Giver {
     pub(crate) fn new(store: Store, account: BareJid, contacts: watch::Receiver<Arc<Contacts>>) -> Self {
-        Self { store, account, contacts, ended: broadcast::channel(ENDED).0, events: broadcast::channel(EVENTS).0 }
+        let (ended, events) = (broadcast::channel(ENDED).0, broadcast::channel(EVENTS).0);
+        Self { store, account, contacts, ended, events, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The file that somebody asks for, if they may have it. A refusal comes after an even time.
@@ -96,9 +102,11 @@ impl Giver {
 
     /// As [`Giver::find`], and why not: for whoever may tell.
     pub(crate) async fn look(&self, asker: &Jid, asked: Asked) -> Result<Gift, NotGiven> {
+        let turn = self.turns.acquire().await;
         let began = Instant::now();
         let (giver, asker) = (self.clone(), asker.clone());
         let found = blocking(move || giver.look_now(&asker, &asked)).await;
+        drop(turn);
         let found = found.unwrap_or_else(|error| {
             tracing::warn!(%error, "what may be given cannot be read");
             Err(NotGiven::Unknown)
