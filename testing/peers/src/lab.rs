@@ -129,9 +129,13 @@ impl Lab {
     /// When the peers were promised and are not there.
     #[track_caller]
     pub fn up() -> Result<Self, Skipped> {
-        let peers = Peers::available()?;
-        let status = output(peers.script("packet-lab").arg("up"));
-        let status = status.map_err(|error| Skipped(format!("no network namespaces with a packet filter here: {error}")))?;
+        let made = Self::of(Peers::available()?);
+        made.map_err(|error| Skipped(format!("no network namespaces with a packet filter here: {error}")))
+    }
+
+    /// The same with peers that were opened, for programs that are no tests.
+    pub fn of(peers: Peers) -> Result<Self, PeerError> {
+        let status = output(peers.script("packet-lab").arg("up"))?;
         Ok(Self { status, peers })
     }
 
