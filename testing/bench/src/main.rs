@@ -3,6 +3,9 @@
 //! ```text
 //! testing-bench login COUNT ENDPOINTS       milliseconds from TCP to bound, median of COUNT logins
 //! testing-bench messages COUNT ENDPOINTS    messages a second from alice to bob, in order and none lost
+//! testing-bench blocks BYTES WINDOW ENDPOINTS   MB/s of in-band blocks of 4,096 bytes from alice to bob, WINDOW of them unanswered at most
+//! testing-bench take FILE ADDRESS           listens at ADDRESS, says where, takes a bare copy: bytes, written, hashed and synced
+//! testing-bench give FILE ADDRESS           seconds to give FILE to who listens there
 //! testing-bench offers COUNT                messages a second from bytes to offers, on one core
 //! testing-bench dialect COUNT NAME          the same for one dialect
 //! testing-bench dialects                    their names, a line each, then how many there are
@@ -13,7 +16,9 @@
 //! ENDPOINTS is a file of `KEY=VALUE` lines, as `balcony serve --endpoints` and the kit of foreign servers write it.
 
 mod client;
+mod copying;
 mod dialects;
+mod in_band;
 mod offers;
 mod plans;
 mod sealed;
@@ -42,6 +47,9 @@ fn run(arguments: &[&str]) -> Result<f64> {
     match arguments {
         ["login", count, endpoints] => streams::login(count.parse()?, endpoints.as_ref()),
         ["messages", count, endpoints] => streams::messages(count.parse()?, endpoints.as_ref()),
+        ["blocks", size, window, endpoints] => in_band::blocks(size.parse()?, window.parse()?, endpoints.as_ref()),
+        ["take", to, address] => copying::take(to.as_ref(), address),
+        ["give", file, address] => copying::give(file.as_ref(), address),
         ["offers", count] => offers::measure(count.parse()?),
         ["dialects"] => dialects::names().map(|names| {
             names.iter().for_each(|name| println!("{name}"));
