@@ -3,8 +3,10 @@
 mod build;
 mod catalogue;
 mod decrypt;
+mod direct;
 mod fetch;
 mod first_try;
+mod ground;
 mod kills;
 mod memory;
 mod report;
@@ -30,7 +32,9 @@ Builds the release programs, measures each row and writes docs/benchmarks.md: me
   --quick        two runs with a tenth of the bytes, only printed
 
 Needs curl, and for ejabberd and slots by slixmpp what `cargo xtask test` installs (target/peers, or BALCONY_PEERS).
-Rows: try, upload, fetch, decrypt, memory, files, messages, offers, dialects, plan, catalogue, login, kills, build.
+direct, proxied, inband, firstbyte and direct-memory need network namespaces and nft as well.
+Rows: try, upload, fetch, decrypt, memory, files, messages, offers, dialects, plan, catalogue, login, direct, proxied, inband, firstbyte,
+direct-memory, kills, build.
 ";
 
 /// A row of the table.
@@ -99,6 +103,36 @@ const ROWS: &[Row] = &[
         measure: catalogue::measure,
     },
     Row { name: "login", what: "login (TCP to bound) on loopback, 4,096 iterations", wanted: "≤ 25 ms", measure: streams::login },
+    Row {
+        name: "direct",
+        what: "1 GB from person to person by SOCKS5, on loopback, digests checked and synced",
+        wanted: "≥ 0.8 × a bare TCP copy that computes sha-256 and syncs",
+        measure: direct::direct,
+    },
+    Row {
+        name: "proxied",
+        what: "1 GB from person to person through our proxy",
+        wanted: "≥ 1.5 × the same through ejabberd's proxy",
+        measure: direct::proxied,
+    },
+    Row {
+        name: "inband",
+        what: "100 MB from person to person in band, blocks of 4,096 bytes, our server",
+        wanted: "≥ 10 MB/s",
+        measure: direct::in_band,
+    },
+    Row {
+        name: "firstbyte",
+        what: "from the offer, accepted at once, to the first byte",
+        wanted: "≤ 30 ms straight on loopback; ≤ 1.5 s in band when two transports must fail first",
+        measure: direct::first_byte,
+    },
+    Row {
+        name: "direct-memory",
+        what: "resident memory while 4 GB, or 50 files at once, go from person to person by any transport",
+        wanted: "≤ 64 MiB each",
+        measure: direct::memory,
+    },
     Row {
         name: "kills",
         what: "200 × `kill -9` of sender, receiver or server at random moments of sending and fetching",

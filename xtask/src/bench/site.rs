@@ -74,11 +74,16 @@ pub(super) struct Client {
 impl Client {
     /// Logs `user` in once.
     pub(super) fn login(setting: &Setting, endpoints: &Endpoints, user: &str, home: &str) -> Result<Self> {
-        let client = Self { program: setting.programs.join("balcony"), home: setting.work.join(home), jid: endpoints.jid(user) };
+        let client = Self::in_home(setting, endpoints, user, home);
         let mut command = client.command(&["login", &client.jid]);
         command.arg("--server").arg(endpoints.starttls()).arg("--ca").arg(endpoints.ca()).env("BALCONY_PASSWORD", endpoints.password(user));
         timing::timed(&mut command)?;
         Ok(client)
+    }
+
+    /// A client that is logged in, or will be.
+    pub(super) fn in_home(setting: &Setting, endpoints: &Endpoints, user: &str, home: &str) -> Self {
+        Self { program: setting.programs.join("balcony"), home: setting.work.join(home), jid: endpoints.jid(user) }
     }
 
     pub(super) fn jid(&self) -> &str {
