@@ -8,6 +8,7 @@ mod connecting;
 mod contacts;
 mod copies;
 mod devices;
+mod direct;
 mod encrypted;
 mod fetching;
 mod giving;
