@@ -90,7 +90,7 @@ impl Console {
             bar.set_style(style);
         }
         bar.set_message(crate::safe::Safe(label).to_string());
-        Bar { bar, console: self.clone(), label: label.to_owned(), total, said: Instant::now() }
+        Bar { bar, console: self.clone(), label: label.to_owned(), total, said: None }
     }
 
     fn object(&self, event: &str, fields: Value) {
@@ -108,15 +108,15 @@ pub(crate) struct Bar {
     console: Console,
     label: String,
     total: Option<u64>,
-    said: Instant,
+    said: Option<Instant>,
 }
 
 impl Bar {
-    /// So many bytes are done. In JSON at most five events a second.
+    /// So many bytes are done. In JSON the first are told at once, then at most five times a second.
     pub(crate) fn at(&mut self, bytes: u64) {
         self.bar.set_position(bytes);
-        if self.console.json && self.said.elapsed() >= Duration::from_millis(200) {
-            self.said = Instant::now();
+        if self.console.json && self.said.is_none_or(|said| said.elapsed() >= Duration::from_millis(200)) {
+            self.said = Some(Instant::now());
             self.console.object("progress", serde_json::json!({"what": self.label, "bytes": bytes, "total": self.total}));
         }
     }
