@@ -48,7 +48,7 @@ impl Future for Asked {
 
 fn no_ack(error: RequestError) -> NoAck {
     match error {
-        RequestError::Refused { error, .. } => NoAck::Refused(error),
+        RequestError::Refused { error, .. } => NoAck::Refused(Box::new(error)),
         other => NoAck::Silent(other.to_string()),
     }
 }

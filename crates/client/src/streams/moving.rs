@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::StreamError;
 use super::in_band::{InBandReader, InBandWriter};
-use crate::direct::{Courier, InBandMail};
+use crate::direct::{Courier, InBand, InBandMail};
 
 /// How long nothing may move.
 const STALL: Duration = Duration::from_secs(60);
@@ -44,6 +44,20 @@ impl Reader {
     /// From a stream in band.
     pub(crate) fn in_band(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, most: Option<u64>) -> Self {
         Self { from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))), left: most }
+    }
+
+    /// From a stream in band that the other side opened by this request, on terms that nothing had agreed on.
+    pub(crate) async fn opened_in_band(
+        courier: Courier,
+        mail: InBandMail,
+        peer: FullJid,
+        terms: Terms,
+        request: InBand,
+        most: Option<u64>,
+    ) -> Self {
+        let mut stream = InBandReader::new(courier, mail, peer, terms, false, most);
+        stream.take(request).await;
+        Self { from: From::InBand(Box::new(stream)), left: most }
     }
 
     /// The next bytes, at most 256 KiB and as many as are there; `None` at the end. Dropping the future loses nothing.
@@ -135,6 +149,15 @@ impl Writer {
         match &mut self.to {
             To::Socket(stream) => stream.shutdown().await.map_err(StreamError::Broken),
             To::InBand(stream) => stream.finish().await,
+        }
+    }
+
+    /// Waits until the other side closes its end as well, or for so long: where nobody says that the bytes arrived, it shows that they did.
+    pub(crate) async fn closed(&mut self, patience: Duration) {
+        if let To::Socket(stream) = &mut self.to {
+            let mut said = [0; 64];
+            let end = async { while matches!(stream.read(&mut said).await, Ok(1..)) {} };
+            let _ = timeout(patience, end).await; // who keeps it open has all the same had its time
         }
     }
 }

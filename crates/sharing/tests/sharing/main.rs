@@ -4,6 +4,7 @@
 mod attach;
 mod attaching_out;
 mod bits;
+mod bytestream;
 mod clients;
 mod copies;
 mod dialects;
@@ -12,6 +13,7 @@ mod fetch;
 mod fetch_sessions;
 mod giving;
 mod hostile;
+mod jingle;
 mod initiations;
 mod mixtures;
 mod models;

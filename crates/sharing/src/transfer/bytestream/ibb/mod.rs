@@ -9,8 +9,6 @@
 
 mod receiver;
 mod sender;
-#[cfg(test)]
-mod tests;
 mod window;
 
 use std::time::Duration;
@@ -116,7 +114,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoAck {
     /// They said no.
-    Refused(StanzaError),
+    Refused(Box<StanzaError>),
     /// There was no answer, or no connection.
     Silent(String),
 }

@@ -10,8 +10,6 @@
 
 mod negotiation;
 mod own;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 

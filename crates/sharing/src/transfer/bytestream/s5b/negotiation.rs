@@ -262,7 +262,7 @@ impl S5b {
                 }
             }
             // It was given up meanwhile.
-            Ok(()) if !self.is_mine(line) => self.hang_up(line.clone()),
+            Ok(()) if self.stage != Stage::Over && !self.is_mine(line) => self.hang_up(line.clone()),
             Ok(()) => {}
             Err(why) => {
                 self.dial(|dialler, pace, out| dialler.lost(now, pace, line, why, out));

@@ -1,1 +1,0 @@
-//! The vectors, and both sides of one stream on a virtual clock.

@@ -1,1 +1,0 @@
-//! Both sides of one negotiation on a virtual clock.
