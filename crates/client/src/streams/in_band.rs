@@ -214,7 +214,7 @@ impl InBandReader {
         piece.freeze()
     }
 
-    fn take(&mut self, mail: InBand) {
+    pub(super) fn take(&mut self, mail: InBand) {
         let now = Instant::now();
         match mail {
             InBand::Request(request) => {

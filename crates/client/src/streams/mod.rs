@@ -18,7 +18,7 @@ use balcony_sharing::transfer::bytestream::ibb::IbbFailed;
 
 pub(crate) use moving::{Reader, Writer};
 pub(crate) use proxies::Proxies;
-pub(crate) use sockets::{Sockets, Surroundings};
+pub(crate) use sockets::{Sockets, Surroundings, settings};
 
 /// Why bytes stopped before their end.
 #[derive(Debug, thiserror::Error)]

@@ -47,7 +47,7 @@ impl Reader {
     }
 
     /// From a stream in band that the other side opened by this request, on terms that nothing had agreed on.
-    pub(crate) async fn opened_in_band(
+    pub(crate) fn opened_in_band(
         courier: Courier,
         mail: InBandMail,
         peer: FullJid,
@@ -56,7 +56,7 @@ impl Reader {
         most: Option<u64>,
     ) -> Self {
         let mut stream = InBandReader::new(courier, mail, peer, terms, false, most);
-        stream.take(request).await;
+        stream.take(request);
         Self { from: From::InBand(Box::new(stream)), left: most }
     }
 

@@ -44,6 +44,16 @@ pub(crate) struct Surroundings {
     pub(crate) loopback: bool,
 }
 
+/// How patient machines are to be: other people's proxies take their time.
+pub(crate) fn settings(network: &Network) -> Settings {
+    let mut settings = Settings::default();
+    if network.proxy().is_some() {
+        settings.pace.patience = Duration::from_secs(20);
+        settings.activation = Duration::from_secs(40);
+    }
+    settings
+}
+
 /// See the module. Dropping it closes whatever was not taken.
 #[derive(Debug)]
 pub(crate) struct Sockets {
@@ -84,14 +94,9 @@ impl Sockets {
         }
     }
 
-    /// How patient the machine of this stream is to be: other people's proxies take their time.
+    /// See [`settings`].
     pub(crate) fn settings(&self) -> Settings {
-        let mut settings = Settings::default();
-        if self.network.proxy().is_some() {
-            settings.pace.patience = Duration::from_secs(20);
-            settings.activation = Duration::from_secs(40);
-        }
-        settings
+        settings(&self.network)
     }
 
     /// Where others can reach us: opens listeners, unless addresses are hidden, and names the proxies of our server. Takes half a second
