@@ -104,6 +104,8 @@ enum Done {
     Own(StreamId, Box<Sockets>, Vec<OwnCandidate>),
     Found(ContentId, Option<Box<Gift>>),
     Verdict(ContentId, Option<Verdict>),
+    /// What we give is not shared any more.
+    Unshared,
     /// The account is closed, or cannot be connected any more.
     Offline,
 }
@@ -156,6 +158,8 @@ impl Task {
         for (content, feed) in contents.into_iter().zip(takes) {
             task.expect(content, feed);
         }
+        let gifts: Vec<Gift> = task.gives.values().map(|giving| giving.gift.clone()).collect();
+        gifts.iter().for_each(|gift| task.until_unshared(gift));
         tokio::spawn(task.run());
     }
 
@@ -355,6 +359,17 @@ impl Task {
         }));
     }
 
+    /// A live share that ends takes along whoever is just getting it.
+    fn until_unshared(&mut self, gift: &Gift) {
+        if gift.share.is_some() {
+            let unshared = self.desk.giver.unshared(gift);
+            self.work.push(Box::pin(async move {
+                unshared.await;
+                Done::Unshared
+            }));
+        }
+    }
+
     async fn content_ended(&mut self, content: &ContentId, reason: &EndReason) {
         if let Some(mut taking) = self.takes.remove(content) {
             taking.pump = None;
@@ -468,8 +483,11 @@ impl Task {
             Done::Found(content, Some(gift)) => {
                 self.session.set_reach(gift.reach);
                 self.session.serve(now, &content, JingleFile::from(gift.file.clone()));
-                self.gives.insert(content, Giving::new(*gift, None));
+                let watcher = self.desk.giver.watch(&Jid::from(self.key.peer.clone()), &gift);
+                self.until_unshared(&gift);
+                self.gives.insert(content, Giving::new(*gift, Some(watcher)));
             }
+            Done::Unshared => self.session.terminate(now, EndReason::Stopped),
             Done::Found(content, None) => self.session.reject(now, &content, Rejection::NotAvailable),
             Done::Verdict(content, verdict) => {
                 if let Some(taking) = self.takes.get_mut(&content) {

@@ -117,9 +117,27 @@ impl Giver {
         found
     }
 
-    /// Ids of live shares that ended, from now on.
-    pub(crate) fn ended(&self) -> broadcast::Receiver<String> {
-        self.ended.subscribe()
+    /// Returns when this is not shared any more; never, for what is no live share.
+    pub(crate) fn unshared(&self, gift: &Gift) -> impl Future<Output = ()> + Send + 'static {
+        let (mut ended, share) = (self.ended.subscribe(), gift.share.clone());
+        let (store, account) = (self.store.clone(), self.account.clone());
+        async move {
+            let Some(share) = share else { return std::future::pending().await };
+            // It may have ended between being found and being heard of here.
+            let id = share.clone();
+            if matches!(blocking(move || store.live_share(&account, &id)).await, Ok(None)) {
+                return;
+            }
+            loop {
+                match ended.recv().await {
+                    Ok(id) if id == share => return,
+                    Ok(_) => {}
+                    // So many ended at once that this one may be among them.
+                    Err(broadcast::error::RecvError::Lagged(_)) => return,
+                    Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
+                }
+            }
+        }
     }
 
     /// What is given from now on.
@@ -127,20 +145,9 @@ impl Giver {
         self.events.subscribe()
     }
 
-    /// Tells whoever watches how giving a file goes.
-    pub(crate) fn tell(&self, to: &Jid, gift: &Gift, step: GivingStep) {
-        let event = GivingEvent { to: to.clone(), name: gift.file.name.clone(), size: gift.size, step, share: gift.share.clone() };
-        let _ = self.events.send(event); // nobody watches
-    }
-
     /// Sessions that give this share end.
     pub(crate) fn end(&self, published: &str) {
         let _ = self.ended.send(published.to_owned()); // nobody is giving it just now
-    }
-
-    /// The store it looks into.
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
     }
 }
 
