@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::body::{Body, Feed, promise};
 use super::give::{Gift, Giver};
+use super::si::Older;
 use super::publish::{Expected, random_id};
 use super::switchboard::{Key, NoRoom, Switchboard};
 use super::task::{Beginning, Giving, Task};
@@ -49,6 +50,8 @@ pub(crate) struct Desk {
     pub(crate) state: watch::Receiver<Connection>,
     /// A test on one machine: its own address is offered and dialled.
     pub(crate) loopback: bool,
+    /// Which streams may be opened towards us by a list of hosts.
+    pub(super) older: Older,
     /// Where each session under way takes orders.
     pub(super) orders: Mutex<HashMap<Key, mpsc::Sender<Order>>>,
 }
@@ -71,8 +74,7 @@ impl Desk {
             SessionWay::Offered { sid, content } => self.take_offered(Key { peer, sid }, Some(content), &open).await,
             SessionWay::Published { id } => self.take_published(peer, &id, &open).await,
             SessionWay::ByHash => self.ask(peer, &open).await,
-            // Stream initiation has a door of its own.
-            SessionWay::Initiated { .. } => Err(DirectError::Over { peer: open.peer }),
+            SessionWay::Initiated { sid } => self.take_offered(Key { peer, sid }, None, &open).await,
         }
     }
 
@@ -172,7 +174,7 @@ impl Desk {
         Terms { peer: means(abilities), reach, settings: Settings::default(), random: random() }
     }
 
-    fn between(&self, key: &Key) -> Result<Between, DirectError> {
+    pub(super) fn between(&self, key: &Key) -> Result<Between, DirectError> {
         let own = match &*self.state.borrow() {
             Connection::Online(online) => online.jid.clone(),
             _ => return Err(DirectError::Offline),

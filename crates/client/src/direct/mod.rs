@@ -16,6 +16,7 @@ mod pump;
 mod reading;
 mod reception;
 mod sending;
+mod si;
 pub(crate) mod switchboard;
 mod task;
 
@@ -143,6 +144,7 @@ impl Direct {
             expected,
             state,
             loopback,
+            older: si::Older::default(),
             orders: Mutex::default(),
         });
         tokio::spawn(reception::run(Arc::clone(&desk), Shelf { desk: offers, news }, arrivals, back));

@@ -177,19 +177,19 @@ fn words(failure: &ReadFailure) -> String {
 }
 
 /// No more than so many bytes a second.
-struct Pace {
+pub(super) struct Pace {
     rate: Option<u64>,
     began: Instant,
     passed: u64,
 }
 
 impl Pace {
-    fn new(rate: Option<u64>) -> Self {
+    pub(super) fn new(rate: Option<u64>) -> Self {
         Self { rate: rate.filter(|rate| *rate > 0), began: Instant::now(), passed: 0 }
     }
 
     /// Waits until these bytes may go.
-    async fn wait(&mut self, bytes: u64) {
+    pub(super) async fn wait(&mut self, bytes: u64) {
         if let Some(due) = self.due(bytes) {
             sleep(due.saturating_sub(self.began.elapsed())).await;
         }

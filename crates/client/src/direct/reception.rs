@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
+use balcony_sharing::Received;
+use balcony_store::StoreError;
 use balcony_wire::stanza::DefinedCondition;
-use balcony_wire::{Element, FullJid, Iq, IqKind, StanzaError};
+use balcony_wire::{Element, FullJid, Iq, IqKind, Jid, StanzaError};
 use tokio::sync::{broadcast, mpsc};
 
 use super::switchboard::{Arrival, Key};
 use super::task::Task;
-use super::{Desk, publish};
+use super::{Desk, publish, si};
 use crate::account::Connection;
 use crate::blocking::blocking;
 use crate::offers::{self, CataloguedOffer};
@@ -41,7 +43,7 @@ pub(super) async fn run(desk: Arc<Desk>, shelf: Shelf, mut arrivals: mpsc::Recei
             }
             Arrival::Added(peer, jingle) => shelf.keep(peer, jingle).await,
             Arrival::Start(request) => drop(tokio::spawn(start(Arc::clone(&desk), request))),
-            Arrival::Older(request) => refuse(&desk, &request, DefinedCondition::ServiceUnavailable).await,
+            Arrival::Older(request) => si::arrive(&desk, &shelf, request).await,
             Arrival::Message(_) => {}
         }
     }
@@ -92,7 +94,18 @@ impl Shelf {
     /// Puts what a session offers into the catalogue, and tells of it.
     async fn keep(&self, peer: FullJid, jingle: Element) {
         let desk = self.desk.clone();
-        match blocking(move || desk.take_session(&peer, &jingle)).await {
+        self.tell(blocking(move || desk.take_session(&peer, &jingle)).await);
+    }
+
+    /// As [`Shelf::keep`], for stream initiation.
+    pub(super) async fn keep_initiation(&self, peer: FullJid, si: Element) {
+        let desk = self.desk.clone();
+        let Ok(received) = Received::initiation(&peer, &desk.account, &si) else { return }; // what it offers was read before
+        self.tell(blocking(move || desk.take_opened(&received)).await);
+    }
+
+    fn tell(&self, taken: Result<Vec<CataloguedOffer>, StoreError>) {
+        match taken {
             Ok(offers) => {
                 for offer in offers {
                     let _ = self.news.send(offer); // nobody listens; it is in the catalogue

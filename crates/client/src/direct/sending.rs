@@ -4,6 +4,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use balcony_sharing::plan::Abilities;
 use balcony_sharing::transfer::Reach;
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_sharing::{DigestSet, MediaType};
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 
 use super::give::Gift;
 use super::publish::random_id;
-use super::{Desk, DirectError, GiveEvent, Stage, WayTaken};
+use super::{Desk, DirectError, GiveEvent, Stage, WayTaken, si};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::events::Events;
@@ -358,7 +359,12 @@ impl Work {
     async fn trip(&self, position: usize, device: FullJid, sid: &str, gift: Gift, trip: &mut Trip) -> Result<(), DirectError> {
         let (sender, mut steps) = channel(EVENTS);
         let (size, leaves) = (gift.size, Leaves::new(&self.desk, &device, sid));
-        self.desk.give(device.clone(), sid.to_owned(), gift, Some(sender))?;
+        let abilities = self.account.abilities(&device).await.unwrap_or_default();
+        // What was spoken before Jingle is for those who know nothing better (XEP-0234 §10.3).
+        match abilities.file_transfer.is_none() && abilities.stream_initiation {
+            true => si::offer(&self.desk, device.clone(), sid.to_owned(), gift, Some(sender))?,
+            false => self.desk.give(device.clone(), sid.to_owned(), gift, Some(sender))?,
+        }
         self.events.tell(DirectEvent::Offered { position, device: device.into() }).await;
         let mut bytes = self.events.another();
         while let Some(step) = steps.recv().await {
@@ -428,10 +434,11 @@ impl Work {
         let nobody = || DirectError::NoDevice { jid: self.to.clone() };
         let person = self.to.bare();
         let mut devices = self.desk.devices.clone();
-        let there = devices.wait_for(|devices| devices.of(&person).any(|(_, abilities)| abilities.gives_files()));
+        let there = devices.wait_for(|devices| devices.of(&person).any(|(_, abilities)| takes_files(abilities)));
         let there = timeout(PRESENT, there).await.map_err(|_| nobody())?.map_err(|_| DirectError::Offline)?;
-        let mut takers = there.of(&person).filter(|(_, abilities)| abilities.gives_files());
-        takers.next().and_then(|(device, _)| device.clone().into_full().ok()).ok_or_else(nobody)
+        let takers = || there.of(&person).filter(|(_, abilities)| takes_files(*abilities));
+        let best = takers().find(|(_, abilities)| abilities.gives_files()).or_else(|| takers().next());
+        best.and_then(|(device, _)| device.clone().into_full().ok()).ok_or_else(nobody)
     }
 
     /// Waits for a device that went away, and for ourselves.
@@ -442,9 +449,14 @@ impl Work {
         }
         let mut devices = self.desk.devices.clone();
         let person = device.bare();
-        let back = devices.wait_for(|devices| devices.of(&person).any(|(_, abilities)| abilities.gives_files()));
+        let back = devices.wait_for(|devices| devices.of(&person).any(|(_, abilities)| takes_files(abilities)));
         timeout(BACK, back).await.map_err(|_| gone())?.map(drop).map_err(|_| DirectError::Offline)
     }
+}
+
+/// Whether a device takes files that are offered to it, by whatever way.
+fn takes_files(abilities: Abilities) -> bool {
+    abilities.gives_files() || abilities.stream_initiation
 }
 
 /// Ends a session that nobody waits for any more.
