@@ -84,7 +84,8 @@ async fn start(desk: Arc<Desk>, request: Iq) {
     let peer = request.from.and_then(|from| from.into_full().ok());
     if let Some(((sid, gift), peer)) = started.session.zip(peer) {
         // They run into a deadline of their own.
-        if let Err(error) = desk.give(peer, sid, gift, None) {
+        let watcher = desk.giver.watch(&Jid::from(peer.clone()), &gift);
+        if let Err(error) = desk.give(peer, sid, gift, Some(watcher)) {
             tracing::info!(%error, "a published session could not be started");
         }
     }
