@@ -30,7 +30,11 @@ pub(crate) fn options(scene: &Scene, name: &str) -> ConnectOptions {
 
 impl Couple {
     pub(crate) async fn new() -> Self {
-        let scene = Scene::new().await;
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut balcony_server::Settings)) -> Self {
+        let scene = Scene::with(change).await;
         let connect = async |name: &str| Account::connect(options(&scene, name), Store::in_memory().unwrap()).await.unwrap();
         let (romeo, juliet) = (connect("romeo").await, connect("juliet").await);
         romeo.add_contact(juliet.jid(), None, Vec::new(), true).await.unwrap();
@@ -98,4 +102,137 @@ async fn a_file_goes_straight_to_the_other_device_and_arrives_proven() {
     assert!(sent.files[0].address_shown);
     couple.romeo.close().await;
     couple.juliet.close().await;
+}
+
+/// Proves: S5J-6.1-1, JFT-10.1-1, JFT-10.2-1.
+#[tokio::test]
+async fn with_relay_only_no_address_is_shown_and_the_file_comes_through_servers_alone() {
+    let mut couple = Couple::new().await;
+    let bytes = noise(400_000);
+    let path = couple.file("photo.jpg", &bytes);
+    let sending = couple.romeo.send_direct(&path).relay_only().to(&juliet()).progress();
+    let offer = couple.next().await;
+    let got = fetch(&couple.juliet, &offer).await;
+    assert_eq!(bytes_of(&got).await, bytes);
+    let file = sent(sending).await.1.unwrap().files.remove(0);
+    assert_ne!(file.way, WayTaken::Direct);
+    assert!(!file.address_shown);
+}
+
+#[tokio::test]
+async fn without_a_proxy_a_relayed_file_comes_in_band() {
+    let mut couple = Couple::with(|settings| settings.listen.proxy = None).await;
+    let bytes = noise(100_000);
+    let path = couple.file("photo.jpg", &bytes);
+    let sending = couple.romeo.send_direct(&path).relay_only().to(&juliet()).progress();
+    let offer = couple.next().await;
+    assert_eq!(bytes_of(&fetch(&couple.juliet, &offer).await).await, bytes);
+    assert_eq!(sent(sending).await.1.unwrap().files[0].way, WayTaken::InBand);
+}
+
+#[tokio::test]
+async fn several_files_and_an_empty_one_arrive() {
+    let mut couple = Couple::new().await;
+    let files: Vec<(String, Vec<u8>)> = (0..5).map(|number| (format!("{number}.bin"), noise(number * 50_000))).collect();
+    let mut paths = files.iter().map(|(name, bytes)| couple.file(name, bytes)).collect::<Vec<_>>().into_iter();
+    let share = couple.romeo.send_direct(paths.next().unwrap());
+    let sending = paths.fold(share, |share, path| share.and(path)).to(&juliet()).progress();
+    for _ in 0..files.len() {
+        let offer = couple.next().await;
+        let (_, bytes) = files.iter().find(|(name, _)| name == offer.name().as_str()).unwrap();
+        assert_eq!(bytes_of(&fetch(&couple.juliet, &offer).await).await, *bytes, "{}", offer.name());
+    }
+    let sent = sent(sending).await.1.unwrap();
+    assert!(sent.failed.is_empty(), "{:?}", sent.failed);
+    assert_eq!(sent.files.iter().map(|file| file.name.clone()).collect::<Vec<_>>(), files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn twenty_files_at_once_do_not_hinder_each_other() {
+    let mut couple = Couple::new().await;
+    couple.juliet.fetcher().set_at_once(20);
+    let bytes: Vec<Vec<u8>> = (0..20).map(|number| noise(200_000 + number)).collect();
+    let paths: Vec<_> = bytes.iter().enumerate().map(|(number, bytes)| couple.file(&format!("{number}.bin"), bytes)).collect();
+    let sending: Vec<_> = paths.iter().map(|path| couple.romeo.send_direct(path).to(&juliet()).progress()).collect();
+    let mut fetching = Vec::new();
+    for _ in 0..paths.len() {
+        let (account, offer) = (couple.juliet.clone(), couple.next().await);
+        fetching.push(tokio::spawn(async move { (offer.name().to_string(), bytes_of(&fetch(&account, &offer).await).await) }));
+    }
+    for done in fetching {
+        let (name, got) = done.await.unwrap();
+        assert!(got == bytes[name.trim_end_matches(".bin").parse::<usize>().unwrap()], "{name}");
+    }
+    for sending in sending {
+        assert_eq!(sent(sending).await.1.unwrap().files.len(), 1);
+    }
+}
+
+/// Decision 43.
+#[tokio::test]
+async fn who_does_not_want_a_file_says_so_before_it_begins() {
+    let mut couple = Couple::new().await;
+    let path = couple.file("spam.bin", &noise(1000));
+    let sending = couple.romeo.send_direct(&path).to(&juliet()).progress();
+    let offer = couple.next().await;
+    couple.juliet.fetcher().decline(&offer).await.unwrap();
+    let error = sent(sending).await.1.unwrap_err();
+    assert!(error.to_string().contains("declined"), "{error}");
+}
+
+/// Proves: JFT-6.5-1.
+#[tokio::test]
+async fn who_sends_can_stop_before_the_answer_and_the_offer_is_over_then() {
+    let mut couple = Couple::new().await;
+    let path = couple.file("photo.jpg", &noise(1000));
+    let sending = couple.romeo.send_direct(&path).to(&juliet()).progress();
+    let offer = couple.next().await;
+    drop(sending);
+    // The word is out before this returns.
+    couple.romeo.close().await;
+    let over = async {
+        while !matches!(couple.juliet.decide(&offer).await.unwrap(), Decision::Refuse(_)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, over).await.expect("the offer is still taken for a live one");
+}
+
+/// Proves: JIN-13-1, JIN-6.3-2.
+#[tokio::test]
+async fn strangers_meet_a_client_that_knows_no_sessions() {
+    let scene = Scene::new().await;
+    let connect = async |name: &str| Account::connect(options(&scene, name), Store::in_memory().unwrap()).await.unwrap();
+    let (romeo, juliet_account) = (connect("romeo").await, connect("juliet").await);
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "photo.jpg", &noise(1000));
+    let device = Jid::from(juliet_account.online().await.unwrap().jid.clone());
+    let error = sent(romeo.send_direct(&path).to(&device).progress()).await.1.unwrap_err();
+    assert!(error.to_string().contains("knows no file transfer"), "{error}");
+    let mut offers = juliet_account.offers();
+    assert!(timeout(Duration::from_millis(100), offers.next()).await.is_err(), "nothing is offered to her");
+}
+
+#[tokio::test]
+async fn nobody_there_is_said_at_once_with_what_to_do() {
+    let scene = Scene::new().await;
+    let romeo = Account::connect(options(&scene, "romeo"), Store::in_memory().unwrap()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "photo.jpg", &noise(1000));
+    let error = sent(romeo.send_direct(&path).to(&juliet()).progress()).await.1.unwrap_err();
+    assert!(matches!(&error, DirectError::NoDevice { jid } if *jid == juliet()), "{error}");
+    assert!(error.advice().unwrap().contains("without --direct"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_to_while_it_waits_is_named_and_nothing_of_it_is_kept() {
+    let mut couple = Couple::new().await;
+    let path = couple.file("log.txt", &noise(300_000));
+    let sending = couple.romeo.send_direct(&path).to(&juliet()).progress();
+    let offer = couple.next().await;
+    std::fs::write(&path, noise(300_001)).unwrap();
+    let plan = yes(&couple.juliet, &offer).await;
+    timeout(PATIENCE, couple.juliet.fetch(&offer, plan)).await.unwrap().unwrap_err();
+    let error = sent(sending).await.1.unwrap_err();
+    assert!(matches!(&error, DirectError::File(why) if why.contains("changed")), "{error}");
 }
