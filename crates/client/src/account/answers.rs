@@ -49,6 +49,8 @@ pub(crate) fn features() -> Vec<String> {
         ns::JINGLE_PUB,
         ns::BYTESTREAMS,
         ns::IBB,
+        ns::SI,
+        ns::SI_FILE_TRANSFER,
     ];
     // Those that can prove, and SHA-1 for what it is still worth: a mismatch.
     let hashes = HashAlgo::ALL.into_iter().filter(|algo| algo.is_usable());
@@ -150,7 +152,8 @@ mod tests {
         let expected = "urn:xmpp:sfs:0 urn:xmpp:esfs:0 urn:xmpp:sims:1 urn:xmpp:message-attaching:1 urn:xmpp:reference:0 \
                         urn:xmpp:fallback:0 jabber:x:oob urn:xmpp:ping urn:xmpp:hashes:2 urn:xmpp:bob urn:xmpp:jingle:1 \
                         urn:xmpp:jingle:apps:file-transfer:5 urn:xmpp:jingle:apps:file-transfer:4 urn:xmpp:jingle:transports:s5b:1 \
-                        urn:xmpp:jingle:transports:ibb:1 http://jabber.org/protocol/bytestreams http://jabber.org/protocol/ibb";
+                        urn:xmpp:jingle:transports:ibb:1 http://jabber.org/protocol/bytestreams http://jabber.org/protocol/ibb \
+                        http://jabber.org/protocol/si http://jabber.org/protocol/si/profile/file-transfer";
         for feature in expected.split(' ') {
             assert!(info.has(feature), "{feature}");
         }
