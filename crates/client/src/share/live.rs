@@ -277,7 +277,7 @@ async fn share(sending: LiveSending, events: Events<ShareEvent>) -> Result<LiveS
     }
     let events = account.giver().events();
     let ends_at = lasts.map(|lasts| SystemTime::now() + lasts);
-    let lent = lend(&work, &ready, &to, reach, ends_at).await?;
+    let lent = lend(&work, &ready, &to, Some(reach), ends_at).await?;
     let (messages, told) = tell(&work, &ready, &to, text.as_deref()).await?;
     let keeper = Keeper { account, ids: lent.ids.clone(), told, named: online.jid.clone(), ends_at };
     let files = ready.iter().enumerate().map(|(position, file)| work.sent_file(position, &file.placed)).collect();
@@ -317,7 +317,7 @@ fn source(own: &FullJid, published: &str) -> Source {
 }
 
 /// Puts the shares into the store. Should anything fail from here on, they are taken out again.
-async fn lend(work: &Work, ready: &[Ready], to: &[Jid], reach: Reach, ends_at: Option<SystemTime>) -> Result<Lent, StoreError> {
+async fn lend(work: &Work, ready: &[Ready], to: &[Jid], reach: Option<Reach>, ends_at: Option<SystemTime>) -> Result<Lent, StoreError> {
     let now = SystemTime::now();
     let told: Vec<_> = to.iter().map(Jid::bare).collect();
     let share = |(position, file): (usize, &Ready)| LiveShare {

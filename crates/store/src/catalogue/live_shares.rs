@@ -38,7 +38,7 @@ CREATE TABLE live_shares (
     size        INTEGER NOT NULL CHECK (size >= 0),
     description TEXT NOT NULL,
     digests     TEXT NOT NULL,
-    reach       TEXT NOT NULL CHECK (reach IN ('direct', 'relay')),
+    reach       TEXT CHECK (reach IN ('direct', 'relay')),
     made_at     INTEGER NOT NULL,
     lives_until INTEGER NOT NULL,
     UNIQUE (account, published)
@@ -72,8 +72,8 @@ pub struct LiveShare {
     pub description: String,
     /// Its digests.
     pub digests: DigestSet,
-    /// Whether those who were told may see the address of this device.
-    pub reach: Reach,
+    /// Whether those who were told may see the address of this device, if that was said.
+    pub reach: Option<Reach>,
     /// Who was told of it: people, and rooms.
     pub told: Vec<BareJid>,
     /// Since when.
@@ -187,10 +187,10 @@ fn put(transaction: &Transaction<'_>, share: &LiveShare) -> rusqlite::Result<()>
     transaction.prepare_cached(END)?.execute([share.account.as_str(), &share.published])?;
     let (kind, value) = share.file.to_columns();
     let stamp = share.stamp.as_ref();
-    let reach = match share.reach {
+    let reach = share.reach.map(|reach| match reach {
         Reach::Direct => "direct",
         Reach::Relay => "relay",
-    };
+    });
     transaction.prepare_cached(SQL)?.execute(params![
         share.account.as_str(),
         share.published,
@@ -221,7 +221,7 @@ struct RawShare {
     size: i64,
     description: String,
     digests: String,
-    reach: String,
+    reach: Option<String>,
     made_at: i64,
     lives_until: i64,
     told: Vec<String>,
@@ -267,10 +267,11 @@ impl RawShare {
             size,
             description: self.description,
             digests: from_text(&self.digests)?,
-            reach: match self.reach.as_str() {
-                "direct" => Reach::Direct,
-                "relay" => Reach::Relay,
-                _ => return None,
+            reach: match self.reach.as_deref() {
+                None => None,
+                Some("direct") => Some(Reach::Direct),
+                Some("relay") => Some(Reach::Relay),
+                Some(_) => return None,
             },
             told: self.told.iter().map(|person| jid(person)).collect::<Option<_>>()?,
             made_at: to_time(self.made_at),
@@ -297,7 +298,7 @@ mod tests {
             size: 3,
             description: "<file xmlns='urn:xmpp:file:metadata:0'/>".to_owned(),
             digests: [Digest::new(HashAlgo::Sha256, vec![7; 32]).unwrap()].into_iter().collect(),
-            reach: Reach::Direct,
+            reach: Some(Reach::Direct),
             told: told.iter().map(|person| person.parse().unwrap()).collect(),
             made_at: now,
             lives_until: now + Duration::from_secs(60),
@@ -311,7 +312,7 @@ mod tests {
         let two = LiveShare {
             file: FileRef::Blob(Digest::new(HashAlgo::Sha256, vec![9; 32]).unwrap()),
             stamp: None,
-            reach: Reach::Relay,
+            reach: None,
             ..share("b", &[])
         };
         for share in [&one, &two] {

@@ -130,7 +130,7 @@ fn files_that_are_shared_live_stay(store: &Store) {
         size: 10,
         description: String::new(),
         digests: blobs[0].digests().clone(),
-        reach: balcony_sharing::transfer::Reach::Relay,
+        reach: None,
         told: Vec::new(),
         made_at: SystemTime::now(),
         lives_until: SystemTime::now() + DAY,

@@ -136,7 +136,7 @@ impl Asking<'_> {
             digests: share.digests,
             // Our other devices see all that we tell others.
             is_offered: self.standing == Standing::Own || share.told.contains(&self.person),
-            shared: Some(share.reach),
+            shared: share.reach,
             share: Some(share.published),
             place: Place::Live(share.file, share.stamp),
         })

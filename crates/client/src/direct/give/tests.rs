@@ -71,7 +71,7 @@ impl Scene {
             size: bytes.len() as u64,
             description: file.write().to_xml(),
             digests: hashed(bytes).digests().clone(),
-            reach,
+            reach: Some(reach),
             told: told.iter().map(|person| person.parse().unwrap()).collect(),
             made_at: SystemTime::now(),
             lives_until: SystemTime::now() + Duration::from_secs(60),
