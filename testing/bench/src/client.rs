@@ -45,6 +45,11 @@ impl Site {
         self.endpoints.jid(user)
     }
 
+    /// The SOCKS5 proxy.
+    pub(crate) fn proxy(&self) -> &str {
+        self.endpoints.get("PROXY65_JID")
+    }
+
     fn config(&self, user: &str) -> Result<ClientConfig> {
         let password = self.endpoints.password(user).to_owned();
         let account = Jid::parse(&self.endpoints.jid(user))?.into_bare()?;

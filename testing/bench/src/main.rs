@@ -4,6 +4,7 @@
 //! testing-bench login COUNT ENDPOINTS       milliseconds from TCP to bound, median of COUNT logins
 //! testing-bench messages COUNT ENDPOINTS    messages a second from alice to bob, in order and none lost
 //! testing-bench blocks BYTES WINDOW ENDPOINTS   MB/s of in-band blocks of 4,096 bytes from alice to bob, WINDOW of them unanswered at most
+//! testing-bench relayed BYTES ENDPOINTS     MB/s from alice through the server's SOCKS5 proxy
 //! testing-bench take FILE ADDRESS           listens at ADDRESS, says where, takes a bare copy: bytes, written, hashed and synced
 //! testing-bench give FILE ADDRESS           seconds to give FILE to who listens there
 //! testing-bench offers COUNT                messages a second from bytes to offers, on one core
@@ -21,6 +22,7 @@ mod dialects;
 mod in_band;
 mod offers;
 mod plans;
+mod relayed;
 mod sealed;
 mod streams;
 
@@ -48,6 +50,7 @@ fn run(arguments: &[&str]) -> Result<f64> {
         ["login", count, endpoints] => streams::login(count.parse()?, endpoints.as_ref()),
         ["messages", count, endpoints] => streams::messages(count.parse()?, endpoints.as_ref()),
         ["blocks", size, window, endpoints] => in_band::blocks(size.parse()?, window.parse()?, endpoints.as_ref()),
+        ["relayed", size, endpoints] => relayed::relayed(size.parse()?, endpoints.as_ref()),
         ["take", to, address] => copying::take(to.as_ref(), address),
         ["give", file, address] => copying::give(file.as_ref(), address),
         ["offers", count] => offers::measure(count.parse()?),
