@@ -288,6 +288,7 @@ async fn a_server_that_ends_lets_streams_finish() {
     carried(&mut own, &mut other, b"last words").await;
     drop(own);
     closed(&mut other).await;
+    drop(other);
     within(down).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
     drop(folder);
