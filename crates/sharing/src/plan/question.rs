@@ -219,8 +219,14 @@ pub(super) fn weigh(laid: Laid) -> Decision<DigestSet> {
     // The least revealing comes first: only what asks for no more than that is asked for along with it.
     let sorts: Vec<_> = asking.first().map_or(Vec::new(), |candidate| candidate.concerns.iter().map(Concern::sort).collect());
     let is_asked_now = |candidate: &Candidate| candidate.concerns.iter().all(|concern| sorts.contains(&concern.sort()));
-    let (now, rest): (Vec<_>, Vec<_>) = asking.into_iter().partition(|candidate| is_asked_now(candidate));
-    left_out.extend(rest.into_iter().map(later));
+    let mut now = Vec::with_capacity(asking.len());
+    for mut candidate in asking {
+        match candidate.relayed.take() {
+            _ if is_asked_now(&candidate) => now.push(candidate),
+            Some(relayed) if is_asked_now(&relayed) => now.push(*relayed),
+            _ => left_out.push(later(candidate)),
+        }
+    }
     let mut concerns: Vec<Concern> = Vec::new();
     let mut attempts = Vec::with_capacity(now.len());
     for candidate in now {
@@ -265,7 +271,7 @@ pub(super) fn leave_open(concerns: &mut Vec<Concern>, offer: &Offer, circumstanc
 }
 
 fn later(candidate: Candidate) -> LeftOut {
-    let Candidate { attempt, concerns } = candidate;
+    let Candidate { attempt, concerns, .. } = candidate;
     let other = concerns.iter().find_map(|concern| match concern {
         Concern::NamedBy(other) => Some(other.clone()),
         _ => None,

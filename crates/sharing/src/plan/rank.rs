@@ -7,6 +7,8 @@
 //! XEP-0104 HTTP scheme for URL data, v0.3.1 <https://xmpp.org/extensions/xep-0104.html>
 //! Status: partial: headers, cookies and credentials of others are sent with the request; none is written.
 
+use std::collections::BTreeSet;
+
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,6 +31,8 @@ pub(super) struct Candidate {
     pub(super) attempt: Box<Attempt>,
     /// Nothing where the rules say to fetch it, or where all was agreed to.
     pub(super) concerns: Vec<Concern>,
+    /// The same without showing our address, where that asks for other things.
+    pub(super) relayed: Option<Box<Candidate>>,
 }
 
 /// Every source of an offer: something to try, or a reason why not.
@@ -49,7 +53,7 @@ pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Ci
         ways(place, offer, &redirects, around, &mut found);
     }
     found.extend(sessions::implied(offer, around).into_iter().map(|pair| Ok(Way::Device(Box::new(pair)))));
-    for way in found {
+    for way in once(found) {
         let past = way.as_ref().ok().and_then(|way| pasts.get(way.source()));
         match way.and_then(|way| way.judge(&desk, past)) {
             Ok((failures, candidate)) => {
@@ -98,6 +102,18 @@ fn ways(place: &Place, offer: &Offer, redirects: &Redirects, around: &Circumstan
     found.push(one.map(|attempt| Way::One(Box::new(attempt))).map_err(left_out));
 }
 
+/// Each source once: a device may be named, and be one of those of a person who is named.
+fn once(found: Vec<Result<Way, LeftOut>>) -> Vec<Result<Way, LeftOut>> {
+    let is_attempt = |way: &Result<Way, LeftOut>| way.as_ref().ok().map(|way| way.source().clone());
+    let attempts: BTreeSet<SourceKey> = found.iter().filter_map(is_attempt).collect();
+    let mut seen = BTreeSet::new();
+    let is_first = |way: &Result<Way, LeftOut>| match way {
+        Ok(way) => seen.insert(way.source().clone()),
+        Err(left_out) => !attempts.contains(&left_out.source),
+    };
+    found.into_iter().filter(is_first).collect()
+}
+
 /// Something that may be tried, in one or in two manners.
 enum Way {
     One(Box<Attempt>),
@@ -123,9 +139,16 @@ impl Way {
             return judge(relayed, desk, past);
         }
         match (judge(direct, desk, past), judge(relayed, desk, past)) {
-            (Ok((_, direct)), Ok(relayed)) if !direct.concerns.is_empty() && relayed.1.concerns.is_empty() => Ok(relayed),
+            (Ok((failures, direct)), Ok((_, relayed))) => Ok((
+                failures,
+                match () {
+                    () if direct.concerns.is_empty() => direct,
+                    () if relayed.concerns.is_empty() => relayed,
+                    () => Candidate { relayed: Some(Box::new(relayed)), ..direct },
+                },
+            )),
             (Err(_), relayed) => relayed,
-            (direct, _) => direct,
+            (direct, Err(_)) => direct,
         }
     }
 }
@@ -139,7 +162,7 @@ fn judge(attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(
     }
     question::leave_open(&mut concerns, desk.offer(), desk.around());
     match failures(past, desk.around()) {
-        Ok(failures) => Ok((failures, Candidate { attempt: Box::new(attempt), concerns })),
+        Ok(failures) => Ok((failures, Candidate { attempt: Box::new(attempt), concerns, relayed: None })),
         Err(reason) => Err(attempt.left_out(|_| reason)),
     }
 }

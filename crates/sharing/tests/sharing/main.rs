@@ -22,5 +22,6 @@ mod others;
 mod plans;
 mod plans_always;
 mod plans_rules;
+mod plans_sessions;
 mod said;
 mod upload;

@@ -143,7 +143,7 @@ fn no_rule_makes_what_everybody_could_read_come() {
 
 #[test]
 fn the_rules_everybody_begins_with_are_few_and_read_aloud() {
-    let text = "fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, senders-server\nask everybody\n";
+    let text = "fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, relayed, senders-server\nask everybody\n";
     assert_eq!(Policy::default().to_string(), text);
     assert_eq!(rules(text), Policy::default());
     let words: Vec<_> = Policy::default().rules().iter().map(Rule::words).collect();
@@ -151,7 +151,7 @@ fn the_rules_everybody_begins_with_are_few_and_read_aloud() {
         words,
         [
             "fetch unasked files of contacts and of your own devices up to 10 MiB, from the message itself, your own server, the sender's \
-             device (over XMPP) or the sender's server",
+             device (over XMPP), a person's device by way of servers or the sender's server",
             "ask before fetching files of everybody",
         ]
     );
@@ -204,7 +204,7 @@ fn any_rule() -> impl Strategy<Value = String> {
         Just(String::new())
     ];
     let types = prop::sample::select(vec!["", " image/*", " */*", " image/svg+xml, application/pdf"]);
-    let places = prop::sample::select(vec!["", " from message", " from own-server, senders-device, senders-server, third-hosts, peers"]);
+    let places = prop::sample::select(vec!["", " from message", " from own-server, senders-device, relayed, senders-server, third-hosts, peers"]);
     let words = prop::sample::select(vec!["", " unproven", " metered", " attached"]);
     (verdict, prop::collection::vec(one, 1..4), size, types, places, words).prop_map(|(verdict, who, size, types, places, word)| {
         let how = if verdict == "fetch" { " even" } else { " if" };

@@ -160,7 +160,13 @@ pub enum Miss {
 impl Default for Policy {
     /// Files of contacts and own devices up to 10 MiB, from where they reveal nothing to third parties. Everything else is asked about.
     fn default() -> Self {
-        let places = vec![ExposureKind::Nothing, ExposureKind::OwnServer, ExposureKind::Presence, ExposureKind::SendersServer];
+        let places = vec![
+            ExposureKind::Nothing,
+            ExposureKind::OwnServer,
+            ExposureKind::Presence,
+            ExposureKind::ViaProxy,
+            ExposureKind::SendersServer,
+        ];
         let unasked = Rule { up_to: Some(10 << 20), places, ..Rule::new(Verdict::Fetch, vec![Who::Contacts, Who::OwnDevices]) };
         Self { rules: vec![unasked, Rule::new(Verdict::Ask, vec![Who::Everybody])] }
     }

@@ -1,7 +1,7 @@
 //! Rules as text: one line each, the same words in a file, on the command line and in errors. See `docs/formats/policy.md`.
 //!
 //! ```text
-//! fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, senders-server
+//! fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, relayed, senders-server
 //! fetch group Family image/*, video/* up to 1 GiB even metered
 //! never strangers over 1 MiB
 //! ask everybody
