@@ -51,6 +51,7 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>) -> 
 fn findings(report: &Report) -> Vec<Finding> {
     let mut all = vec![encryption(report), login(report)];
     all.extend(uploads(report));
+    all.push(proxy(report));
     all.push(resumption(report));
     all.push(yes_no(
         report.has_carbons(),
@@ -122,6 +123,21 @@ fn uploads(report: &Report) -> Vec<Finding> {
         Finding { mark: Mark::Good, about: "upload", words: format!("{} takes files {limit}", Safe(service.jid.as_str())) }
     };
     report.services.uploads.iter().map(line).collect()
+}
+
+fn proxy(report: &Report) -> Finding {
+    match report.services.proxies.first() {
+        Some(jid) => Finding {
+            mark: Mark::Good,
+            about: "proxy",
+            words: format!("{} carries files to people whom you cannot reach otherwise", Safe(jid.as_str())),
+        },
+        None => Finding {
+            mark: Mark::Missing,
+            about: "proxy",
+            words: "files to people whom you cannot reach go in band, slowly: the server tells of no proxy for byte streams".to_owned(),
+        },
+    }
 }
 
 fn resumption(report: &Report) -> Finding {

@@ -182,6 +182,14 @@ fn doctor_names_the_service_the_limit_and_the_encryption() {
     assert!(about("encryption").1.contains("TLS"), "{findings:?}");
     assert!(about("login").1.contains("SCRAM-SHA"), "{findings:?}");
     assert_eq!(about("resumption").0, "good");
+    assert!(about("proxy").1.contains("proxy.localhost carries files"), "{findings:?}");
+}
+
+#[test]
+fn doctor_says_when_there_is_no_proxy_for_files_to_people() {
+    let server = OwnServer::with(&["--no-proxy"]);
+    let findings = Person::at(server.endpoints(), "alice").run(&["doctor"]).ok().all("finding");
+    assert!(findings.iter().any(|finding| finding["about"] == "proxy" && finding["mark"] == "missing"), "{findings:?}");
 }
 
 #[test]

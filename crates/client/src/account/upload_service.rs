@@ -43,6 +43,8 @@ pub struct Services {
     pub server: Option<DiscoInfo>,
     /// Those that take uploads, in the order of the server's list.
     pub uploads: Vec<UploadService>,
+    /// Those that carry byte streams between devices (XEP-0065), as far as they answered before the upload services had.
+    pub proxies: Vec<Jid>,
     /// Items that gave no answer, with the reason.
     pub silent: Vec<(Jid, String)>,
 }
@@ -76,6 +78,9 @@ async fn ask_items(account: &Account, items: Vec<Jid>, services: &mut Services) 
     while let Ok(Some((at, answer, item))) = timeout_at(until, answers.next()).await {
         match answer {
             Ok(info) => {
+                if info.is("proxy", "bytestreams") {
+                    services.proxies.push(item.clone());
+                }
                 if let Some(service) = upload_service(&item, &info) {
                     found.push((at, service));
                     until = until.min(Instant::now() + GRACE);
