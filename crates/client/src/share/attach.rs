@@ -154,7 +154,7 @@ fn kind(offer: &Offer) -> MessageKind {
 }
 
 /// All digests of the offer can be checked, and one of them proves.
-fn check_digests(offer: &Offer) -> Result<(), AttachError> {
+pub(super) fn check_digests(offer: &Offer) -> Result<(), AttachError> {
     let unknown = offer.file().hashes.iter().find(|hash| hash.algo().is_some() && !is_known(hash));
     match unknown {
         _ if !offer.claim().can_prove() => Err(AttachError::NoDigest),
@@ -164,7 +164,7 @@ fn check_digests(offer: &Offer) -> Result<(), AttachError> {
 }
 
 /// Whoever got a file encrypted adds no place where it lies open, unless its sender named one (XEP-0448 §3.3).
-fn stays_encrypted(offer: &Offer) -> Result<(), AttachError> {
+pub(super) fn stays_encrypted(offer: &Offer) -> Result<(), AttachError> {
     let is_encrypted = |source: &Source| matches!(source, Source::Encrypted(_));
     if offer.sources().any(is_encrypted) && !offer.sources().any(|source| matches!(source, Source::Url(_))) {
         return Err(AttachError::Encrypted);

@@ -164,6 +164,16 @@ pub struct LiveShares {
 }
 
 impl LiveShares {
+    pub(super) fn new(
+        files: Vec<SentFile>,
+        messages: Vec<Message>,
+        lent: Lent,
+        events: broadcast::Receiver<GivingEvent>,
+        keeper: Keeper,
+    ) -> Self {
+        Self { files, messages, lent, events, keeper: tokio::spawn(keeper.keep()) }
+    }
+
     /// The files, in order.
     pub fn files(&self) -> &[SentFile] {
         &self.files
@@ -210,12 +220,16 @@ impl Drop for LiveShares {
 
 /// Shares in the store, until they are ended.
 #[derive(Debug)]
-struct Lent {
+pub(super) struct Lent {
     account: Account,
     ids: Vec<String>,
 }
 
 impl Lent {
+    pub(super) fn new(account: &Account, ids: Vec<String>) -> Self {
+        Self { account: account.clone(), ids }
+    }
+
     fn take(&mut self) -> Self {
         Self { account: self.account.clone(), ids: std::mem::take(&mut self.ids) }
     }
@@ -246,11 +260,13 @@ impl Drop for Lent {
 
 /// What was told to one person, so that they can be told again where the files are.
 #[derive(Clone, Debug)]
-struct Told {
-    to: Jid,
-    message: String,
-    /// Id of the share in the message, and what it is published as.
-    shares: Vec<(String, String)>,
+pub(super) struct Told {
+    pub(super) to: Jid,
+    pub(super) to_room: bool,
+    /// The message that offers the files.
+    pub(super) message: String,
+    /// Id of the share in the message, if it has one, and what it is published as.
+    pub(super) shares: Vec<(Option<String>, String)>,
 }
 
 /// A file on its way to being shared.
@@ -279,9 +295,9 @@ async fn share(sending: LiveSending, events: Events<ShareEvent>) -> Result<LiveS
     let ends_at = lasts.map(|lasts| SystemTime::now() + lasts);
     let lent = lend(&work, &ready, &to, Some(reach), ends_at).await?;
     let (messages, told) = tell(&work, &ready, &to, text.as_deref()).await?;
-    let keeper = Keeper { account, ids: lent.ids.clone(), told, named: online.jid.clone(), ends_at };
+    let keeper = Keeper::new(&account, &lent, told, online.jid.clone(), ends_at);
     let files = ready.iter().enumerate().map(|(position, file)| work.sent_file(position, &file.placed)).collect();
-    Ok(LiveShares { files, messages, lent, events, keeper: tokio::spawn(keeper.keep()) })
+    Ok(LiveShares::new(files, messages, lent, events, keeper))
 }
 
 /// Looks at the files; nobody is asked whether they could be uploaded.
@@ -312,7 +328,7 @@ async fn prepare(work: &Work, position: usize, link: bool, own: &FullJid) -> Res
     Ok(Ready { outgoing, placed, published })
 }
 
-fn source(own: &FullJid, published: &str) -> Source {
+pub(super) fn source(own: &FullJid, published: &str) -> Source {
     Source::Published { from: own.clone().into(), id: published.to_owned(), applications: vec![ns::JINGLE_FILE_TRANSFER_5.to_owned()] }
 }
 
@@ -335,13 +351,13 @@ async fn lend(work: &Work, ready: &[Ready], to: &[Jid], reach: Option<Reach>, en
     };
     // A file without bytes is told whole by its digests.
     let shares: Vec<LiveShare> = ready.iter().enumerate().filter(|(_, file)| file.placed.size > 0).map(share).collect();
-    let lent = Lent { account: work.account.clone(), ids: shares.iter().map(|share| share.published.clone()).collect() };
+    let lent = Lent::new(&work.account, shares.iter().map(|share| share.published.clone()).collect());
     let store = work.store.clone();
     blocking(move || shares.iter().try_for_each(|share| store.share_live(share))).await?;
     Ok(lent)
 }
 
-fn life(now: SystemTime, ends_at: Option<SystemTime>) -> SystemTime {
+pub(super) fn life(now: SystemTime, ends_at: Option<SystemTime>) -> SystemTime {
     ends_at.map_or(now + LIFE, |ends_at| ends_at.min(now + LIFE))
 }
 
@@ -375,12 +391,12 @@ async fn tell(work: &Work, ready: &[Ready], to: &[Jid], text: Option<&str>) -> R
 
 fn told_to(letter: &Letter, part: &Part, ready: &[Ready]) -> Told {
     let live = part.files.iter().map(|position| &ready[*position]).filter(|file| file.placed.size > 0);
-    let shares = live.map(|file| (file.outgoing.id.clone(), file.published.clone())).collect();
-    Told { to: letter.to.clone(), message: letter.id.clone(), shares }
+    let shares = live.map(|file| (Some(file.outgoing.id.clone()), file.published.clone())).collect();
+    Told { to: letter.to.clone(), to_room: false, message: letter.id.clone(), shares }
 }
 
 /// Sends messages that are whole, by way of the outbox.
-async fn send(account: &Account, rows: Vec<Outgoing>) -> Result<(), ShareError> {
+pub(super) async fn send(account: &Account, rows: Vec<Outgoing>) -> Result<(), ShareError> {
     let ids: Vec<String> = rows.iter().map(|row| row.origin_id.clone()).collect();
     let (store, jid) = (account.store().clone(), account.jid().clone());
     blocking(move || {
@@ -392,7 +408,7 @@ async fn send(account: &Account, rows: Vec<Outgoing>) -> Result<(), ShareError> 
 }
 
 /// Keeps shares alive, and says where they are when this device gets another name.
-struct Keeper {
+pub(super) struct Keeper {
     account: Account,
     ids: Vec<String>,
     told: Vec<Told>,
@@ -401,6 +417,10 @@ struct Keeper {
 }
 
 impl Keeper {
+    pub(super) fn new(account: &Account, lent: &Lent, told: Vec<Told>, named: FullJid, ends_at: Option<SystemTime>) -> Self {
+        Self { account: account.clone(), ids: lent.ids.clone(), told, named, ends_at }
+    }
+
     async fn keep(mut self) {
         let mut connection = self.account.connection();
         let mut renewal = tokio::time::interval(RENEWED);
@@ -433,13 +453,13 @@ impl Keeper {
 
     /// The address that was told leads nowhere any more.
     async fn tell_again(&self) {
-        let source_of = |told: &Told, (share, published): &(String, String)| {
+        let source_of = |told: &Told, (share, published): &(Option<String>, String)| {
             let attached = OutgoingSources {
                 to: told.to.clone(),
-                to_room: false,
+                to_room: told.to_room,
                 id: random_id(),
                 target: told.message.clone(),
-                share: Some(share.clone()),
+                share: share.clone(),
                 sources: vec![source(&self.named, published)],
                 lives: Lives::Shortly,
             };

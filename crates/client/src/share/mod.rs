@@ -10,6 +10,7 @@ mod dimensions;
 mod draft;
 mod error;
 mod file_from;
+mod here_too;
 mod keep;
 mod live;
 mod looked_at;
