@@ -383,3 +383,6 @@ impl InBandWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ pub(crate) struct Reader {
     from: From,
     /// Bytes still to come, where that is known.
     left: Option<u64>,
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -38,12 +39,12 @@ enum From {
 impl Reader {
     /// From a connection; `most` bytes are to come, where that is known.
     pub(crate) fn socket(stream: TcpStream, most: Option<u64>) -> Self {
-        Self { from: From::Socket { stream, buffer: BytesMut::new() }, left: most }
+        Self { from: From::Socket { stream, buffer: BytesMut::new() }, left: most, patience: STALL }
     }
 
     /// From a stream in band.
     pub(crate) fn in_band(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, most: Option<u64>) -> Self {
-        Self { from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))), left: most }
+        Self { from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))), left: most, patience: STALL }
     }
 
     /// From a stream in band that the other side opened by this request, on terms that nothing had agreed on.
@@ -57,7 +58,7 @@ impl Reader {
     ) -> Self {
         let mut stream = InBandReader::new(courier, mail, peer, terms, false, most);
         stream.take(request);
-        Self { from: From::InBand(Box::new(stream)), left: most }
+        Self { from: From::InBand(Box::new(stream)), left: most, patience: STALL }
     }
 
     /// The next bytes, at most 256 KiB and as many as are there; `None` at the end. Dropping the future loses nothing.
@@ -65,12 +66,12 @@ impl Reader {
     /// # Errors
     /// See [`StreamError`]. It is over then.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let Self { from, left } = self;
+        let Self { from, left, patience } = self;
         let piece = match from {
             From::Socket { stream, .. } if *left == Some(0) => return nothing_more(stream),
-            From::Socket { stream, buffer } => match timeout(STALL, read(stream, buffer)).await {
+            From::Socket { stream, buffer } => match timeout(*patience, read(stream, buffer)).await {
                 Ok(read) => read.map_err(StreamError::Broken)?,
-                Err(_) => return Err(StreamError::Stalled(STALL)),
+                Err(_) => return Err(StreamError::Stalled(*patience)),
             },
             From::InBand(stream) => stream.next().await?,
         };
@@ -111,6 +112,7 @@ fn nothing_more(stream: &TcpStream) -> Result<Option<Bytes>, StreamError> {
 #[derive(Debug)]
 pub(crate) struct Writer {
     to: To,
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -122,12 +124,12 @@ enum To {
 impl Writer {
     /// Into a connection.
     pub(crate) fn socket(stream: TcpStream) -> Self {
-        Self { to: To::Socket(stream) }
+        Self { to: To::Socket(stream), patience: STALL }
     }
 
     /// Into a stream in band.
     pub(crate) fn in_band(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, window: Window) -> Self {
-        Self { to: To::InBand(Box::new(InBandWriter::new(courier, mail, peer, terms, opens, window))) }
+        Self { to: To::InBand(Box::new(InBandWriter::new(courier, mail, peer, terms, opens, window))), patience: STALL }
     }
 
     /// Sends bytes; returns when they are on their way, which waits for slow readers. Dropping the future breaks the stream.
@@ -136,7 +138,7 @@ impl Writer {
     /// See [`StreamError`]. It is over then.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         match &mut self.to {
-            To::Socket(stream) => write(stream, bytes).await,
+            To::Socket(stream) => write(stream, bytes, self.patience).await,
             To::InBand(stream) => stream.send(bytes).await,
         }
     }
@@ -163,14 +165,91 @@ impl Writer {
 }
 
 /// A slow reader is fine as long as it takes something now and then.
-async fn write(stream: &mut TcpStream, mut bytes: &[u8]) -> Result<(), StreamError> {
+async fn write(stream: &mut TcpStream, mut bytes: &[u8], patience: Duration) -> Result<(), StreamError> {
     while !bytes.is_empty() {
-        match timeout(STALL, stream.write(bytes)).await {
+        match timeout(patience, stream.write(bytes)).await {
             Ok(Ok(0)) => return Err(StreamError::Broken(io::ErrorKind::WriteZero.into())),
             Ok(Ok(written)) => bytes = &bytes[written..],
             Ok(Err(error)) => return Err(StreamError::Broken(error)),
-            Err(_) => return Err(StreamError::Stalled(STALL)),
+            Err(_) => return Err(StreamError::Stalled(patience)),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let connecting = TcpStream::connect(listener.local_addr().unwrap());
+        let (one, other) = tokio::join!(connecting, listener.accept());
+        (one.unwrap(), other.unwrap().0)
+    }
+
+    async fn all(reader: &mut Reader) -> Result<Vec<u8>, StreamError> {
+        let mut all = Vec::new();
+        while let Some(piece) = reader.next().await? {
+            assert!(piece.len() <= PIECE);
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn bytes_come_in_large_pieces_and_end_where_they_were_to_end() {
+        let (out, into) = pair().await;
+        let bytes: Vec<u8> = (0..5_000_000_u32).map(|at| at as u8).collect();
+        let (mut writer, mut reader) = (Writer::socket(out), Reader::socket(into, Some(bytes.len() as u64)));
+        let sent = bytes.clone();
+        let sending = tokio::spawn(async move {
+            for piece in sent.chunks(100_000) {
+                writer.send(piece).await.unwrap();
+            }
+            // Without an end: a reader that knows how much comes need not wait for one.
+            writer
+        });
+        assert_eq!(all(&mut reader).await.unwrap(), bytes);
+        let mut writer = sending.await.unwrap();
+        writer.finish().await.unwrap();
+        assert!(reader.next().await.unwrap().is_none(), "an end behind the last byte is fine");
+    }
+
+    #[tokio::test]
+    async fn too_few_bytes_and_too_many_have_names() {
+        let (mut out, into) = pair().await;
+        out.write_all(b"abc").await.unwrap();
+        drop(out);
+        let short = all(&mut Reader::socket(into, Some(5))).await.unwrap_err();
+        assert!(matches!(short, StreamError::Short { missing: 2 }), "{short}");
+
+        let (mut out, into) = pair().await;
+        out.write_all(b"abcdef").await.unwrap();
+        let more = all(&mut Reader::socket(into, Some(5))).await.unwrap_err();
+        assert!(matches!(more, StreamError::TooMuch), "{more}");
+
+        let (mut out, into) = pair().await;
+        out.write_all(b"abcdef").await.unwrap();
+        drop(out);
+        assert_eq!(all(&mut Reader::socket(into, None)).await.unwrap(), b"abcdef", "nobody said how many");
+    }
+
+    #[tokio::test]
+    async fn who_sends_nothing_and_who_takes_nothing_is_not_waited_for_forever() {
+        let (out, into) = pair().await;
+        let mut reader = Reader { patience: Duration::from_millis(50), ..Reader::socket(into, Some(5)) };
+        assert!(matches!(reader.next().await, Err(StreamError::Stalled(_))));
+        let mut writer = Writer { patience: Duration::from_millis(50), ..Writer::socket(out) };
+        // Buffers of the system take some of it.
+        let stalled = writer.send(&vec![0; 64 << 20]).await;
+        assert!(matches!(stalled, Err(StreamError::Stalled(_))));
+        drop(reader);
+        let gone = writer.send(&vec![0; 64 << 20]).await;
+        assert!(matches!(gone, Err(StreamError::Broken(_))));
+    }
 }

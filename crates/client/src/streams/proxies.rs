@@ -60,11 +60,10 @@ impl Proxies {
 
     /// Those that are known before long; perhaps none.
     pub(crate) async fn within(&self, patience: Duration) -> Vec<OwnCandidate> {
-        let Some(mut found) = self.found() else { return Vec::new() };
-        // Some are better than none when time is up, and when whoever looks is gone.
-        let _ = timeout(patience, found.wait_for(|found| found.is_all)).await;
-        let proxies = found.borrow().proxies.clone();
-        proxies
+        match self.found() {
+            Some(found) => known_by(found, patience).await,
+            None => Vec::new(),
+        }
     }
 
     fn found(&self) -> Option<watch::Receiver<Found>> {
@@ -72,17 +71,28 @@ impl Proxies {
             Connection::Online(online) => online.connection,
             Connection::Connecting | Connection::Waiting { .. } | Connection::Ended(_) => return None,
         };
+        Some(self.found_on(connection))
+    }
+
+    fn found_on(&self, connection: u64) -> watch::Receiver<Found> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*known
             && known.connection == connection
         {
-            return Some(known.found.clone());
+            return known.found.clone();
         }
         let (tell, found) = watch::channel(Found::default());
         *known = Some(Known { connection, found: found.clone() });
         tokio::spawn(look(self.courier.clone(), self.server.clone(), tell));
-        Some(found)
+        found
     }
+}
+
+/// Some are better than none when time is up, and when whoever looks is gone.
+async fn known_by(mut found: watch::Receiver<Found>, patience: Duration) -> Vec<OwnCandidate> {
+    let _ = timeout(patience, found.wait_for(|found| found.is_all)).await;
+    let proxies = found.borrow().proxies.clone();
+    proxies
 }
 
 async fn look(courier: Courier, server: Jid, tell: watch::Sender<Found>) {
@@ -124,4 +134,93 @@ async fn hosts(courier: &Courier, item: Jid) -> Vec<OwnCandidate> {
 async fn get<P: Payload>(courier: &Courier, to: Jid, question: balcony_wire::Element) -> Option<P> {
     let answer = courier.ask(to, Ask::Get(question), ANSWER).await.ok()??;
     P::read(&answer).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use balcony_session::iq_table::RequestError;
+    use balcony_wire::stanza::{DefinedCondition, Stanza};
+    use balcony_wire::{Element, IqKind, StanzaError};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::account::state::Command;
+
+    /// What a listing of XEP-0065 answers.
+    fn listed(example: &str) -> Element {
+        let xml = testing_corpus::example(&format!("xep-0065/{example}.xml")).in_stream();
+        match Stanza::read(Element::parse(&xml).unwrap()).unwrap() {
+            Stanza::Iq(iq) => match iq.kind {
+                IqKind::Result(payload) => payload.unwrap(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The server of the listings; a service of which `silent` speaks says nothing, ever. Counts its questions.
+    fn server(silent: &'static str) -> (Proxies, watch::Receiver<usize>, mpsc::Sender<Command>) {
+        let (commands, mut taken) = mpsc::channel(16);
+        let (_, connection) = watch::channel(Connection::Connecting);
+        let proxies = Proxies::new(Courier::new(commands.downgrade()), Jid::parse("example.com").unwrap(), connection);
+        let (count, questions) = watch::channel(0);
+        tokio::spawn(async move {
+            let mut unanswered = Vec::new();
+            while let Some(command) = taken.recv().await {
+                let Command::Request { to: Some(to), ask: Ask::Get(question), done, .. } = command else { continue };
+                count.send_modify(|count| *count += 1);
+                if to.as_str() == silent {
+                    unanswered.push(done);
+                    continue;
+                }
+                let answer = match (to.as_str(), question.ns()) {
+                    ("example.com", _) => Ok(Some(listed("04-server-replies-to-service-discovery-request"))),
+                    ("streamer.example.com", "http://jabber.org/protocol/bytestreams") => {
+                        Ok(Some(listed("08-proxy-informs-requester-of-network-address")))
+                    }
+                    ("streamer.example.com", _) => Ok(Some(listed("06-server-replies-to-service-discovery-request"))),
+                    _ => {
+                        let error = StanzaError::new(DefinedCondition::ServiceUnavailable);
+                        Err(RequestError::Refused { from: Some(to.clone()), error })
+                    }
+                };
+                let _ = done.send(answer);
+            }
+        });
+        (proxies, questions, commands)
+    }
+
+    fn streamer() -> OwnCandidate {
+        let place = OwnPlace::Proxy(Jid::parse("streamer.example.com").unwrap());
+        OwnCandidate { host: "24.24.24.1".to_owned(), port: 7625, place, preference: 1000 }
+    }
+
+    /// XEP-0065 examples 3 to 8.
+    /// Proves: S5B-4-1.
+    #[tokio::test]
+    async fn the_proxies_of_the_server_are_asked_once_on_each_connection() {
+        let (proxies, questions, _online) = server("nobody");
+        let patience = Duration::from_secs(5);
+        for connection in [1, 1, 2] {
+            assert_eq!(known_by(proxies.found_on(connection), patience).await, [streamer()]);
+        }
+        assert_eq!(*questions.borrow(), 2 * 5, "items, three infos, one address; and again on the next connection");
+        assert_eq!(proxies.within(patience).await, [], "without a connection there is nobody to ask");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_says_nothing_holds_nobody_up() {
+        let (proxies, _questions, _online) = server("news.example.com");
+        let found = known_by(proxies.found_on(1), Duration::from_millis(200)).await;
+        assert_eq!(found, [streamer()], "what answered by then is there");
+        let (proxies, _questions, _online) = server("example.com");
+        assert_eq!(known_by(proxies.found_on(1), Duration::from_millis(50)).await, []);
+    }
+
+    /// XEP-0065 example 9, and one that is no streamhost now.
+    #[tokio::test]
+    async fn a_proxy_that_does_not_want_us_is_none() {
+        let (proxies, _questions, _online) = server("streamer.example.com");
+        assert_eq!(known_by(proxies.found_on(1), Duration::from_millis(50)).await, []);
+    }
 }
