@@ -13,6 +13,7 @@ mod encrypted;
 mod fetching;
 mod giving;
 mod hostile;
+mod live;
 mod logs;
 mod misbehaving;
 mod proxy;
