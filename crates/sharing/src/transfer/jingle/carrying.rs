@@ -31,6 +31,7 @@ impl Session {
         if let Vehicle::Socks { s5b, is_gathered: is_gathered @ false, .. } = &mut self.contents[at].vehicle {
             s5b.handle_own_candidates(own);
             *is_gathered = true;
+            self.drain(now, at); // listeners first, then the word about them
             self.proceed(now);
         }
     }

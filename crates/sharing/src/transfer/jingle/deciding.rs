@@ -60,8 +60,7 @@ impl Session {
 
     /// All of it is here and right: `received`, or success where it was the last (XEP-0234 §6.6).
     fn keep(&mut self, now: Instant, at: usize) {
-        let is_last = self.contents.iter().enumerate().all(|(other, content)| other == at || !content.is_open());
-        if is_last {
+        if !self.is_going_on(Some(at)) {
             self.end_content(at, EndReason::Done);
             let overall = self.overall();
             // the other contents were spoken about when they ended
@@ -182,8 +181,7 @@ impl Session {
 
     /// Ends a content and tells the peer: the session, if nothing else is left in it (decision 23).
     pub(super) fn refuse(&mut self, now: Instant, at: usize, reason: EndReason) {
-        let is_last = self.contents.iter().enumerate().all(|(other, content)| other == at || !content.is_open());
-        if is_last {
+        if !self.is_going_on(Some(at)) {
             let agreed = self.contents[at].is_agreed() || self.contents[at].is_ours(self.side);
             self.end_content(at, reason.clone());
             if matches!(self.phase, Phase::Pending { .. } | Phase::Active) {
@@ -209,7 +207,7 @@ impl Session {
 
     /// Nothing is left in the session by what the peer said: it is ended (XEP-0166 §7.2.4).
     pub(super) fn settle(&mut self, now: Instant) {
-        if self.is_anything_open() {
+        if self.is_going_on(None) {
             return self.proceed(now);
         }
         let overall = self.overall();

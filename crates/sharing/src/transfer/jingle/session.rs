@@ -288,4 +288,11 @@ impl Session {
     pub(super) fn is_anything_open(&self) -> bool {
         self.contents.iter().any(Content::is_open)
     }
+
+    /// Whether something is left without this content. What was added waits for what the session began with: without that, there is none.
+    pub(super) fn is_going_on(&self, without: Option<usize>) -> bool {
+        let is_pending = matches!(self.phase, Phase::Pending { .. });
+        let mut others = self.contents.iter().enumerate().filter(|(at, _)| Some(*at) != without);
+        others.any(|(_, content)| content.is_open() && (content.is_initial || !is_pending))
+    }
 }

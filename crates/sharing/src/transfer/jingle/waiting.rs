@@ -89,6 +89,7 @@ impl Session {
             Stage::Preparing | Stage::Agreed | Stage::Ended(_) => {}
             Stage::Undecided | Stage::Proposed => self.refuse(now, at, EndReason::Undecided),
             Stage::Connecting if self.contents[at].is_held => self.refuse(now, at, EndReason::Stalled { at: moved }),
+            Stage::Connecting if matches!(self.contents[at].vehicle, Vehicle::Socks { .. }) => self.lose(now, at, why.into()),
             Stage::Connecting => {
                 let reason = self.contents[at].lost(why.into());
                 self.refuse(now, at, reason);

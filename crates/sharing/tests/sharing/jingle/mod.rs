@@ -1,0 +1,9 @@
+//! Sessions of Jingle file transfer: both roles against each other and against strangers, on a virtual clock.
+
+mod lone;
+mod pairings;
+mod rows_files;
+mod rows_frame;
+mod scenes;
+mod storm;
+mod world;
