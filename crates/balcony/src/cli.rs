@@ -1,6 +1,7 @@
 //! What can be typed. The words here are the manual: `--help`, the man pages and the completions are made from them.
 
 pub(crate) mod files;
+mod giving;
 mod receiving;
 mod rules;
 mod sending;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+pub(crate) use giving::{Give, GiveAction, ShareLive};
 pub(crate) use receiving::{Clash, Fetch, List, Receive, Thumbnail, Why};
 pub(crate) use rules::{Contacts, ContactsAction, Policy, PolicyAction, PolicyTest, RoomArg};
 pub(crate) use sending::{Attach, DispositionArg, Outbox, OutboxAction, Send};
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Accounts(Accounts),
     /// Send files to somebody.
     Send(Send),
+    /// Give files from this device to somebody while this runs, without uploading them.
+    ShareLive(ShareLive),
     /// Say of a file that was offered before where it can be had as well: a fresh upload where the old one is gone, or a link.
     Attach(Attach),
     /// List and go on with what is not out yet.
@@ -84,6 +88,8 @@ pub(crate) enum Command {
     Files(Files),
     /// Show and change the rules by which files are fetched, asked about or left alone.
     Policy(Policy),
+    /// Show and change the rules by which this device gives files to others.
+    Give(Give),
     /// List, add and remove contacts: the rules tell them from strangers.
     Contacts(Contacts),
     /// Say what a stanza offers: read it from a file or standard input, offline.

@@ -74,7 +74,7 @@ fn show(console: &Console, policy: &Policy) {
 
 fn add(console: &Console, policy: &mut Policy, words: &[String], at: Option<usize>) -> Result<(), Failure> {
     let text = joined(words);
-    let rule: Rule = text.parse().map_err(|error| misread(console, &text, &error))?;
+    let rule: Rule = text.parse().map_err(|error| misread(console, &text, &error, "`balcony policy add --help` shows rules to begin with"))?;
     let at = at.map_or(0, |at| at.saturating_sub(1));
     if !policy.insert(at, rule) {
         return Err(Failure::new(Class::Usage, "there are too many rules already").advise("remove one with `balcony policy remove N`"));
@@ -83,7 +83,7 @@ fn add(console: &Console, policy: &mut Policy, words: &[String], at: Option<usiz
 }
 
 /// What the shell took apart, as one line again: the name of a group is one word, whatever is in it.
-fn joined(words: &[String]) -> String {
+pub(super) fn joined(words: &[String]) -> String {
     let quoted = |at: usize| {
         let names_a_group = at > 0 && words[at - 1].eq_ignore_ascii_case("group");
         match words[at].contains(char::is_whitespace) && names_a_group {
@@ -95,7 +95,7 @@ fn joined(words: &[String]) -> String {
 }
 
 /// Shows the rule with a mark where it cannot be understood.
-fn misread(console: &Console, text: &str, error: &RuleError) -> Failure {
+pub(super) fn misread(console: &Console, text: &str, error: &RuleError, advice: &str) -> Failure {
     let fields = json!({"rule": text, "column": error.column, "near": error.near, "problem": error.problem});
     let mark = format!("{:>width$}", "^", width = error.column);
     console.step("misread", fields, format!("  {}\n  {mark}", Safe(text)));
@@ -103,7 +103,7 @@ fn misread(console: &Console, text: &str, error: &RuleError) -> Failure {
         Class::Usage,
         format!("the rule cannot be understood at \"{}\" (character {}): {}", error.near, error.column, error.problem),
     )
-    .advise("`balcony policy add --help` shows rules to begin with")
+    .advise(advice)
 }
 
 fn place(number: usize, policy: &Policy) -> Result<usize, Failure> {

@@ -109,7 +109,7 @@ fn picture(args: &cli::Send) -> Result<Option<SmallPicture>, Failure> {
     SmallPicture::new(bytes).map(Some).map_err(no_picture)
 }
 
-fn recipients(named: &[String]) -> Result<Vec<Jid>, Failure> {
+pub(super) fn recipients(named: &[String]) -> Result<Vec<Jid>, Failure> {
     let parse = |text: &String| {
         text.parse().map_err(|error| {
             let failure = Failure::from_error(Class::Usage, &error);
@@ -161,7 +161,7 @@ fn sending(
 /// Shows what happens until it is over, or until ^C.
 pub(crate) async fn watch(console: &Console, sending: Sending, show_xml: bool) -> Result<Sent, Failure> {
     let mut progress = sending.progress();
-    let mut view = View { console, show_xml, names: Vec::new(), bar: None };
+    let mut view = View::new(console, show_xml);
     loop {
         let event = tokio::select! {
             event = progress.next() => event,
@@ -181,19 +181,23 @@ fn stopped() -> Failure {
         .advise("the same command goes on with it, as does `balcony outbox resume`; `balcony outbox` lists it")
 }
 
-struct View<'a> {
+pub(super) struct View<'a> {
     console: &'a Console,
     show_xml: bool,
     names: Vec<String>,
     bar: Option<Bar>,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    pub(super) fn new(console: &'a Console, show_xml: bool) -> Self {
+        Self { console, show_xml, names: Vec::new(), bar: None }
+    }
+
     fn name(&self, position: usize) -> &str {
         self.names.get(position).map_or("the file", String::as_str)
     }
 
-    fn show(&mut self, event: ShareEvent) {
+    pub(super) fn show(&mut self, event: ShareEvent) {
         match event {
             ShareEvent::Looked { position, name, size, media_type } => {
                 let words = format!("{}: {}, {}", Safe(&name), Safe(media_type.as_str()), ByteLen(size));
