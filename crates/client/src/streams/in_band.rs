@@ -66,13 +66,13 @@ struct Link {
 
 #[derive(Clone, Debug)]
 enum Out {
-    Answer(Iq),
+    Answer(Box<Iq>),
     Ask { id: u64, payload: Element },
 }
 
 /// What a stream waits for.
 enum Input {
-    Mail(InBand),
+    Mail(Box<InBand>),
     Answer(u64, Result<(), NoAck>),
     Time,
     /// The account went away, or somebody else took the name of the stream.
@@ -88,7 +88,7 @@ impl Link {
         tokio::select! {
             biased;
             Some((id, answer)) = self.asked.next() => Input::Answer(id, answer),
-            mail = self.mail.next() => mail.map_or(Input::Gone, Input::Mail),
+            mail = self.mail.next() => mail.map_or(Input::Gone, |mail| Input::Mail(Box::new(mail))),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Input::Time,
         }
     }
@@ -107,17 +107,18 @@ impl Link {
     }
 
     fn answer(&mut self, request: &Iq, result: Result<(), DefinedCondition>) {
-        self.out.push_back(Out::Answer(match result {
+        let answer = match result {
             Ok(()) => request.result(None),
             Err(condition) => request.refuse(StanzaError::new(condition)),
-        }));
+        };
+        self.out.push_back(Out::Answer(Box::new(answer)));
     }
 
     /// Sends what waits, in order. Safe to drop.
     async fn flush(&mut self) {
         while let Some(next) = self.out.front() {
             match next.clone() {
-                Out::Answer(answer) => self.courier.answer(answer).await,
+                Out::Answer(answer) => self.courier.answer(*answer).await,
                 Out::Ask { id, payload } => self.ask(id, payload).await,
             }
             self.out.pop_front();
@@ -181,7 +182,7 @@ impl InBandReader {
                 None => {}
             }
             match self.link.input(self.machine.deadline()).await {
-                Input::Mail(mail) => self.take_all(mail),
+                Input::Mail(mail) => self.take_all(*mail),
                 Input::Answer(id, answer) => self.machine.handle_answer(Instant::now(), id, answer),
                 Input::Time => self.machine.handle_timeout(Instant::now()),
                 Input::Gone => self.over = Some(Err(StreamError::Gone)),
@@ -336,7 +337,7 @@ impl InBandWriter {
 
     async fn step(&mut self) {
         match self.link.input(self.machine.deadline()).await {
-            Input::Mail(mail) => self.take(mail),
+            Input::Mail(mail) => self.take(*mail),
             Input::Answer(id, answer) => self.machine.handle_answer(Instant::now(), id, answer),
             Input::Time => self.machine.handle_timeout(Instant::now()),
             Input::Gone => self.over = Some(Err(StreamError::Gone)),

@@ -91,8 +91,7 @@ impl Proxies {
 /// Some are better than none when time is up, and when whoever looks is gone.
 async fn known_by(mut found: watch::Receiver<Found>, patience: Duration) -> Vec<OwnCandidate> {
     let _ = timeout(patience, found.wait_for(|found| found.is_all)).await;
-    let proxies = found.borrow().proxies.clone();
-    proxies
+    found.borrow().proxies.clone()
 }
 
 async fn look(courier: Courier, server: Jid, tell: watch::Sender<Found>) {
