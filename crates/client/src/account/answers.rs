@@ -4,7 +4,6 @@
 //!
 //! XEP-0030 Service discovery, v2.5.0 <https://xmpp.org/extensions/xep-0030.html>
 //! XEP-0115 Entity capabilities, v1.6.0 <https://xmpp.org/extensions/xep-0115.html>
-//! Status: partial: announced and answered; what others announce is not asked for.
 //! XEP-0199 XMPP ping, v2.0.1 <https://xmpp.org/extensions/xep-0199.html>
 
 use balcony_wire::caps::{Caps, verification_string};

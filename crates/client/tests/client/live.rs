@@ -56,7 +56,7 @@ async fn another(couple: &Couple, name: &str) -> Account {
     Account::connect(options(&couple.scene, name), Store::in_memory().unwrap()).await.unwrap()
 }
 
-/// Proves: JPUB-2.1-1, JPUB-2.1-2, JPUB-2.1-3, JPUB-2.1-5, JPUB-2.2-1, JPUB-2.2-2, JPUB-D-1.
+/// Proves: JPUB-2.1-1, JPUB-2.1-2, JPUB-2.1-3, JPUB-2.1-5, JPUB-2.2-1, JPUB-2.2-2, JPUB-D-1, SFS-3.2-10.
 #[tokio::test]
 async fn a_file_that_is_shared_live_is_fetched_from_the_device_and_nothing_is_uploaded() {
     let mut couple = Couple::new().await;
@@ -160,7 +160,8 @@ fn balcony_client_words(error: &dyn std::error::Error) -> String {
     words
 }
 
-/// Proves: JFT-9.1-1, JFT-D-2.
+/// Decision 33.
+/// Proves: JFT-9.1-1, JFT-D-2, SFS-3.2-11.
 #[tokio::test]
 async fn by_its_hash_a_file_goes_to_whom_it_was_offered_and_others_hear_what_they_hear_of_unknown_ones() {
     let mut couple = Couple::new().await;
@@ -315,8 +316,6 @@ async fn shared_by_relay_only_no_address_is_ever_said() {
 }
 
 /// By a rule, whoever fetched a file says that it can be had there, too; a third device gets it when the first one is gone.
-///
-/// Proves: SFS-3.3-2.
 #[tokio::test]
 async fn who_fetched_it_may_say_that_it_is_there_too() {
     let mut couple = Couple::new().await;
