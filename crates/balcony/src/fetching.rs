@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile};
+use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile, Taken, WayTaken};
 use balcony_sharing::plan::{Answer, Question, Refusal, Wait};
+use balcony_sharing::transfer::Reach;
 use balcony_sharing::{ByteLen, ExposureKind};
 use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use crate::connect::class_of;
 use crate::console::{Bar, Console};
 use crate::exit::{Class, Failure};
-use crate::prompt;
+use crate::prompt::{self, Reply};
 use crate::safe::Safe;
 use crate::signals::interrupted;
 
@@ -44,9 +45,32 @@ pub(crate) fn words(offer: &CataloguedOffer) -> String {
     )
 }
 
-/// What `--yes` agrees to beforehand: also a redirect may lead to a host that neither side's server vouches for.
-pub(crate) fn answers(yes: bool) -> Vec<Answer> {
-    if yes { vec![Answer::Fetch, Answer::RevealAny(ExposureKind::ThirdHost)] } else { Vec::new() }
+/// What `--yes` agrees to beforehand: also a redirect may lead to a host that neither side's server vouches for, and a device may see our
+/// address unless `--relay-only` says otherwise.
+pub(crate) fn answers(yes: bool, relay_only: bool) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    if yes {
+        answers.extend([Answer::Fetch, Answer::RevealAny(ExposureKind::ThirdHost)]);
+    }
+    match relay_only {
+        true => answers.push(Answer::RelayOnly),
+        false if yes => answers.push(Answer::RevealAny(ExposureKind::Peer)),
+        false => {}
+    }
+    answers
+}
+
+/// A file, and how it came.
+pub(crate) struct Got {
+    pub(crate) file: SharedFile,
+    /// By which way its last bytes came; none where it was here already, or came in the message.
+    pub(crate) way: Option<Taken>,
+}
+
+impl Got {
+    fn here(file: SharedFile) -> Self {
+        Self { file, way: None }
+    }
 }
 
 /// From decision to file: what the decision and the person allow.
@@ -56,37 +80,47 @@ pub(crate) async fn get(
     offer: &CataloguedOffer,
     decision: Decision,
     yes: bool,
-) -> Result<SharedFile, Failure> {
+) -> Result<Got, Failure> {
     match decision {
-        Decision::Have(file) => Ok(file),
+        Decision::Have(file) => Ok(Got::here(file)),
         Decision::Fetch(plan) => watch(console, offer, fetcher.fetch(offer, plan)).await,
         Decision::Ask(question) => {
             // By `--yes`, or at the terminal if there is one.
             let words = format!("{}: {question}", offer.name().as_str());
             let answer = if yes {
-                Some(true)
+                Some(Reply::Yes)
             } else if console.is_json() {
                 None
             } else {
-                prompt::agree(&words).await
+                match question.relayed() {
+                    Some(_) => prompt::agree_or_relay(&words).await,
+                    None => prompt::agree(&words).await.map(|yes| if yes { Reply::Yes } else { Reply::No }),
+                }
             };
-            match answer {
-                Some(true) => {
+            match (answer, question.relayed()) {
+                (Some(Reply::Relayed), Some(relayed)) => {
+                    fetcher.agree_relayed(offer, relayed).await.map_err(|error| local(&error))?;
+                    watch(console, offer, fetcher.fetch(offer, relayed.plan().clone())).await
+                }
+                (Some(Reply::Yes), _) => {
                     fetcher.agree(offer, &question).await.map_err(|error| local(&error))?;
                     watch(console, offer, fetcher.fetch(offer, question.yes())).await
                 }
-                Some(false) => {
+                (Some(Reply::No | Reply::Relayed), _) => {
                     fetcher.decline(offer).await.map_err(|error| local(&error))?;
                     Err(declined(offer))
                 }
-                None => {
+                (None, _) => {
                     note(fetcher, offer, OfferState::Asking)?;
+                    // Nobody here can answer, so whoever waits in a session hears that.
+                    fetcher.turn_away(offer).await;
                     Err(needs_answer(offer, &question))
                 }
             }
         }
         Decision::Wait(wait) => Err(waits(offer, &wait)),
         Decision::Refuse(refusal) => {
+            fetcher.turn_away(offer).await;
             if !refusal.is_declined() {
                 note(fetcher, offer, OfferState::Failed)?;
             }
@@ -109,11 +143,12 @@ pub(crate) fn is_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// Fetches and shows what happens, until it is over or until ^C.
-pub(crate) async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Result<SharedFile, Failure> {
+async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Result<Got, Failure> {
     let number = offer.key().number();
     let name = offer.name().as_str().to_owned();
     let mut progress = fetch.progress();
     let mut bar: Option<Bar> = None;
+    let mut way = None;
     loop {
         let event = tokio::select! {
             event = progress.next() => event,
@@ -131,6 +166,22 @@ pub(crate) async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fet
                     format!("{}: fetching from {}{at}", Safe(&name), Safe(&host)),
                 );
             }
+            Some(FetchEvent::Calling { peer, from_byte, reach }) => {
+                let at = if from_byte > 0 { format!(" from byte {from_byte} on") } else { String::new() };
+                let relayed = if reach == Reach::Relay { ", by way of servers only" } else { "" };
+                console.step(
+                    "asking",
+                    json!({"offer": number, "device": peer.as_str(), "from_byte": from_byte, "relay_only": reach == Reach::Relay}),
+                    format!("{}: asking {}{at}{relayed}", Safe(&name), Safe(peer.as_str())),
+                );
+            }
+            Some(FetchEvent::Way(taken)) => {
+                if let Taken::Session(taken) = &taken {
+                    let words = format!("{}: comes {}", Safe(&name), Safe(&taken.words()));
+                    console.step("way", json!({"offer": number, "way": taken.word()}), words);
+                }
+                way = Some(taken);
+            }
             Some(FetchEvent::Received(progress)) => bar.get_or_insert_with(|| console.bar(&name, progress.total)).at(progress.have),
             Some(FetchEvent::SourceEnded(outcome)) => {
                 if !outcome.is_success() {
@@ -143,7 +194,7 @@ pub(crate) async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fet
             }
             Some(FetchEvent::Ended(done)) => {
                 bar.map(Bar::done).unwrap_or_default();
-                return done.map_err(|error| failure(number, &name, &error));
+                return done.map(|file| Got { file, way }).map_err(|error| failure(number, &name, &error));
             }
             Some(_) => {}
             None => return Err(Failure::new(Class::Internal, "the fetch ended without a word")),
@@ -165,7 +216,7 @@ fn failure(number: i64, name: &str, error: &FetchError) -> Failure {
 pub(crate) async fn save(
     console: &Console,
     offer: &CataloguedOffer,
-    file: &SharedFile,
+    Got { file, way }: &Got,
     into: &Path,
     clash: OnClash,
 ) -> Result<PathBuf, Failure> {
@@ -179,15 +230,24 @@ pub(crate) async fn save(
             ("proven".to_owned(), json!(proven)),
             ("sha256".to_owned(), json!(sha256)),
             ("size".to_owned(), json!(file.blob().size())),
+            ("way".to_owned(), json!(way.as_ref().map(Taken::word))),
         ]);
+        if let Some(Taken::Session(WayTaken::Proxy(proxy))) = way {
+            object.insert("proxy".to_owned(), json!(proxy.as_str()));
+        }
     }
     let proof = if proven { "proven" } else { "UNPROVEN: nothing shows that these are the bytes that were meant" };
-    console.result("saved", fields, format!("saved {} ({}, {proof})", Safe(&path.to_string_lossy()), ByteLen(file.blob().size())));
+    let taken = match way {
+        Some(Taken::Session(taken)) => format!("; it came {}", taken.words()),
+        Some(Taken::Link) | None => String::new(),
+    };
+    let words = format!("saved {} ({}, {proof}{})", Safe(&path.to_string_lossy()), ByteLen(file.blob().size()), Safe(&taken));
+    console.result("saved", fields, words);
     Ok(path)
 }
 
 /// Writes the file to standard output.
-pub(crate) async fn pour(console: &Console, offer: &CataloguedOffer, file: &SharedFile) -> Result<(), Failure> {
+pub(crate) async fn pour(console: &Console, offer: &CataloguedOffer, Got { file, .. }: &Got) -> Result<(), Failure> {
     let (proven, bytes) = (file.is_proven(), file.clone());
     let poured = tokio::task::spawn_blocking(move || {
         let mut reader = bytes.open().map_err(|error| Failure::from_error(Class::Local, &error))?;
@@ -210,8 +270,18 @@ fn save_failure(error: &SaveError) -> Failure {
 /// What a person is told instead of a file when they have to agree first.
 fn needs_answer(offer: &CataloguedOffer, question: &Question) -> Failure {
     let number = offer.key().number();
+    if offer.provenance().way() == balcony_sharing::Way::Session {
+        return Failure::new(Class::Policy, format!("{}: {question}", Safe(offer.name().as_str()))).advise(
+            "nobody is here to answer, and whoever offers it directly does not wait: run `balcony receive` at a terminal, or with --yes \
+             (and --relay-only to show nobody's device your address), then have them send it again",
+        );
+    }
+    let relayed = match question.relayed() {
+        Some(_) => " (with --relay-only nobody's device sees your address)",
+        None => "",
+    };
     Failure::new(Class::Policy, format!("{}: {question}", Safe(offer.name().as_str())))
-        .advise(format!("if you agree: `balcony fetch {number} --yes`; `balcony why {number}` tells the rest"))
+        .advise(format!("if you agree: `balcony fetch {number} --yes`{relayed}; `balcony why {number}` tells the rest"))
 }
 
 /// The person said no.

@@ -38,15 +38,38 @@ pub(crate) async fn line() -> Result<String, Failure> {
 /// One question at a time, whatever is fetched meanwhile.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// What a person answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Yes,
+    /// Yes, and nobody's device sees their address.
+    Relayed,
+    No,
+}
+
 /// Asks a yes-or-no question on the terminal, where anything but yes is no; `None` where nobody can be asked.
 pub(crate) async fn agree(question: &str) -> Option<bool> {
+    let answer = answer(question, "y/N").await?;
+    Some(matches!(answer.as_str(), "y" | "yes"))
+}
+
+/// The same, where there is one more way to say yes.
+pub(crate) async fn agree_or_relay(question: &str) -> Option<Reply> {
+    let answer = answer(question, "y: yes, s: by way of servers, N: no").await?;
+    Some(match answer.as_str() {
+        "y" | "yes" => Reply::Yes,
+        "s" | "servers" => Reply::Relayed,
+        _ => Reply::No,
+    })
+}
+
+async fn answer(question: &str, choices: &str) -> Option<String> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
     let _turn = TURN.lock().await;
-    anstream::eprint!("{} [y/N] ", Safe(question));
-    let answer = line().await.ok()?;
-    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    anstream::eprint!("{} [{choices}] ", Safe(question));
+    Some(line().await.ok()?.trim().to_lowercase())
 }
 
 /// Waits for somebody to type on a thread of its own, so that ^C is heard meanwhile.

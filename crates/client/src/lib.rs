@@ -71,7 +71,7 @@ pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};
 pub use direct::give::{GivingEvent, GivingStep};
 pub use direct::{DirectError, DirectEvent, DirectFile, DirectProgress, DirectSending, DirectShare, SentDirectly, Stage, WayTaken};
 pub use error::{Class, ConnectError};
-pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Way, Why, Wish};
+pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Taken, Way, Why, Wish};
 pub use net::NetError;
 pub use net::proxy::{NoProxy, Proxy};
 pub use net::tls::TrustError;

@@ -45,9 +45,13 @@ pub(crate) struct Receive {
     /// Only from this address; may be given several times.
     #[arg(long, value_name = "JID")]
     pub(crate) from: Vec<String>,
-    /// Answer every question with yes: what would reveal your address to a stranger's host, or is larger than the policy fetches unasked.
+    /// Answer every question with yes: what would reveal your address to a stranger's host or to a person's device, or is larger than
+    /// the policy fetches unasked.
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Show your address to no device of others: sessions go by way of servers, or not at all.
+    #[arg(long)]
+    pub(crate) relay_only: bool,
     /// Bytes cost money on this network: only rules that say `even metered` fetch unasked.
     #[arg(long)]
     pub(crate) metered: bool,
@@ -90,6 +94,9 @@ pub(crate) struct Fetch {
     /// Answer the questions with yes.
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Show your address to no device of others: sessions go by way of servers, or not at all.
+    #[arg(long, conflicts_with = "discard")]
+    pub(crate) relay_only: bool,
     #[command(flatten)]
     pub(crate) clash: Clash,
     /// Throw away what is there of a file that was not fetched to its end, instead of fetching it.

@@ -1,7 +1,10 @@
 //! `balcony list` and `fetch`: what was offered, from the catalogue. Listing happens offline.
 
+use std::time::Duration;
+
 use balcony_client::{Account, Availability, CataloguedOffer, Decision, Fetcher, Wish};
-use balcony_sharing::ByteLen;
+use balcony_sharing::plan::{How, Reason};
+use balcony_sharing::{ByteLen, Proof};
 use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
 use serde_json::json;
@@ -11,7 +14,7 @@ use crate::cli;
 use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
-use crate::fetching;
+use crate::fetching::{self, Got};
 use crate::home::Home;
 use crate::safe::Safe;
 
@@ -81,32 +84,88 @@ pub(crate) async fn fetch(console: &Console, home: &Home, named: Option<&str>, a
             .advise("leave out one of --stdout and --json"));
     }
     fetching::is_folder(&args.into)?;
-    let wish = Wish { asked: true, answers: fetching::answers(args.yes), ..Wish::default() };
-    let decision = fetcher.decide(&offer, &fetcher.policy(), wish).await.map_err(|error| local(&error))?;
-    let account = match asks_a_device(&decision) {
-        true => Some(connect::account(home, named, Availability::Hidden).await?),
-        false => None,
-    };
-    let fetcher = account.as_ref().map_or(&fetcher, Account::fetcher);
-    let got = fetching::get(console, fetcher, &offer, decision, args.yes).await;
-    if let Some(account) = account {
-        account.close().await;
-    }
-    let file = got?;
+    let got = got(console, home, named, &fetcher, &offer, args).await?;
     if args.stdout {
-        return fetching::pour(console, &offer, &file).await;
+        return fetching::pour(console, &offer, &got).await;
     }
-    fetching::save(console, &offer, &file, &args.into, args.clash.choice()).await.map(drop)
+    fetching::save(console, &offer, &got, &args.into, args.clash.choice()).await.map(drop)
 }
 
-/// Whether somebody has to be asked over XMPP: everything else is had without the account.
-fn asks_a_device(decision: &Decision) -> bool {
+/// The file, without connecting the account where that goes; people's devices are asked where nothing else gives it.
+async fn got(
+    console: &Console,
+    home: &Home,
+    named: Option<&str>,
+    fetcher: &Fetcher,
+    offer: &CataloguedOffer,
+    args: &cli::Fetch,
+) -> Result<Got, Failure> {
+    let wish = || Wish { asked: true, answers: fetching::answers(args.yes, args.relay_only), ..Wish::default() };
+    let decision = fetcher.decide(offer, &fetcher.policy(), wish()).await.map_err(|error| local(&error))?;
+    if asks_for_bits(&decision) {
+        let account = connect::account(home, named, Availability::Hidden).await?;
+        let got = fetching::get(console, account.fetcher(), offer, decision, args.yes).await;
+        account.close().await;
+        return got;
+    }
+    let may_be_elsewhere = devices_may_have_it(fetcher, offer, &decision);
+    let failure = match fetching::get(console, fetcher, offer, decision, args.yes).await {
+        Err(failure) if may_be_elsewhere && failure.class != Class::Local && failure.class != Class::Interrupted => failure,
+        got => return got,
+    };
+    console.step("devices", json!({"offer": offer.key().number()}), "looking whose devices are there and may have it");
+    // Whoever hides is told of nobody; with a priority below 0 nothing that is meant for other devices comes here.
+    let Ok(account) = connect::account(home, named, Availability::Available(-1)).await else { return Err(failure) };
+    let got = from_devices(console, &account, offer, wish, args.yes).await;
+    account.close().await;
+    got.unwrap_or(Err(failure))
+}
+
+/// Asks those who turn out to be there; `None` where nobody does.
+async fn from_devices(
+    console: &Console,
+    account: &Account,
+    offer: &CataloguedOffer,
+    wish: impl Fn() -> Wish,
+    yes: bool,
+) -> Option<Result<Got, Failure>> {
+    let mut devices = account.devices();
+    let patience = tokio::time::sleep(PRESENCE);
+    tokio::pin!(patience);
+    loop {
+        let decision = match account.decide_for(offer, wish()).await {
+            Ok(decision) => decision,
+            Err(error) => return Some(Err(local(&error))),
+        };
+        if decision.plan().is_some_and(|plan| plan.attempts.iter().any(|attempt| matches!(attempt.how, How::Session(_)))) {
+            return Some(fetching::get(console, account.fetcher(), offer, decision, yes).await);
+        }
+        tokio::select! {
+            changed = devices.changed() => changed.ok()?,
+            () = &mut patience => return None,
+        }
+    }
+}
+
+/// How long devices may take to say that they are there and what they can do.
+const PRESENCE: Duration = Duration::from_secs(3);
+
+/// Whether small data has to be asked for over XMPP.
+fn asks_for_bits(decision: &Decision) -> bool {
     let plan = match decision {
         Decision::Fetch(plan) => plan,
         Decision::Ask(question) => question.plan(),
         Decision::Have(_) | Decision::Wait(_) | Decision::Refuse(_) => return false,
     };
-    plan.attempts.iter().any(|attempt| matches!(attempt.how, balcony_sharing::plan::How::Bits { .. }))
+    plan.attempts.iter().any(|attempt| matches!(attempt.how, How::Bits { .. }))
+}
+
+/// Whether devices that are there could give it where nothing else does: the offer names them, or a hash names the file and the sender
+/// is somebody whose devices we see.
+fn devices_may_have_it(fetcher: &Fetcher, offer: &CataloguedOffer, decision: &Decision) -> bool {
+    let is_named = decision.left_out().iter().any(|left_out| left_out.reason == Reason::Offline);
+    let is_seen = |person: BareJid| person == *offer.provenance().account() || fetcher.contacts().groups(&person).is_some();
+    is_named || (offer.proof() == Proof::Digest && offer.provenance().person().is_some_and(is_seen))
 }
 
 /// `balcony fetch --discard`

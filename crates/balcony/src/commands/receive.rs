@@ -215,7 +215,7 @@ fn local(error: &dyn std::error::Error) -> Failure {
 }
 
 async fn decide(account: &Account, offer: &CataloguedOffer, agreed: bool, args: &cli::Receive) -> Result<Decision, Failure> {
-    let wish = Wish { asked: agreed, answers: fetching::answers(args.yes), metered: args.metered, ..Wish::default() };
+    let wish = Wish { asked: agreed, answers: fetching::answers(args.yes, args.relay_only), metered: args.metered, ..Wish::default() };
     account.decide_for(offer, wish).await.map_err(|error| local(&error))
 }
 

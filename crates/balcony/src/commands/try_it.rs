@@ -141,7 +141,8 @@ async fn pass(
 async fn fetch(juliet: &Account, offer: &CataloguedOffer) -> Result<balcony_client::SharedFile, Failure> {
     let wish = Wish { asked: true, ..Wish::default() };
     let decision = juliet.decide_for(offer, wish).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
-    fetching::get(&Console::new(false, true), juliet.fetcher(), offer, decision, true).await
+    let got = fetching::get(&Console::new(false, true), juliet.fetcher(), offer, decision, true).await?;
+    Ok(got.file)
 }
 
 fn draw(console: &Console, folder: &Folder) -> Result<PathBuf, Failure> {

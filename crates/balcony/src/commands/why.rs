@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use balcony_client::{Policy, Way, Why, Wish};
 use balcony_sharing::plan::{Answer, Decision, LeftOut, Record, Verdict};
-use balcony_sharing::{NamedBy, SourceKey};
+use balcony_sharing::{ExposureKind, NamedBy, SourceKey};
 use balcony_store::OfferState;
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ pub(crate) fn show(console: &Console, why: &Why, policy: &Policy) {
     }
     if matches!(why.unasked, Decision::Have(_)) && !console.is_json() {
         for record in why.history.records() {
-            let source = record.source.host().map_or_else(String::new, |host| format!("{host}, "));
+            let source = record.source.whom().map_or_else(String::new, |host| format!("{host}, "));
             console.result("tried", Value::Null, format!("  {}", Safe(&format!("{source}{}", told(record)))));
         }
         return;
@@ -164,6 +164,7 @@ fn agreed(answer: &Answer) -> String {
         Answer::Fetch => "to fetch it".to_owned(),
         Answer::Unproven => "to take it without proof".to_owned(),
         Answer::Reveal(exposure) => format!("that {exposure}"),
+        Answer::RevealAny(ExposureKind::Peer) => "that people's devices see your IP address".to_owned(),
         Answer::RevealAny(_) => "that other hosts see your IP address".to_owned(),
         Answer::RelayOnly => "to fetch it from people's devices by way of servers only, so that they do not see your IP address".to_owned(),
         Answer::NamedBy(other) => format!("to go where {other} says that it is"),

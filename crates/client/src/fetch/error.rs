@@ -60,7 +60,7 @@ fn class_of(failed: &FetchFailed) -> Class {
     }
     match outcomes().next_back() {
         Some(Outcome::Blocked(_)) => Class::Policy,
-        Some(Outcome::Unreachable(_) | Outcome::Stalled(_)) => Class::Network,
+        Some(Outcome::Unreachable(_) | Outcome::NoWay(_) | Outcome::Stalled(_)) => Class::Network,
         _ => Class::Source,
     }
 }

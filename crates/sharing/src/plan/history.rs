@@ -70,10 +70,13 @@ pub enum Outcome {
     #[error("{0}")]
     Unreachable(String),
     /// A device that was asked does not give it, or something else.
-    #[error("the device that was asked does not give it: {0}")]
+    #[error("the sender's device does not give it: {0}")]
     NotGiven(String),
+    /// A device says in a session that it does not give it, or that it is over.
+    #[error("{0}")]
+    Withheld(String),
     /// A device that may have it cannot be reached in a session.
-    #[error("no way to the device was found: {0}")]
+    #[error("{0}")]
     NoWay(String),
     /// Silence for too long.
     #[error("it stopped sending for {0} seconds")]
@@ -98,6 +101,7 @@ impl Outcome {
             Self::Blocked(_) => "blocked",
             Self::Unreachable(_) => "unreachable",
             Self::NotGiven(_) => "not-given",
+            Self::Withheld(_) => "withheld",
             Self::NoWay(_) => "no-way",
             Self::Stalled(_) => "stalled",
         }
@@ -110,7 +114,7 @@ impl Outcome {
             Self::Gone(status) | Self::Refused(status) | Self::ServerFailed(status) | Self::Unusable(status) => status.to_string(),
             Self::TooLong(number) | Self::Stalled(number) => number.to_string(),
             Self::TooShort { got, expected } => format!("{got}/{expected}"),
-            Self::Blocked(words) | Self::Unreachable(words) | Self::NotGiven(words) | Self::NoWay(words) => words.clone(),
+            Self::Blocked(words) | Self::Unreachable(words) | Self::NotGiven(words) | Self::Withheld(words) | Self::NoWay(words) => words.clone(),
         }
     }
 
@@ -136,6 +140,7 @@ impl Outcome {
             "blocked" => Self::Blocked(detail.to_owned()),
             "unreachable" => Self::Unreachable(detail.to_owned()),
             "not-given" => Self::NotGiven(detail.to_owned()),
+            "withheld" => Self::Withheld(detail.to_owned()),
             "no-way" => Self::NoWay(detail.to_owned()),
             "stalled" => Self::Stalled(number()?),
             _ => return None,

@@ -81,23 +81,23 @@ pub enum SessionEnd {
 /// Why a session gives nothing, or no more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionFailure {
-    /// Nobody is connected who could be asked: the account is offline.
+    /// Nobody can be asked: the account is offline.
     #[error("your account is not connected")]
     Offline,
     /// The session in which the file was offered is over.
     #[error("the session is over")]
     Over,
     /// The device says no, or does not have it: it would say so again. Both look the same, and are meant to.
-    #[error("it does not give the file: {0}")]
+    #[error("it says no: {0}")]
     NotGiven(String),
     /// No way for the bytes was found between both.
-    #[error("no way to it was found: {0}")]
+    #[error("{0}")]
     NoWay(String),
     /// Nobody answers, or the answer makes no sense.
-    #[error("it does not answer: {0}")]
+    #[error("{0}")]
     NoAnswer(String),
     /// It broke while bytes were on their way.
-    #[error("it broke off: {0}")]
+    #[error("{0}")]
     Broken(String),
 }
 

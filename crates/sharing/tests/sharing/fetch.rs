@@ -34,6 +34,8 @@ pub(crate) struct Server {
     pub(crate) tells: Option<Vec<u8>>,
     /// A device says no, or cannot be reached.
     pub(crate) says: Option<SessionFailure>,
+    /// The same, from the second time on.
+    pub(crate) says_later: Option<SessionFailure>,
 }
 
 impl Server {
@@ -48,6 +50,7 @@ impl Server {
             lies_about_length: None,
             tells: None,
             says: None,
+            says_later: None,
         }
     }
 
@@ -239,6 +242,7 @@ impl Driver<'_> {
             self.in_session = false;
             return self.job.handle_session_failed(self.now, &failure.clone());
         }
+        device.says.clone_from(&device.says_later);
         if device.status == 0 {
             return; // it does not answer at all
         }

@@ -88,7 +88,7 @@ fn a_session_that_breaks_is_opened_again_from_where_it_broke() {
     let scene = fetch(vec![(PHONE, Server::good().cut(10, 2))]);
     assert!(is_verified(&scene));
     assert_eq!(scene.asked, asked(&[(PHONE, 0), (PHONE, 10), (PHONE, 20)]));
-    assert_eq!(failures(&scene)[0].to_string(), "it broke off: it went away");
+    assert_eq!(failures(&scene)[0].to_string(), "it went away");
 }
 
 /// Proves: JFT-D-4.
@@ -126,11 +126,11 @@ fn more_bytes_than_announced_end_a_session_at_once() {
 #[test]
 fn what_a_device_says_instead_of_bytes_is_told_and_the_next_is_asked() {
     for (failure, code, words) in [
-        (SessionFailure::Over, "not-given", "the device that was asked does not give it: the session is over"),
-        (SessionFailure::NotGiven("no such file".into()), "not-given", "the device that was asked does not give it: no such file"),
-        (SessionFailure::NoWay("no candidate".into()), "no-way", "no way to the device was found: no candidate"),
-        (SessionFailure::NoAnswer("timeout".into()), "no-way", "no way to the device was found: timeout"),
-        (SessionFailure::Offline, "no-way", "no way to the device was found: your account is not connected"),
+        (SessionFailure::Over, "withheld", "the session is over"),
+        (SessionFailure::NotGiven("no such file".into()), "withheld", "no such file"),
+        (SessionFailure::NoWay("no candidate".into()), "no-way", "no candidate"),
+        (SessionFailure::NoAnswer("timeout".into()), "no-way", "timeout"),
+        (SessionFailure::Offline, "no-way", "your account is not connected"),
     ] {
         let scene = fetch(vec![(PHONE, says(failure.clone())), (LAPTOP, Server::good())]);
         assert!(is_verified(&scene), "{failure}");
@@ -139,6 +139,16 @@ fn what_a_device_says_instead_of_bytes_is_told_and_the_next_is_asked() {
         let alone = fetch(vec![(PHONE, says(failure))]).result.unwrap_err();
         assert_eq!(alone.to_string(), format!("the file could not be fetched: {PHONE}: {words}"));
     }
+}
+
+/// What broke is told, not that nothing is there any more.
+#[test]
+fn a_session_that_is_over_after_it_broke_is_not_asked_again_and_hides_nothing() {
+    let broken = Server { says_later: Some(SessionFailure::Over), ..Server::good().cut(10, 1) };
+    let scene = fetch(vec![(PHONE, broken)]);
+    assert_eq!(scene.asked, asked(&[(PHONE, 0), (PHONE, 10)]));
+    let failed = scene.result.unwrap_err();
+    assert_eq!(failed.to_string(), format!("the file could not be fetched: {PHONE}: it went away; 10 bytes are kept for another try"));
 }
 
 #[test]

@@ -301,6 +301,9 @@ fn every_outcome_comes_back_from_the_catalogue_as_it_was() {
         Outcome::Blocked("x/y".into()),
         Outcome::Unreachable(String::new()),
         Outcome::Stalled(30),
+        Outcome::NotGiven("no".into()),
+        Outcome::Withheld("no".into()),
+        Outcome::NoWay("no candidate".into()),
     ];
     for outcome in outcomes {
         assert_eq!(Outcome::from_record(outcome.code(), &outcome.detail()), Some(outcome));

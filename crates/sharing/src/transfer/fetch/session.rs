@@ -39,14 +39,19 @@ impl FetchJob {
 
     /// There is no session, or it broke off.
     pub fn handle_session_failed(&mut self, now: Instant, failure: &SessionFailure) {
+        let (State::Opening { request, .. } | State::Receiving { request, .. }) = &self.state else { return };
+        let at = request.candidate;
         let outcome = match failure {
-            SessionFailure::Over | SessionFailure::NotGiven(_) => Outcome::NotGiven(failure.words()),
+            // It broke, and that it is over since is no news: why it broke is what counts.
+            SessionFailure::Over if self.candidates[at].failures > 0 => {
+                self.candidates[at].is_out = true;
+                return self.choose(now);
+            }
+            SessionFailure::Over | SessionFailure::NotGiven(_) => Outcome::Withheld(failure.words()),
             SessionFailure::Offline | SessionFailure::NoWay(_) | SessionFailure::NoAnswer(_) => Outcome::NoWay(failure.words()),
-            SessionFailure::Broken(_) => Outcome::Unreachable(failure.to_string()),
+            SessionFailure::Broken(_) => Outcome::Unreachable(failure.words()),
         };
-        if let State::Opening { request, .. } | State::Receiving { request, .. } = &self.state {
-            self.fail(now, request.candidate, outcome, None);
-        }
+        self.fail(now, at, outcome, None);
     }
 
     pub(super) fn open_session(&mut self, now: Instant, at: usize) {
