@@ -1,9 +1,10 @@
 //! `balcony receive`: waits for files that others send, and saves them.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use balcony_client::{Account, Availability, CataloguedOffer, Decision, Wish};
+use balcony_client::{Account, Availability, CataloguedOffer, Decision, LiveShares, Wish};
 use balcony_sharing::plan::Wait;
 use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::commands::pending::Told;
+use crate::commands::share_live::{Shown, next_given};
 use crate::commands::{files, outbox};
 use crate::connect;
 use crate::console::Console;
@@ -60,7 +62,10 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     let mut earlier = left_over(account, &mut told).await?;
     let mut seen: BTreeSet<OfferKey> = earlier.iter().map(|(key, _)| *key).collect();
     let mut tally = Tally { left: args.count, ..Tally::default() };
+    // What can be had here, too, as long as this runs.
+    let here = RefCell::new(Vec::new());
     let mut running = FuturesUnordered::new();
+    let (mut given, mut shown) = (account.giving_events(), Shown::new(console));
     let mut busy: BTreeSet<OfferKey> = BTreeSet::new();
     // What gained a source while it was being fetched: if that fails, there is another place.
     let mut gained: BTreeMap<OfferKey, CataloguedOffer> = BTreeMap::new();
@@ -91,6 +96,10 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
                     Some(_) => continue,
                     None => return Err(ended(account).await),
                 },
+                event = next_given(&mut given) => {
+                    shown.show(&event);
+                    continue;
+                },
                 () = interrupted(), if running.is_empty() => return Ok(()),
                 () = silence(args.timeout), if running.is_empty() => break,
             },
@@ -109,8 +118,12 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
             continue;
         }
         busy.insert(offer.key());
+        let here = &here;
         running.push(async move {
             let done = take(console, account, &offer, decision, agreed, args).await;
+            if done.is_ok() {
+                here.borrow_mut().extend(here_too(console, account, &offer).await);
+            }
             (offer, done)
         });
     }
@@ -230,6 +243,24 @@ async fn take(
 ) -> Result<(), Failure> {
     let file = fetching::get(console, account.fetcher(), offer, decision, agreed).await?;
     fetching::save(console, offer, &file, &args.into, args.clash.choice()).await.map(drop)
+}
+
+/// Says in the conversation that the file is here, too, where a rule says so (`balcony give`).
+async fn here_too(console: &Console, account: &Account, offer: &CataloguedOffer) -> Option<LiveShares> {
+    let name = offer.name();
+    match account.announce_copy(offer).await {
+        Ok(Some(shares)) => {
+            let words = format!("{}: they know now that it can be had here, too", Safe(name.as_str()));
+            console.step("here-too", json!({"offer": offer.key().number()}), words);
+            Some(shares)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            let words = format!("{}: nobody was told that it can be had here, too: {error}", Safe(name.as_str()));
+            console.step("not-here-too", json!({"offer": offer.key().number(), "error": error.to_string()}), words);
+            None
+        }
+    }
 }
 
 /// Ends after so many seconds; never without a number.

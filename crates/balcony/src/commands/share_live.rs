@@ -6,6 +6,7 @@ use std::time::Duration;
 use balcony_client::{Account, Availability, GivingEvent, GivingStep, Jid, LiveSending, LiveShares, ShareLive};
 use balcony_sharing::ByteLen;
 use serde_json::json;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::channel;
 
 use super::send::{View, are_files, recipients};
@@ -149,6 +150,17 @@ fn time(time: Duration) -> String {
         seconds if seconds % 3_600 == 0 => format!("{} h", seconds / 3_600),
         seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
         seconds => format!("{seconds} s"),
+    }
+}
+
+/// The next that is given to somebody; never, once the account is closed.
+pub(crate) async fn next_given(events: &mut broadcast::Receiver<GivingEvent>) -> GivingEvent {
+    loop {
+        match events.recv().await {
+            Ok(event) => return event,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
+        }
     }
 }
 

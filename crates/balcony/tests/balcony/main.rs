@@ -20,4 +20,5 @@ mod process;
 mod proxy;
 mod random_kills;
 mod several;
+mod share_live;
 mod thumbnails;
