@@ -49,6 +49,7 @@ pub(crate) fn settings(network: &Network) -> Settings {
     let mut settings = Settings::default();
     if network.proxy().is_some() {
         settings.pace.patience = Duration::from_secs(20);
+        settings.pace.hurry = Duration::from_secs(4);
         settings.activation = Duration::from_secs(40);
     }
     settings

@@ -16,11 +16,19 @@ pub struct Pace {
     pub proxies_after: Duration,
     /// How long one connection may take.
     pub patience: Duration,
+    /// How long one may take once the other side has connected to us, and it would only be better.
+    pub hurry: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { spacing: Duration::from_millis(200), proxies_after: Duration::from_millis(600), patience: Duration::from_secs(4) }
+        Self {
+            spacing: Duration::from_millis(200),
+            proxies_after: Duration::from_millis(600),
+            // A first packet that gets lost is sent again after one second.
+            patience: Duration::from_secs(3),
+            hurry: Duration::from_millis(600),
+        }
     }
 }
 
@@ -44,6 +52,8 @@ pub(super) struct Dialler {
     next_at: Option<Instant>,
     /// When proxies may be tried, if nothing better is left before.
     proxies_at: Option<Instant>,
+    /// There is something to fall back on.
+    is_hurried: bool,
     reasons: Vec<String>,
 }
 
@@ -90,8 +100,12 @@ impl Dialler {
         self.step(now, pace, out);
     }
 
-    /// Gives up what is no better than this.
-    pub(super) fn only_above(&mut self, priority: u32, out: &mut Vec<SocketAction>) {
+    /// Gives up what is no better than this, and is in a hurry with the rest.
+    pub(super) fn only_above(&mut self, now: Instant, pace: &Pace, priority: u32, out: &mut Vec<SocketAction>) {
+        self.is_hurried = true;
+        for under_way in &mut self.under_way {
+            under_way.until = under_way.until.min(now + pace.hurry);
+        }
         self.waiting.retain(|spot| spot.priority > priority);
         let given_up = self.under_way.extract_if(.., |under_way| under_way.spot.priority <= priority);
         out.extend(given_up.map(|under_way| SocketAction::HangUp { line: under_way.spot.line }));
@@ -133,7 +147,8 @@ impl Dialler {
         {
             let Spot { line, host, port, dstaddr, .. } = spot.clone();
             out.push(SocketAction::Dial { line, host, port, dstaddr });
-            self.under_way.push(UnderWay { spot, until: now + pace.patience });
+            let patience = if self.is_hurried { pace.hurry } else { pace.patience };
+            self.under_way.push(UnderWay { spot, until: now + patience });
             self.next_at = Some(now + pace.spacing);
         }
     }

@@ -176,7 +176,7 @@ fn a_proxy_that_lets_us_down_is_said_to_the_other_side() {
     }
 }
 
-/// Proves: S5J-2.4-1, USER-5-5.
+/// Proves: S5J-2.4-1.
 #[test]
 fn where_no_door_is_open_both_know_soon() {
     let own = [vec![listener("192.0.2.1", 5), proxy("proxy.one")], vec![listener("192.0.2.2", 5), proxy("proxy.two")]];
@@ -195,12 +195,12 @@ fn doors_that_nobody_answers_are_given_up() {
     let mut world = World::new(own.clone(), DIRECT);
     world.door(0, "192.0.2.2", Door::Silent).door(1, "192.0.2.1", Door::Silent).door(0, "proxy.two", Door::Silent).run();
     assert_eq!(world.agreed(), None);
-    assert!(world.elapsed() < Duration::from_secs(6), "{:?}", world.elapsed());
+    assert!(world.elapsed() < Duration::from_secs(4), "{:?}", world.elapsed());
     let mut world = World::new(own, DIRECT);
     world.door(0, "192.0.2.2", Door::Silent).door(1, "192.0.2.1", Door::Silent);
     world.door(0, "proxy.two", quick()).door(1, "proxy.two", quick()).run();
     assert_eq!(world.agreed().as_deref(), Some("proxy.two"), "the proxy does not wait for that");
-    assert!(world.elapsed() < Duration::from_secs(6), "{:?}", world.elapsed());
+    assert!(world.elapsed() < millis(1_500), "{:?}: nor does who was reached wait for something better", world.elapsed());
 }
 
 /// XEP-0260 §2.3. Proves: S5J-2.3-2.
@@ -237,7 +237,7 @@ fn where_nothing_better_is_left_we_say_so_at_once() {
     assert!(world.said.iter().any(|(who, said)| *who == 1 && said.payload == S5bPayload::CandidateError));
 }
 
-/// Proves: USER-7-4, S5J-6.1-1.
+/// Proves: S5J-6.1-1.
 #[test]
 fn who_hides_the_address_shows_only_proxies_and_dials_only_those_of_the_own_server() {
     let own = [vec![listener("192.0.2.1", 5), proxy("proxy.mine")], vec![listener("192.0.2.2", 5), proxy("proxy.hers")]];

@@ -163,7 +163,7 @@ impl S5b {
         let spots = self.spots();
         self.dial(|dialler, pace, out| dialler.begin(now, pace, spots, out));
         if let Verdict::Used { priority, .. } = self.peers {
-            self.dial(|dialler, _, out| dialler.only_above(priority, out));
+            self.dial(|dialler, pace, out| dialler.only_above(now, pace, priority, out));
         }
         self.look_at_tries(now);
     }
@@ -297,7 +297,7 @@ impl S5b {
         match (&self.stage, &self.peers) {
             // XEP-0260 §2.3: what is no better need not be tried any more.
             (Stage::Trying, &Verdict::Used { priority, .. }) => {
-                self.dial(|dialler, _, out| dialler.only_above(priority, out));
+                self.dial(|dialler, pace, out| dialler.only_above(now, pace, priority, out));
                 self.look_at_tries(now);
             }
             _ => self.judge(now),
