@@ -42,8 +42,24 @@ pub(crate) fn connect_failure(jid: &str, error: &ConnectError) -> Failure {
 pub(crate) fn share_failure(error: &ShareError) -> Failure {
     let failure = Failure::from_error(class_of(error.class()), error);
     match error.advice() {
+        Some(advice) if no_service_takes(error) => failure.advise(format!("{advice}; {DIRECT}")),
         Some(advice) => failure.advise(advice),
         None => failure,
+    }
+}
+
+/// The other way to send a file, and what it shows.
+const DIRECT: &str = "or, while they are online, send it with --direct: of any size, straight to their device, which learns your address \
+                      (not with --relay-only)";
+
+/// Whether it is about what upload services take, not about the file or the network.
+fn no_service_takes(error: &ShareError) -> bool {
+    use balcony_sharing::transfer::upload::UploadError as U;
+    match error {
+        ShareError::Upload { source, .. } => {
+            matches!(source, U::NoService | U::TooLarge { .. } | U::TooLargeForUnknownLimit(_) | U::Quota { .. } | U::Refused { .. })
+        }
+        _ => false,
     }
 }
 

@@ -36,6 +36,13 @@ pub(crate) struct Send {
     /// Show the message that carries the offer.
     #[arg(long)]
     pub(crate) show_xml: bool,
+    /// Send them straight to a device of one person who is online, of any size, with nothing in between that keeps them. It waits for
+    /// their answer. They learn your address, unless you say --relay-only.
+    #[arg(long, conflicts_with_all = ["text", "disposition", "thumbnail", "announce_first", "show_xml"])]
+    pub(crate) direct: bool,
+    /// With --direct: by way of servers alone, so that the other side never learns your address. Slower where there is no proxy.
+    #[arg(long, requires = "direct")]
+    pub(crate) relay_only: bool,
 }
 
 /// `balcony attach`

@@ -16,6 +16,7 @@ pub(crate) mod pending;
 pub(crate) mod policy;
 pub(crate) mod receive;
 pub(crate) mod send;
+mod send_direct;
 pub(crate) mod serve;
 pub(crate) mod share_live;
 pub(crate) mod thumbnail;

@@ -35,6 +35,9 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     }
     let picture = picture(args)?;
     are_files(&args.files)?;
+    if args.direct {
+        return super::send_direct::run(console, home, named, args, &recipients).await;
+    }
     let account = connect::account(home, named, Availability::Hidden).await?;
     let sent = go(console, &account, &recipients, args, picture).await;
     // Whatever came of it, what was said is flushed and acknowledged.
@@ -69,13 +72,14 @@ fn is_pipe(path: &Path) -> bool {
 }
 
 /// The files; what comes from standard input goes into the store first, so that it can be sent again.
-async fn files(account: &Account, args: &cli::Send) -> Result<Vec<FileFrom>, Failure> {
+pub(super) async fn files(account: &Account, args: &cli::Send) -> Result<Vec<FileFrom>, Failure> {
     if !args.files.iter().any(|path| is_pipe(path)) {
         return Ok(args.files.iter().map(FileFrom::from).collect());
     }
     let services = account.services().await.map_err(|error| Failure::from_error(Class::Network, &error))?;
     // What nobody takes need not be read to its end.
     let limits = services.uploads.iter().map(|service| service.max_file_size).collect::<Option<Vec<u64>>>();
+    let limits = limits.filter(|_| !args.direct);
     let most = limits.and_then(|limits| limits.into_iter().max()).unwrap_or(LARGEST_PIPE);
     let kept = account.keep(std::io::stdin(), most).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     Ok(vec![FileFrom::Store(kept)])

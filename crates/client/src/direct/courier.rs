@@ -14,16 +14,17 @@ pub(crate) type Answering = oneshot::Receiver<Result<Option<Element>, RequestErr
 
 /// The way out for everything that sessions and their streams say. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Courier(Option<mpsc::WeakSender<Command>>);
+pub(crate) struct Courier(mpsc::WeakSender<Command>);
 
 impl Courier {
     pub(crate) fn new(commands: mpsc::WeakSender<Command>) -> Self {
-        Self(Some(commands))
+        Self(commands)
     }
 
-    /// For whoever works without an account: nothing gets out.
+    /// To nobody.
+    #[cfg(test)]
     pub(crate) fn offline() -> Self {
-        Self(None)
+        Self(mpsc::channel(1).0.downgrade())
     }
 
     /// Asks and waits; exactly one answer, or the reason why there is none. Dropping the future forgets the answer, not the question.
@@ -62,6 +63,6 @@ impl Courier {
     }
 
     fn commands(&self) -> Option<mpsc::Sender<Command>> {
-        self.0.as_ref().and_then(mpsc::WeakSender::upgrade)
+        self.0.upgrade()
     }
 }

@@ -12,14 +12,14 @@ use balcony_store::Store;
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::jingle_file::{FileRange, JingleFile, Version};
-use balcony_wire::{BareJid, FullJid, Iq, IqKind, Jid, Payload as _};
+use balcony_wire::{BareJid, FullJid, Iq, IqKind, Payload as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::body::{Body, Feed, promise};
 use super::give::{Gift, Giver};
-use super::si::Older;
 use super::publish::{Expected, random_id};
+use super::si::Older;
 use super::switchboard::{Key, NoRoom, Switchboard};
 use super::task::{Beginning, Giving, Task};
 use super::{Courier, DirectError, GiveEvent, Stage};
@@ -62,6 +62,8 @@ pub(super) enum Order {
     Take { content: Option<String>, from_byte: u64, reach: Reach, feed: Feed },
     /// The person does not want it.
     Refuse { content: String },
+    /// The file is here: from elsewhere, or from an earlier time.
+    Have { content: String },
     /// We leave; say when the other side was told.
     Leave { said: oneshot::Sender<()> },
 }
@@ -237,11 +239,6 @@ impl Desk {
             // A session that does not come to its orders runs into its own deadlines.
             let _ = orders.try_send(Order::Leave { said: oneshot::channel().0 });
         }
-    }
-
-    /// Sessions under way, by device and id.
-    pub(super) fn waiting(&self) -> Vec<(Jid, String)> {
-        self.orders().keys().map(|key| (Jid::from(key.peer.clone()), key.sid.clone())).collect()
     }
 }
 

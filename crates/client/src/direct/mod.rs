@@ -169,16 +169,20 @@ impl Direct {
         self.desk.as_ref().zip(peer.clone().into_full().ok()).is_some_and(|(desk, peer)| desk.orders_of(&key(peer)).is_some())
     }
 
-    /// All sessions that are there, by device and id.
-    pub(crate) fn waiting(&self) -> Vec<(Jid, String)> {
-        self.desk.as_ref().map(|desk| desk.waiting()).unwrap_or_default()
-    }
-
     /// Says no to a file of a session, if it is still there.
     pub(crate) async fn refuse(&self, peer: &Jid, sid: &str, content: &str) {
+        self.order(peer, sid, Order::Refuse { content: content.to_owned() }).await;
+    }
+
+    /// Says that a file of a session is here already, if the session is still there.
+    pub(crate) async fn have(&self, peer: &Jid, sid: &str, content: &str) {
+        self.order(peer, sid, Order::Have { content: content.to_owned() }).await;
+    }
+
+    async fn order(&self, peer: &Jid, sid: &str, order: Order) {
         let Some((desk, peer)) = self.desk.as_ref().zip(peer.clone().into_full().ok()) else { return };
         let Some(orders) = desk.orders_of(&Key { peer, sid: sid.to_owned() }) else { return };
-        let _ = orders.send(Order::Refuse { content: content.to_owned() }).await; // it is over: as good as refused
+        let _ = orders.send(order).await; // it is over
     }
 
     /// Ends every session, and returns when all the others were told.

@@ -68,6 +68,11 @@ impl Reporter {
     async fn tell(&self, what: Moved) -> bool {
         self.reports.send(Report { content: self.content.clone(), pump: self.pump, what }).await.is_ok()
     }
+
+    /// Tells it, and has nothing more to say.
+    async fn last(&self, what: Moved) {
+        self.tell(what).await;
+    }
 }
 
 /// Bytes to come.
@@ -98,7 +103,7 @@ impl Take {
                     // The stream stays until the session lets go of it: there may be a last word in it.
                     return std::future::pending().await;
                 }
-                Err(error) => return drop(reporter.tell(Moved::End(Err(error.to_string()))).await),
+                Err(error) => return reporter.last(Moved::End(Err(error.to_string()))).await,
             };
             let came = bytes.len() as u64;
             // What was handed on already comes again where a stream took the place of another.
@@ -141,14 +146,14 @@ impl Give {
         let mut pace = Pace::new(gift.rate);
         let input = match blocking(move || gift.open(&store)).await {
             Ok(input) => input,
-            Err(error) => return drop(reporter.tell(Moved::Unreadable(format!("it cannot be read: {error}"))).await),
+            Err(error) => return reporter.last(Moved::Unreadable(format!("it cannot be read: {error}"))).await,
         };
         let mut pieces = Pieces::start(input, span.offset..end.max(span.offset), hasher, piece);
         while let Some(bytes) = pieces.next().await {
             let length = bytes.len() as u64;
             pace.wait(length).await;
             if let Err(error) = writer.send(&bytes).await {
-                return drop(reporter.tell(Moved::End(Err(error.to_string()))).await);
+                return reporter.last(Moved::End(Err(error.to_string()))).await;
             }
             if !reporter.tell(Moved::Sent(length)).await {
                 return;
@@ -156,7 +161,7 @@ impl Give {
         }
         match pieces.finish().await {
             Ok(hashed) => reporter.tell(Moved::Read(hashed)).await,
-            Err(failure) => return drop(reporter.tell(Moved::Unreadable(words(&failure))).await),
+            Err(failure) => return reporter.last(Moved::Unreadable(words(&failure))).await,
         };
         // Some proxies keep the last bytes back until nothing more can come.
         let end = writer.finish().await.map_err(|error| error.to_string());

@@ -1,5 +1,6 @@
 //! Files straight to a device: looked at, offered in a session each, given when the other side says yes, and given on where it broke off.
 
+use std::collections::BTreeSet;
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -82,8 +83,8 @@ pub struct DirectFile {
     pub digests: DigestSet,
     /// Which device has it.
     pub device: Jid,
-    /// Which way the bytes took, the last one if there were several.
-    pub way: WayTaken,
+    /// Which way the bytes took, the last one if there were several; `None`: they had the file already.
+    pub way: Option<WayTaken>,
     /// Whether addresses of ours were shown to that device.
     pub address_shown: bool,
 }
@@ -341,7 +342,7 @@ impl Work {
                         media_type: looked.media_type.clone(),
                         digests: gift.digests,
                         device: device.into(),
-                        way: trip.way.ok_or(DirectError::Inside)?,
+                        way: trip.way,
                         address_shown: trip.address_shown,
                     });
                 }
@@ -432,13 +433,32 @@ impl Work {
             return Ok(named);
         }
         let nobody = || DirectError::NoDevice { jid: self.to.clone() };
+        timeout(PRESENT, self.taker()).await.map_err(|_| nobody())?
+    }
+
+    /// The first of their devices that takes files; Jingle counts more than what was before. Old programs announce nothing, so they are
+    /// asked.
+    async fn taker(&self) -> Result<FullJid, DirectError> {
         let person = self.to.bare();
-        let mut devices = self.desk.devices.clone();
-        let there = devices.wait_for(|devices| devices.of(&person).any(|(_, abilities)| takes_files(abilities)));
-        let there = timeout(PRESENT, there).await.map_err(|_| nobody())?.map_err(|_| DirectError::Offline)?;
-        let takers = || there.of(&person).filter(|(_, abilities)| takes_files(*abilities));
-        let best = takers().find(|(_, abilities)| abilities.gives_files()).or_else(|| takers().next());
-        best.and_then(|(device, _)| device.clone().into_full().ok()).ok_or_else(nobody)
+        let (mut devices, mut asked) = (self.desk.devices.clone(), BTreeSet::new());
+        loop {
+            let there = Arc::clone(&devices.borrow_and_update());
+            let takers = || there.of(&person).filter(|(_, abilities)| takes_files(*abilities));
+            let best = takers().find(|(_, abilities)| abilities.gives_files()).or_else(|| takers().next());
+            if let Some(best) = best.and_then(|(device, _)| device.clone().into_full().ok()) {
+                return Ok(best);
+            }
+            let silent = there.of(&person).find(|(device, abilities)| *abilities == Abilities::default() && !asked.contains(*device));
+            match silent.and_then(|(device, _)| device.clone().into_full().ok()) {
+                Some(silent) => {
+                    asked.insert(Jid::from(silent.clone()));
+                    if self.account.abilities(&silent).await.is_some_and(takes_files) {
+                        return Ok(silent);
+                    }
+                }
+                None => devices.changed().await.map_err(|_| DirectError::Offline)?,
+            }
+        }
     }
 
     /// Waits for a device that went away, and for ourselves.
@@ -449,7 +469,8 @@ impl Work {
         }
         let mut devices = self.desk.devices.clone();
         let person = device.bare();
-        let back = devices.wait_for(|devices| devices.of(&person).any(|(_, abilities)| takes_files(abilities)));
+        let is_it = |(other, abilities): (&Jid, Abilities)| takes_files(abilities) || *other == **device;
+        let back = devices.wait_for(|devices| devices.of(&person).any(is_it));
         timeout(BACK, back).await.map_err(|_| gone())?.map(drop).map_err(|_| DirectError::Offline)
     }
 }

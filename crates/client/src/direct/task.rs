@@ -25,19 +25,21 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, select_all};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::body::{Feed, Piece, Stands, Verdict};
 use super::desk::Order;
 use super::give::{Asked, Gift};
 use super::pump::{Give, Moved, Pump, Report, Reporter, Take};
-use super::switchboard::{InBandMail, Key, Mail, Mailbox};
+use super::switchboard::{Arrival, InBandMail, Key, Mail, Mailbox};
 use super::{Desk, DirectError, GiveEvent, Stage, WayTaken};
 use crate::account::Connection;
 use crate::streams::{Reader, Sockets, Writer};
 
 /// What pumps may have to tell at once.
 const REPORTS: usize = 32;
+/// How long the last bytes of a file that is kept already may take to be counted.
+const COUNTING: Duration = Duration::from_secs(2);
 /// How long a request may be under way; the machine's own patience is shorter.
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long a connection that was lost may take to come back, before what is to be said is given up.
@@ -74,6 +76,8 @@ struct Taking {
     fed: Option<Arc<AtomicU64>>,
     pump: Option<Pump>,
     stage: Stage,
+    /// It is kept already, since whoever takes the bytes may count faster than we do; where to say that the other side was told.
+    kept: Option<oneshot::Sender<()>>,
 }
 
 /// A file that goes.
@@ -106,6 +110,8 @@ enum Done {
     Verdict(ContentId, Option<Verdict>),
     /// What we give is not shared any more.
     Unshared,
+    /// A file that is kept, and of which not all bytes were counted.
+    Overdue(ContentId),
     /// The account is closed, or cannot be connected any more.
     Offline,
 }
@@ -343,6 +349,9 @@ impl Task {
                 if let Some(taking) = self.takes.get_mut(&content) {
                     taking.stage = Stage::Confirming;
                     taking.say(Piece::End);
+                    if taking.kept.is_some() {
+                        self.keep(Instant::now(), &content);
+                    }
                 }
             }
             Event::ContentEnded { content, reason } => self.content_ended(&content, &reason).await,
@@ -418,7 +427,13 @@ impl Task {
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return };
         let answer = match Jingle::read(payload) {
             Ok(jingle) => match self.session.handle_request(now, &jingle) {
-                Ok(()) => request.result(None),
+                Ok(()) => {
+                    if jingle.action == balcony_wire::jingle::Action::ContentAdd {
+                        // What there is no room for waits for nobody: the machine gives it up in time.
+                        drop(self.desk.switchboard.arrive(Arrival::Added(self.key.peer.clone(), payload.clone())));
+                    }
+                    request.result(None)
+                }
                 Err(refusal) => request.refuse(refusal.error()),
             },
             Err(error) => request.refuse(StanzaError::new(DefinedCondition::BadRequest).with_text(error.to_string())),
@@ -443,6 +458,18 @@ impl Task {
                     self.session.reject(now, &id, Rejection::Declined);
                 }
             }
+            Order::Have { content } => {
+                let open: Vec<&ContentId> = self.session.contents().filter(|id| self.session.ended(id).is_none()).collect();
+                match open[..] {
+                    // Whoever takes it just now says so themself.
+                    _ if self.takes.keys().any(|id| id.name == content) => {}
+                    [only] if only.name == content => self.session.terminate(now, EndReason::Done),
+                    _ => {
+                        let id = open.into_iter().find(|id| id.name == content).cloned();
+                        id.into_iter().for_each(|id| self.session.reject(now, &id, Rejection::Declined));
+                    }
+                }
+            }
             Order::Leave { said } => {
                 self.session.terminate(now, EndReason::Stopped);
                 self.leaving.push(said);
@@ -456,7 +483,7 @@ impl Task {
             let content = content.clone();
             self.work.push(Box::pin(async move { Done::Verdict(content, verdict.await.ok()) }));
         }
-        self.takes.insert(content, Taking { feed, fed: None, pump: None, stage: Stage::FindingAWay });
+        self.takes.insert(content, Taking { feed, fed: None, pump: None, stage: Stage::FindingAWay, kept: None });
     }
 
     async fn done(&mut self, now: Instant, done: Done) {
@@ -489,20 +516,44 @@ impl Task {
             }
             Done::Unshared => self.session.terminate(now, EndReason::Stopped),
             Done::Found(content, None) => self.session.reject(now, &content, Rejection::NotAvailable),
-            Done::Verdict(content, verdict) => {
-                if let Some(taking) = self.takes.get_mut(&content) {
-                    // They take no more.
-                    taking.pump = taking.pump.take().filter(|_| verdict.is_some());
+            Done::Verdict(content, verdict) => self.verdict(now, &content, verdict),
+            Done::Overdue(content) => self.keep(now, &content),
+        }
+    }
+
+    /// Whoever takes the bytes says what became of them, or takes no more.
+    fn verdict(&mut self, now: Instant, content: &ContentId, verdict: Option<Verdict>) {
+        let (end, said) = verdict.map_or((SessionEnd::Stopped, None), |(end, said)| (end, Some(said)));
+        match (end, self.takes.get_mut(content)) {
+            (SessionEnd::Kept, Some(taking)) if taking.stage == Stage::Moving => {
+                taking.kept = said;
+                let content = content.clone();
+                self.work.push(Box::pin(async move {
+                    sleep(COUNTING).await;
+                    Done::Overdue(content)
+                }));
+                return;
+            }
+            (SessionEnd::Kept, _) => self.session.finish(now, content, Finding::Kept),
+            (SessionEnd::Wrong, _) => self.session.finish(now, content, Finding::Wrong),
+            (SessionEnd::Broken, _) => self.session.finish(now, content, Finding::Unusable),
+            (SessionEnd::Stopped, taking) => {
+                if let Some(taking) = taking {
+                    taking.pump = None;
                 }
-                match verdict.as_ref().map_or(SessionEnd::Stopped, |(end, _)| *end) {
-                    SessionEnd::Kept => self.session.finish(now, &content, Finding::Kept),
-                    SessionEnd::Wrong => self.session.finish(now, &content, Finding::Wrong),
-                    SessionEnd::Broken => self.session.finish(now, &content, Finding::Unusable),
-                    SessionEnd::Stopped => self.session.cancel(now, &content),
-                }
-                self.leaving.extend(verdict.map(|(_, said)| said));
+                self.session.cancel(now, content);
             }
         }
+        self.leaving.extend(said);
+    }
+
+    /// What was kept already is all there now, or never will be.
+    fn keep(&mut self, now: Instant, content: &ContentId) {
+        let said = self.takes.get_mut(content).and_then(|taking| taking.kept.take());
+        if said.is_some() {
+            self.session.finish(now, content, Finding::Kept);
+        }
+        self.leaving.extend(said);
     }
 
     async fn report(&mut self, now: Instant, report: Report) {

@@ -133,6 +133,13 @@ impl Fetcher {
         }
     }
 
+    /// Tells sessions that offer it that the file is here.
+    async fn have(&self, offer: &CataloguedOffer) {
+        for (peer, sid, content) in offer.sources().filter_map(session) {
+            self.direct.have(peer, sid, content).await;
+        }
+    }
+
     pub(crate) fn direct(&self) -> &Direct {
         &self.direct
     }
@@ -221,7 +228,7 @@ impl Fetcher {
         Ok(offers)
     }
 
-    /// Decides what to do about an offer. Asks nobody on the network.
+    /// Decides what to do about an offer. Asks nobody on the network; who offers in a session what is here already hears of that.
     ///
     /// # Errors
     /// When the store fails.
@@ -232,6 +239,7 @@ impl Fetcher {
         if let (plan::Decision::Have(_), Some(blob)) = (&decision, copy.clone()) {
             let store = self.store.clone();
             blocking(move || store.offer_is_here(key, &blob)).await?;
+            self.have(offer).await;
         }
         Ok(decision.map(|_| {
             let copy = copy.expect("only the copy named in the circumstances is had");
@@ -317,7 +325,7 @@ impl Fetcher {
         });
         match noted.await {
             Ok(Ok(Ending::File(blob))) => {
-                self.turn_away(&offer).await; // where it came from elsewhere
+                self.have(&offer).await; // where it came from elsewhere
                 FetchEvent::Ended(Ok(SharedFile::new(self.store, blob, &offer)))
             }
             Ok(Ok(Ending::Stopped(kept))) => FetchEvent::Stopped { kept },

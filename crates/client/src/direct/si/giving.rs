@@ -87,7 +87,7 @@ impl Around {
                         feed.fail(DirectError::Over { peer: giving.peer() });
                         continue;
                     }
-                    Some(Order::Refuse { .. }) => continue,
+                    Some(Order::Refuse { .. } | Order::Have { .. }) => continue,
                     None => pending().await,
                 },
             };

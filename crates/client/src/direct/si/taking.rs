@@ -112,7 +112,7 @@ impl Taking {
                         self.machine.accept(Instant::now(), from_byte, reach);
                         return Some(Agreed { feed, verdict, reach, door });
                     }
-                    Order::Refuse { .. } => self.machine.reject(),
+                    Order::Refuse { .. } | Order::Have { .. } => self.machine.reject(),
                     Order::Leave { said } => {
                         self.machine.reject();
                         self.perform(&mut None).await;
@@ -238,7 +238,7 @@ impl Taking {
         match order {
             Some(Order::Take { feed, .. }) => feed.fail(DirectError::Over { peer: self.peer() }),
             Some(Order::Leave { said }) => drop(said.send(())), // it ends with the program
-            Some(Order::Refuse { .. }) | None => {}
+            Some(Order::Refuse { .. } | Order::Have { .. }) | None => {}
         }
     }
 

@@ -471,6 +471,8 @@ impl Session {
                 (Stage::Whole, _) => None, // it is all here, whatever they say
                 (Stage::Flowing, Direction::Take) if reason.is_done() => None,
                 (Stage::Confirming | Stage::Flowing, Direction::Give) if reason.is_done() && is_out => Some(EndReason::Done),
+                // they have it already, and need none of it
+                (_, Direction::Give) if reason.is_done() && !was_active => Some(EndReason::Done),
                 _ if reason.is_done() => Some(EndReason::PeerStopped(super::Words::default())),
                 _ => Some(reason.clone()),
             };
