@@ -172,7 +172,9 @@ impl Session {
     fn agree(&mut self, now: Instant, at: usize) {
         self.contents[at].stage = Stage::Agreed;
         self.contents[at].until = None;
-        if let Phase::Pending { decide_by } = &mut self.phase {
+        if let Phase::Pending { decide_by } = &mut self.phase
+            && self.contents[at].is_initial
+        {
             decide_by.get_or_insert(now + self.settings.more_decisions);
         }
         self.prepare(now, at);

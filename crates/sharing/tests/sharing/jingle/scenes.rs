@@ -44,7 +44,7 @@ fn by_the_proxy_where_no_direct_connection_can_be_made() {
     assert_eq!(world.devices[JULIET].carriers, ["socket"]);
 }
 
-/// Proves: JFT-10.2-1, JFT-10.1-1.
+/// Proves: JFT-10.2-1, JFT-10.1-1, S5J-3-1.
 #[test]
 fn in_band_comes_last_and_is_there_when_all_else_fails() {
     let mut world = World::new(3, Weather { direct: false, ..Weather::fine() });

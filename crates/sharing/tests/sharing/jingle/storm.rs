@@ -121,10 +121,10 @@ fn judge(seed: u64) -> bool {
 #[test]
 fn every_transfer_ends_in_the_right_bytes_or_with_a_name() {
     let mut whole = 0;
-    for seed in 0..3_000 {
+    for seed in 0..1_000 {
         whole += u32::from(judge(seed));
     }
-    assert!(whole > 500, "only {whole} of 3000 came through"); // the network is bad, not hopeless
+    assert!(whole > 200, "only {whole} of 1000 came through"); // the network is bad, not hopeless
 }
 
 #[test]
