@@ -268,6 +268,7 @@ pub(super) struct InBandWriter {
 
 impl InBandWriter {
     pub(super) fn new(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, window: Window) -> Self {
+        let window = if mail.is_slow() { Window::one() } else { window };
         let machine = IbbSender::new(Instant::now(), terms, opens, window);
         Self { link: Link::new(courier, mail, peer), machine, rest: Vec::new(), over: None }
     }
@@ -379,7 +380,12 @@ impl InBandWriter {
                 }
                 Action::Opened => {}
                 Action::Ended => self.over = Some(Ok(())),
-                Action::Failed(why) => self.over = Some(Err(why.into())),
+                Action::Failed(why) => {
+                    if why.may_go_slowly() {
+                        self.link.mail.remember_slow();
+                    }
+                    self.over = Some(Err(why.into()));
+                }
             }
         }
     }

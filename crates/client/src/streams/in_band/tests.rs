@@ -274,3 +274,41 @@ async fn when_the_account_goes_both_ends_know() {
     let over = timeout(Duration::from_secs(5), sending).await.unwrap().unwrap();
     assert!(matches!(over, Err(StreamError::Gone | StreamError::InBand(_))), "{over:?}");
 }
+
+/// A peer that loses its way when blocks come before it has answered those before: the next stream goes at its pace.
+#[tokio::test]
+async fn a_peer_that_takes_blocks_one_by_one_is_known_the_next_time() {
+    let people = people();
+    for (attempt, arrives) in [(1, false), (2, true)] {
+        let mut mail = mail(&people, 1);
+        let courier = people[1].courier.clone();
+        let playing = tokio::spawn(async move {
+            let mut blocks = 0;
+            while let Some(InBand::Request(request)) = mail.next().await {
+                // Whatever waits behind it already came too early.
+                let is_alone = mail.next().now_or_never().is_none();
+                let IqKind::Set(payload) = &request.kind else { continue };
+                let is_taken = Data::matches(payload) && is_alone || !Data::matches(payload);
+                blocks += usize::from(Data::matches(payload) && is_taken);
+                let unexpected = || request.refuse(StanzaError::new(DefinedCondition::UnexpectedRequest));
+                courier.answer(if is_taken { request.result(None) } else { unexpected() }).await;
+                if Close::matches(payload) {
+                    break;
+                }
+            }
+            blocks
+        });
+        let mut writer = writer(&people, true, StanzaKind::Iq);
+        let sent = timeout(Duration::from_secs(20), async {
+            writer.send(&[7; 10 * 4096]).await?;
+            writer.finish().await
+        });
+        let sent = sent.await.unwrap();
+        assert_eq!(sent.is_ok(), arrives, "attempt {attempt}: {sent:?}");
+        if arrives {
+            assert_eq!(playing.await.unwrap(), 10);
+        } else {
+            playing.abort();
+        }
+    }
+}
