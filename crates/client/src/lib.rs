@@ -33,6 +33,7 @@
 //! | `fetch` | staging, hashing lanes, proof, saving |
 //! | `http` | exchanges with web servers, files read once for socket and hashers |
 //! | `net` | DNS, dialling, TLS, the check of addresses where the socket is opened |
+//! | `streams` | connections between devices: listeners, SOCKS5 and proxies, chunks in stanzas |
 //!
 //! Every error says its [`Class`]: who can mend it. JIDs, addresses, names and URLs never get into logs ([`Redacted`]).
 

@@ -139,6 +139,8 @@ pub(super) struct Beginning {
 impl Task {
     /// Begins; the session is found under its key from now on, until it is over.
     pub(super) fn spawn(desk: &Arc<Desk>, key: Key, beginning: Beginning) {
+        // Whoever agrees to a file soon needs them.
+        desk.proxies.warm();
         let Beginning { session, mailbox, gives, takes } = beginning;
         let (reporter, reports) = mpsc::channel(REPORTS);
         let orders = desk.register(&key);
