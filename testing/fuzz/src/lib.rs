@@ -11,6 +11,7 @@ mod choices;
 mod copies;
 mod fetch;
 mod framing;
+mod initiations;
 mod messages;
 mod names;
 mod offered;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "copies", run: copies::run, seeds: seeds::copies },
     Target { name: "fetch", run: fetch::run, seeds: seeds::noise },
     Target { name: "framing", run: framing::run, seeds: seeds::streams },
+    Target { name: "initiations", run: initiations::run, seeds: initiations::seeds },
     Target { name: "listings", run: messages::run, seeds: seeds::messages },
     Target { name: "names", run: names::run, seeds: seeds::names },
     Target { name: "opening", run: opening::run, seeds: opening::seeds },

@@ -1,6 +1,7 @@
 //! Every typed element: whatever can be read is written in a form that reads the same.
 
 use balcony_wire::framing::Limits;
+use balcony_wire::jingle_message::JingleMessage;
 use balcony_wire::{Element, Payload, ReadError, Stanza, *};
 
 type RoundTrip = fn(&Element) -> Option<Result<Element, ReadError>>;
@@ -27,6 +28,11 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(listed) = Element::parse_listing(text) else { return };
     each(&listed, &mut settles);
     if let Ok(stanza) = Stanza::read(listed) {
+        if let Stanza::Message(message) = &stanza
+            && let Some(said) = JingleMessage::of(message)
+        {
+            assert!(!said.id().is_empty() && message.payloads.iter().any(|payload| payload.name() == said.write().name()));
+        }
         let element = stanza.clone().into_element();
         assert_eq!(Stanza::read(element.clone()).as_ref(), Ok(&stanza), "{}", element.to_xml());
     }

@@ -59,6 +59,7 @@ replays! {
     nobody_puts_words_into_the_mouth_of_another_by_a_copy: "copies",
     a_fetch_takes_no_more_than_announced_and_always_ends: "fetch",
     a_stream_says_the_same_wherever_it_is_cut: "framing",
+    an_old_offer_moves_no_more_than_there_is_and_always_ends: "initiations",
     any_message_is_read_and_accounted_for: "listings",
     any_name_becomes_one_safe_component: "names",
     whatever_is_read_is_written_in_a_form_that_reads_the_same: "payloads",
