@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use balcony_sharing::plan::{Abilities, Contacts, Devices};
+use balcony_sharing::plan::{Abilities, Devices};
 use balcony_sharing::transfer::bytestream::addresses::Company;
-use balcony_sharing::transfer::jingle::{Between, Means, Session, Settings, Terms};
+use balcony_sharing::transfer::jingle::{Between, Direction, Means, Session, Settings, Terms};
 use balcony_sharing::transfer::{OpenSession, Reach, SessionWay};
 use balcony_store::Store;
 use balcony_wire::hashes::HashAlgo;
@@ -20,7 +20,7 @@ use super::body::{Body, Feed, promise};
 use super::give::{Gift, Giver};
 use super::publish::{Expected, random_id};
 use super::si::Older;
-use super::switchboard::{Key, NoRoom, Switchboard};
+use super::switchboard::{Key, Switchboard};
 use super::task::{Beginning, Giving, Task};
 use super::{Courier, DirectError, GiveEvent, Stage};
 use crate::account::Connection;
@@ -39,8 +39,6 @@ pub(crate) struct Desk {
     pub(crate) switchboard: Switchboard,
     pub(crate) store: Store,
     pub(crate) network: Network,
-    pub(crate) account: BareJid,
-    pub(crate) contacts: watch::Receiver<Arc<Contacts>>,
     pub(crate) devices: watch::Receiver<Arc<Devices>>,
     pub(crate) giver: Giver,
     pub(crate) expected: Expected,
@@ -121,7 +119,7 @@ impl Desk {
         let key = Key { peer, sid: random_id() };
         let range = (open.from_byte > 0).then(|| FileRange { offset: Some(open.from_byte), ..FileRange::default() });
         let file = JingleFile { metadata: open.file.clone(), range };
-        let mailbox = self.switchboard.session(key.clone()).map_err(|_| DirectError::TooMany)?;
+        let mailbox = self.switchboard.begin(key.clone(), Direction::Take, [&file]).map_err(|_| DirectError::TooMany)?;
         let terms = self.terms(open.abilities, open.reach);
         let session = Session::ask(self.between(&key)?, vec![file], version(open.abilities), terms, Instant::now());
         let (promise, feed) = promise();
@@ -145,7 +143,7 @@ impl Desk {
         if gift.digests.is_empty() {
             file.metadata.hash_used = vec![HashAlgo::Sha256.into()];
         }
-        let mailbox = self.switchboard.session(key.clone()).map_err(|_| DirectError::TooMany)?;
+        let mailbox = self.switchboard.begin(key.clone(), Direction::Give, [&file]).map_err(|_| DirectError::TooMany)?;
         let abilities = self.devices.borrow().get(&key.peer).unwrap_or_default();
         let terms = self.terms(abilities, gift.reach);
         let session = Session::offer(self.between(&key)?, vec![file], version(abilities), terms, Instant::now());
@@ -160,10 +158,7 @@ impl Desk {
         let refuse = |condition| Box::new(request.refuse(StanzaError::new(condition)));
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return Err(refuse(C::BadRequest)) };
         let jingle = Jingle::read(payload).map_err(|_| refuse(C::BadRequest))?;
-        let mailbox = self.switchboard.session(key.clone()).map_err(|no_room| match no_room {
-            NoRoom::TooMany => refuse(C::ResourceConstraint),
-            NoRoom::Taken => refuse(C::UnexpectedRequest),
-        })?;
+        let mailbox = self.switchboard.admit(key.clone(), &jingle).map_err(|refusal| Box::new(request.refuse(refusal.error())))?;
         let between = self.between(key).map_err(|_| refuse(C::ServiceUnavailable))?;
         let abilities = self.devices.borrow().get(&key.peer).unwrap_or_default();
         // Nothing of ours is shown before the person, or their rules, said yes.
@@ -186,7 +181,7 @@ impl Desk {
 
     /// Whether a person is known here: a contact, or ourselves.
     pub(super) fn knows(&self, person: &BareJid) -> bool {
-        *person == self.account || self.contacts.borrow().groups(person).is_some()
+        self.switchboard.knows(person)
     }
 
     /// Sockets for one stream with this device.

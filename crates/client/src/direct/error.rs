@@ -139,6 +139,11 @@ impl DirectError {
         matches!(self, Self::Ended { reason, .. } if reason.is_passing() || *reason == EndReason::PeerGone)
     }
 
+    /// Whether they have too much to do just now, and were not told more than that we wanted something.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Ended { reason: EndReason::PeerBusy(_), stage: Stage::Asking, .. })
+    }
+
     /// As the fetch wants to hear it.
     pub(crate) fn to_failure(&self) -> SessionFailure {
         let words = || self.to_string();

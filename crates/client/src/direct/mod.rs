@@ -129,16 +129,14 @@ impl Direct {
     /// Begins to take what comes. Must be called within a tokio runtime.
     pub(crate) fn start(setting: Setting) -> (Self, Switchboard) {
         let Setting { courier, network, contacts, devices, state, giver, offers, news, loopback } = setting;
-        let (switchboard, arrivals) = Switchboard::new();
         let (expected, back) = Expected::new();
+        let (switchboard, arrivals) = Switchboard::new(offers.account.clone(), contacts, expected.clone());
         let desk = Arc::new(Desk {
             proxies: Proxies::new(courier.clone(), Jid::from(offers.account.domain_jid()), state.clone()),
             courier,
             switchboard: switchboard.clone(),
             store: offers.store.clone(),
             network,
-            account: offers.account.clone(),
-            contacts,
             devices,
             giver,
             expected,

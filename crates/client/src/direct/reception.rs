@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use balcony_sharing::Received;
 use balcony_store::StoreError;
+use balcony_wire::jingle::Jingle;
 use balcony_wire::stanza::DefinedCondition;
-use balcony_wire::{Element, FullJid, Iq, IqKind, Jid, StanzaError};
+use balcony_wire::{Element, FullJid, Iq, IqKind, Jid, Payload as _, StanzaError};
 use tokio::sync::{broadcast, mpsc};
 
-use super::switchboard::{Arrival, Key};
+use super::give::Asked;
+use super::switchboard::{Arrival, Key, Place};
 use super::task::Task;
 use super::{Desk, publish, si};
 use crate::account::Connection;
@@ -19,28 +21,25 @@ use crate::blocking::blocking;
 use crate::offers::{self, CataloguedOffer};
 
 /// Where offers go.
+#[derive(Clone)]
 pub(super) struct Shelf {
     pub(super) desk: offers::Desk,
     pub(super) news: broadcast::Sender<CataloguedOffer>,
 }
 
 /// Runs until the account is gone.
-pub(super) async fn run(desk: Arc<Desk>, shelf: Shelf, mut arrivals: mpsc::Receiver<Arrival>, mut back: mpsc::Receiver<Iq>) {
+pub(super) async fn run(desk: Arc<Desk>, shelf: Shelf, mut arrivals: mpsc::Receiver<(Arrival, Place)>, mut back: mpsc::Receiver<Iq>) {
     let mut state = desk.state.clone();
     loop {
         let arrival = tokio::select! {
-            arrival = arrivals.recv() => arrival,
+            arrival = arrivals.recv() => arrival.map(|(arrival, place)| (arrival, Some(place))),
             // What was taken for a session that we asked for is looked at like any other.
-            request = back.recv() => request.map(Arrival::Session),
+            request = back.recv() => request.map(|request| (Arrival::Session(request), None)),
             _ = state.wait_for(|state| matches!(state, Connection::Ended(_))) => return,
         };
-        let Some(arrival) = arrival else { return };
+        let Some((arrival, _place)) = arrival else { return };
         match arrival {
-            Arrival::Session(request) => {
-                if let Some(request) = desk.expected.take(request) {
-                    session(&desk, &shelf, request).await;
-                }
-            }
+            Arrival::Session(request) => session(&desk, &shelf, request).await,
             Arrival::Added(peer, jingle) => shelf.keep(peer, jingle).await,
             Arrival::Start(request) => drop(tokio::spawn(start(Arc::clone(&desk), request))),
             Arrival::Older(request) => si::arrive(&desk, &shelf, request).await,
@@ -53,13 +52,27 @@ async fn refuse(desk: &Desk, request: &Iq, condition: DefinedCondition) {
     desk.courier.answer(request.refuse(StanzaError::new(condition))).await;
 }
 
-/// Somebody opens a session. To those whom the person does not know we look like a client that has never heard of sessions.
+/// Somebody opens a session.
 async fn session(desk: &Arc<Desk>, shelf: &Shelf, request: Iq) {
-    let key = known(desk, &request);
-    let (Some(key), IqKind::Set(payload)) = (key, &request.kind) else {
-        return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await;
-    };
-    match desk.incoming(&key, &request) {
+    let Some(key) = key(&request) else { return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await };
+    if desk.knows(&key.peer.bare()) {
+        return begin(desk, shelf, key, &request).await;
+    }
+    // Whoever is no contact asks for a file: looking takes a while, and nobody waits for that here.
+    let (desk, shelf) = (Arc::clone(desk), shelf.clone());
+    tokio::spawn(async move {
+        if gives(&desk, &key.peer, &request).await {
+            begin(&desk, &shelf, key, &request).await;
+        } else {
+            // As if we had never heard of sessions.
+            refuse(&desk, &request, DefinedCondition::ServiceUnavailable).await;
+        }
+    });
+}
+
+async fn begin(desk: &Arc<Desk>, shelf: &Shelf, key: Key, request: &Iq) {
+    let IqKind::Set(payload) = &request.kind else { return };
+    match desk.incoming(&key, request) {
         Ok(beginning) => {
             desk.courier.answer(request.result(None)).await;
             let peer = key.peer.clone();
@@ -70,11 +83,19 @@ async fn session(desk: &Arc<Desk>, shelf: &Shelf, request: Iq) {
     }
 }
 
-/// Who asks, if they are somebody with whom we open sessions.
-fn known(desk: &Desk, request: &Iq) -> Option<Key> {
+/// Whether somebody may have the first file that they ask for.
+async fn gives(desk: &Desk, peer: &FullJid, request: &Iq) -> bool {
+    let IqKind::Set(payload) = &request.kind else { return false };
+    let Ok(jingle) = Jingle::read(payload) else { return false };
+    let Some(file) = jingle.files().next().map(|(_, file)| file.metadata.clone()) else { return false };
+    desk.giver.find(&Jid::from(peer.clone()), Asked::ByFile(Box::new(file))).await.is_some()
+}
+
+/// Who begins which session.
+fn key(request: &Iq) -> Option<Key> {
     let peer = request.from.clone()?.into_full().ok()?;
     let IqKind::Set(payload) = &request.kind else { return None };
-    desk.knows(&peer.bare()).then(|| Key { sid: payload.attr("sid").unwrap_or_default().to_owned(), peer })
+    Some(Key { sid: payload.attr("sid").unwrap_or_default().to_owned(), peer })
 }
 
 /// Somebody asks for a session that we published.

@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::give::Gift;
 use super::publish::random_id;
@@ -36,6 +36,8 @@ const AT_ONCE: usize = 8;
 const HASHED_FIRST: u64 = 64 << 20;
 /// How often a file goes on in a new session after its way broke.
 const RETRIES: u32 = 5;
+/// How long to wait for a device that has too much to do.
+const BUSY: Duration = Duration::from_secs(1);
 /// How long a device that went away may take to come back.
 const BACK: Duration = Duration::from_secs(120);
 /// How long the server may take to tell who is there, right after login.
@@ -346,6 +348,7 @@ impl Work {
                         address_shown: trip.address_shown,
                     });
                 }
+                Err(why) if retry < RETRIES && why.is_busy() => sleep(BUSY).await,
                 Err(why) if retry < RETRIES && trip.way.is_some() && why.is_passing() => {
                     self.events.tell(DirectEvent::Again { position, why }).await;
                     self.is_back(&device).await?;

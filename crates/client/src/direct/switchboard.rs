@@ -8,9 +8,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use balcony_sharing::plan::Contacts;
+use balcony_sharing::transfer::jingle::{self, Bounds, Direction, JingleRefusal};
+use balcony_wire::jingle::Jingle;
+use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::stanza::{DefinedCondition, MessageKind, PresenceKind};
 use balcony_wire::{BareJid, Element, FullJid, Iq, IqKind, Jid, Message, Presence, StanzaError, ns};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+
+use super::publish::Expected;
 
 /// What may wait for one session or stream; a peer that keeps to the windows we know of never fills it.
 const MAILBOX: usize = 64;
@@ -18,10 +24,14 @@ const MAILBOX: usize = 64;
 const SLOW: usize = 64;
 /// What begins something new and waits to be looked at.
 const ARRIVALS: usize = 64;
-/// Sessions with one device.
-pub(super) const WITH_ONE: usize = 96;
-/// Sessions in all.
-pub(super) const IN_ALL: usize = 256;
+/// Of these, what comes from one person: nobody keeps the others out.
+const OF_ONE: usize = 16;
+/// Transfers with one device of which nobody keeps a table but this one.
+const WITH_ONE: usize = 64;
+/// Sessions and other transfers in all.
+const IN_ALL: usize = 256;
+/// A few dozen files at once are fine, thousands are not.
+const BOUNDS: Bounds = Bounds { per_device: WITH_ONE, per_person: WITH_ONE, in_all: IN_ALL };
 
 /// Names a session or a stream: who it is with, and the id that only means something together with them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,17 +79,43 @@ pub(crate) enum Arrival {
 #[derive(Clone, Debug)]
 pub(crate) struct Switchboard {
     table: Arc<Mutex<Table>>,
-    arrivals: mpsc::Sender<Arrival>,
+    arrivals: mpsc::Sender<(Arrival, Place)>,
+    account: BareJid,
+    contacts: watch::Receiver<Arc<Contacts>>,
+    expected: Expected,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
+    /// Which sessions may be there.
+    open: jingle::Table,
+    /// What waits to be looked at, by who sent it.
+    waiting: HashMap<BareJid, usize>,
     sessions: HashMap<Key, mpsc::Sender<Mail>>,
     in_band: HashMap<Key, mpsc::Sender<InBand>>,
     /// What we proposed, by whom it is for and its id.
     proposals: HashMap<(BareJid, String), mpsc::Sender<(Jid, Element)>>,
     /// Devices that take blocks of in-band streams only one by one, the latest last.
     slow: VecDeque<FullJid>,
+}
+
+/// The place that something new takes until it was looked at.
+#[derive(Debug)]
+pub(crate) struct Place {
+    person: BareJid,
+    table: Arc<Mutex<Table>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = lock(&self.table);
+        if let Some(waiting) = table.waiting.get_mut(&self.person) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                table.waiting.remove(&self.person);
+            }
+        }
+    }
 }
 
 /// A mailbox. Dropping it takes it out of the table.
@@ -100,6 +136,24 @@ enum Entry {
     Proposal(BareJid, String),
 }
 
+impl Arrival {
+    fn person(&self) -> Option<BareJid> {
+        match self {
+            Self::Session(request) | Self::Start(request) | Self::Older(request) => request.from.as_ref().map(|from| from.bare()),
+            Self::Added(peer, _) => Some(peer.bare()),
+            Self::Message(message) => message.from.as_ref().map(|from| from.bare()),
+        }
+    }
+
+    /// The answer where there is no room.
+    fn refused(self) -> Option<Iq> {
+        match self {
+            Self::Session(request) | Self::Start(request) | Self::Older(request) => Some(too_many(&request)),
+            Self::Added(..) | Self::Message(_) => None,
+        }
+    }
+}
+
 /// There is no room for one more session, or there is one of that name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
@@ -109,9 +163,33 @@ pub(crate) enum NoRoom {
 
 impl Switchboard {
     /// The table, and where the reception finds what is new.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Arrival>) {
+    pub(crate) fn new(
+        account: BareJid,
+        contacts: watch::Receiver<Arc<Contacts>>,
+        expected: Expected,
+    ) -> (Self, mpsc::Receiver<(Arrival, Place)>) {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS);
-        (Self { table: Arc::default(), arrivals }, arriving)
+        let table = Table {
+            open: jingle::Table::new(BOUNDS),
+            waiting: HashMap::new(),
+            sessions: HashMap::new(),
+            in_band: HashMap::new(),
+            proposals: HashMap::new(),
+            slow: Default::default(),
+        };
+        (Self { table: Arc::new(Mutex::new(table)), arrivals, account, contacts, expected }, arriving)
+    }
+
+    /// For somebody without contacts.
+    #[cfg(test)]
+    pub(crate) fn alone() -> (Self, mpsc::Receiver<(Arrival, Place)>) {
+        let account = "juliet@capulet.example".parse().expect("an address");
+        Self::new(account, watch::channel(Arc::default()).1, Expected::new().0)
+    }
+
+    /// Whether a person is known here: a contact, or ourselves.
+    pub(crate) fn knows(&self, person: &BareJid) -> bool {
+        *person == self.account || self.contacts.borrow().groups(person).is_some()
     }
 
     /// Whether a request is about sessions or streams.
@@ -145,18 +223,37 @@ impl Switchboard {
 
     fn jingle(&self, key: Key, request: Iq) -> Option<Iq> {
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return None };
-        let begins = payload.attr("action") == Some("session-initiate");
+        let (begins, asks) = (payload.attr("action") == Some("session-initiate"), asks(payload));
         if let Some(mailbox) = self.table().sessions.get(&key) {
             return put(mailbox, Mail::Request(request));
         }
-        if begins { self.arrive(Arrival::Session(request)) } else { Some(unknown_session(&request)) }
+        if !begins {
+            return Some(unknown_session(&request));
+        }
+        // One that we asked for may come from anybody.
+        let request = self.expected.take(request)?;
+        // To those whom the person does not know we look like a client that has never heard of sessions. They take no room, unless they
+        // ask for a file: one that was offered to them by message, perhaps.
+        if !asks && !self.knows(&key.peer.bare()) {
+            return Some(request.refuse(StanzaError::new(DefinedCondition::ServiceUnavailable)));
+        }
+        self.arrive(Arrival::Session(request))
     }
 
     /// Something new that came on another way; what there is no room for is nothing new.
     pub(crate) fn arrive(&self, arrival: Arrival) -> Option<Iq> {
-        let returned = self.arrivals.try_send(arrival).err()?.into_inner();
-        let (Arrival::Session(request) | Arrival::Start(request) | Arrival::Older(request)) = returned else { return None };
-        Some(too_many(&request))
+        let Some(person) = arrival.person() else { return arrival.refused() };
+        {
+            let mut table = self.table();
+            let waiting = table.waiting.entry(person.clone()).or_default();
+            if *waiting >= OF_ONE {
+                return arrival.refused();
+            }
+            *waiting += 1;
+        }
+        let place = Place { person, table: Arc::clone(&self.table) };
+        let (returned, _) = self.arrivals.try_send((arrival, place)).err()?.into_inner();
+        returned.refused()
     }
 
     /// Listens to a message: chunks of streams, words about sessions to come.
@@ -184,7 +281,7 @@ impl Switchboard {
                     match proposal {
                         // It hears the next one, or its own deadline.
                         Some(proposal) => drop(proposal.try_send((from.clone(), payload.clone()))),
-                        None => drop(self.arrivals.try_send(Arrival::Message(message.clone()))),
+                        None => drop(self.arrive(Arrival::Message(message.clone()))),
                     }
                     return;
                 }
@@ -213,19 +310,51 @@ impl Switchboard {
         table.proposals.clear();
     }
 
-    /// A mailbox for a session.
-    pub(crate) fn session(&self, key: Key) -> Result<Mailbox<Mail>, NoRoom> {
-        let mut table = self.table();
-        if table.sessions.contains_key(&key) {
-            return Err(NoRoom::Taken);
+    /// A mailbox for a session of ours about these files.
+    pub(crate) fn begin<'a>(
+        &self,
+        key: Key,
+        direction: Direction,
+        files: impl IntoIterator<Item = &'a JingleFile>,
+    ) -> Result<Mailbox<Mail>, JingleRefusal> {
+        self.table().open.begin(&key.peer, &key.sid, direction, files)?;
+        Ok(self.opened(key))
+    }
+
+    /// A mailbox for a session that the peer begins by this.
+    pub(crate) fn admit(&self, key: Key, jingle: &Jingle) -> Result<Mailbox<Mail>, JingleRefusal> {
+        match self.table().open.admit(&key.peer, jingle)? {
+            jingle::Admission::Known => return Err(JingleRefusal::OutOfOrder),
+            // If ours gives way, their refusal of it says so.
+            jingle::Admission::New { .. } => {}
         }
-        let with_one = table.sessions.keys().filter(|other| other.peer == key.peer).count();
-        if with_one >= WITH_ONE || table.sessions.len() >= IN_ALL {
-            return Err(NoRoom::TooMany);
-        }
+        Ok(self.opened(key))
+    }
+
+    /// The peer knows of a session of ours.
+    pub(crate) fn acknowledged(&self, key: &Key) {
+        self.table().open.acknowledged(&key.peer, &key.sid);
+    }
+
+    fn opened(&self, key: Key) -> Mailbox<Mail> {
         let (sender, mail) = mpsc::channel(MAILBOX);
-        table.sessions.insert(key.clone(), sender);
-        Ok(Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::Session(key) })
+        self.table().sessions.insert(key.clone(), sender);
+        Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::Session(key) }
+    }
+
+    /// A mailbox for a transfer that is no Jingle session, and is told of its peer like one.
+    pub(crate) fn session(&self, key: Key) -> Result<Mailbox<Mail>, NoRoom> {
+        {
+            let table = self.table();
+            if table.sessions.contains_key(&key) {
+                return Err(NoRoom::Taken);
+            }
+            let with_one = table.sessions.keys().filter(|other| other.peer == key.peer).count();
+            if with_one >= WITH_ONE || table.sessions.len() >= IN_ALL {
+                return Err(NoRoom::TooMany);
+            }
+        }
+        Ok(self.opened(key))
     }
 
     /// A mailbox for an in-band stream; one that was there ends.
@@ -283,7 +412,10 @@ impl<T> Drop for Mailbox<T> {
         self.mail.close();
         let mut table = lock(&self.table);
         match &self.entry {
-            Entry::Session(key) => remove_closed(&mut table.sessions, key),
+            Entry::Session(key) => {
+                table.open.end(&key.peer, &key.sid);
+                remove_closed(&mut table.sessions, key);
+            }
             Entry::InBand(key) => remove_closed(&mut table.in_band, key),
             Entry::Proposal(to, id) => drop(table.proposals.remove(&(to.clone(), id.clone()))),
         }
@@ -328,6 +460,12 @@ impl From<InBand> for Option<Iq> {
     }
 }
 
+/// Whether a session is about what we have, and nothing else.
+fn asks(jingle: &Element) -> bool {
+    let mut contents = jingle.children().filter(|child| child.name() == "content").peekable();
+    contents.peek().is_some() && contents.all(|content| content.attr("senders") == Some("responder"))
+}
+
 fn too_many(request: &Iq) -> Iq {
     request.refuse(StanzaError::new(DefinedCondition::ResourceConstraint))
 }
@@ -344,11 +482,19 @@ const STREAM_INITIATION: &str = "http://jabber.org/protocol/si";
 
 #[cfg(test)]
 mod tests {
+    use balcony_wire::roster::RosterItem;
+
     use super::*;
 
     fn jingle(from: &str, action: &str, sid: &str) -> Iq {
         let payload = Element::new("jingle", ns::JINGLE).with_attr("action", action).with_attr("sid", sid);
         Iq { from: Some(Jid::parse(from).unwrap()), ..Iq::set("1", None, payload) }
+    }
+
+    fn switchboard() -> (Switchboard, mpsc::Receiver<(Arrival, Place)>) {
+        let known = ["romeo@montague.example", "mercutio@montague.example"].map(|jid| RosterItem::new(Jid::parse(jid).unwrap()));
+        let contacts = watch::channel(Arc::new(Contacts::from_items(known))).1;
+        Switchboard::new("juliet@capulet.example".parse().unwrap(), contacts, Expected::new().0)
     }
 
     fn key(peer: &str, sid: &str) -> Key {
@@ -365,7 +511,7 @@ mod tests {
     /// Proves: JIN-D-1.
     #[tokio::test]
     async fn a_session_is_found_by_who_speaks_and_the_id_together() {
-        let (switchboard, mut arrivals) = Switchboard::new();
+        let (switchboard, mut arrivals) = switchboard();
         let mut mine = switchboard.session(key("romeo@montague.example/balcony", "s1")).unwrap();
         assert_eq!(switchboard.take(jingle("romeo@montague.example/balcony", "session-info", "s1")), None);
         assert!(matches!(mine.next().await, Some(Mail::Request(_))));
@@ -377,15 +523,15 @@ mod tests {
             assert_eq!(error.application.unwrap().name(), "unknown-session");
         }
         // Who begins one is somebody else's business, also under an id that is taken with another.
-        assert_eq!(switchboard.take(jingle("mallory@evil.example/x", "session-initiate", "s1")), None);
-        assert!(matches!(arrivals.recv().await, Some(Arrival::Session(_))));
+        assert_eq!(switchboard.take(jingle("mercutio@montague.example/x", "session-initiate", "s1")), None);
+        assert!(matches!(arrivals.recv().await, Some((Arrival::Session(_), _))));
         drop(mine);
         refused(switchboard.take(jingle("romeo@montague.example/balcony", "session-info", "s1")));
     }
 
     #[tokio::test]
     async fn who_sends_too_much_is_told_so_at_once() {
-        let (switchboard, _arrivals) = Switchboard::new();
+        let (switchboard, _arrivals) = switchboard();
         let full = key("romeo@montague.example/balcony", "s1");
         let _session = switchboard.session(full.clone()).unwrap();
         for _ in 0..MAILBOX {
@@ -393,16 +539,30 @@ mod tests {
         }
         let error = refused(switchboard.take(jingle(full.peer.as_str(), "session-info", "s1")));
         assert_eq!(error.condition, DefinedCondition::ResourceConstraint);
-        for _ in 0..ARRIVALS {
-            assert_eq!(switchboard.take(jingle(full.peer.as_str(), "session-initiate", "more")), None);
+    }
+
+    /// Proves: JIN-6.3-2, JIN-13-1.
+    #[tokio::test]
+    async fn strangers_take_no_room_and_one_contact_never_all_of_it() {
+        let (switchboard, mut arrivals) = switchboard();
+        for _ in 0..ARRIVALS * 2 {
+            let error = refused(switchboard.take(jingle("mallory@evil.example/x", "session-initiate", "s")));
+            assert_eq!(error.condition, DefinedCondition::ServiceUnavailable, "as if we had never heard of sessions");
         }
-        let error = refused(switchboard.take(jingle(full.peer.as_str(), "session-initiate", "more")));
+        for _ in 0..OF_ONE {
+            assert_eq!(switchboard.take(jingle("mercutio@montague.example/x", "session-initiate", "s")), None);
+        }
+        let error = refused(switchboard.take(jingle("mercutio@montague.example/phone", "session-initiate", "more")));
         assert_eq!(error.condition, DefinedCondition::ResourceConstraint);
+        assert_eq!(switchboard.take(jingle("romeo@montague.example/x", "session-initiate", "s")), None);
+        // Whatever was looked at makes room.
+        drop(arrivals.recv().await);
+        assert_eq!(switchboard.take(jingle("mercutio@montague.example/x", "session-initiate", "s")), None);
     }
 
     #[test]
     fn so_many_sessions_with_one_device_and_so_many_in_all() {
-        let (switchboard, _arrivals) = Switchboard::new();
+        let (switchboard, _arrivals) = switchboard();
         let mut open = Vec::new();
         let mut fill = |person: &str, count: usize| {
             for sid in 0..count {
@@ -423,7 +583,7 @@ mod tests {
     /// Proves: IBB-D-1.
     #[tokio::test]
     async fn chunks_are_taken_only_from_the_peer_of_the_stream() {
-        let (switchboard, _arrivals) = Switchboard::new();
+        let (switchboard, _arrivals) = switchboard();
         let mut stream = switchboard.in_band(key("romeo@montague.example/balcony", "i1"));
         let data = Element::new("data", ns::IBB).with_attr("sid", "i1").with_attr("seq", "0");
         let chunk = |from: &str| Iq { from: Some(Jid::parse(from).unwrap()), ..Iq::set("1", None, data.clone()) };
@@ -451,7 +611,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_device_that_goes_offline_is_told_to_its_sessions_and_to_no_other() {
-        let (switchboard, _arrivals) = Switchboard::new();
+        let (switchboard, _arrivals) = switchboard();
         let mut romeos = switchboard.session(key("romeo@montague.example/balcony", "s1")).unwrap();
         let mut others = switchboard.session(key("romeo@montague.example/phone", "s1")).unwrap();
         let mut gone = Presence::new(PresenceKind::Unavailable, None);

@@ -490,7 +490,10 @@ impl Task {
 
     async fn done(&mut self, now: Instant, done: Done) {
         match done {
-            Done::Answer(id, Ok(_)) => self.session.handle_answer(now, id, Ok(())),
+            Done::Answer(id, Ok(_)) => {
+                self.desk.switchboard.acknowledged(&self.key);
+                self.session.handle_answer(now, id, Ok(()));
+            }
             Done::Answer(id, Err(RequestError::Refused { error, .. })) => self.session.handle_answer(now, id, Err(error)),
             Done::Answer(id, Err(RequestError::TimedOut)) => {
                 self.session.handle_answer(now, id, Err(StanzaError::new(DefinedCondition::RemoteServerTimeout)));

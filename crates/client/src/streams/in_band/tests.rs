@@ -38,7 +38,7 @@ fn people() -> [Person; 2] {
 /// As [`people`]; who says more at once waits.
 fn people_whose_lines_hold(commands: usize) -> [Person; 2] {
     let waiting = Waiting::default();
-    let (boards, lines): (Vec<_>, Vec<_>) = (0..2).map(|_| (Switchboard::new().0, mpsc::channel::<Command>(commands))).unzip();
+    let (boards, lines): (Vec<_>, Vec<_>) = (0..2).map(|_| (Switchboard::alone().0, mpsc::channel::<Command>(commands))).unzip();
     let mut people = Vec::new();
     for (who, (commands, taken)) in lines.into_iter().enumerate() {
         tokio::spawn(carry(who, taken, boards[1 - who].clone(), Arc::clone(&waiting)));
