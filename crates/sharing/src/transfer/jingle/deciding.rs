@@ -61,10 +61,14 @@ impl Session {
     /// All of it is here and right: `received`, or success where it was the last (XEP-0234 §6.6).
     fn keep(&mut self, now: Instant, at: usize) {
         if !self.is_going_on(Some(at)) {
-            self.end_content(at, EndReason::Done);
             let overall = self.overall();
-            // the other contents were spoken about when they ended
-            return self.end_session_as(now, &EndReason::Done, overall);
+            // success is said of all that is left: where something went wrong, only of this file
+            let told = if overall.is_done() { EndReason::Done } else { EndReason::Stopped };
+            if !overall.is_done() && self.is_active() {
+                self.say_received(now, at);
+            }
+            self.end_content(at, EndReason::Done);
+            return self.end_session_as(now, &told, overall);
         }
         if self.is_active() {
             self.say_received(now, at);
