@@ -1,5 +1,6 @@
 //! Byte streams: both sides of one against each other, on a virtual clock.
 
+mod hostile;
 mod in_band;
 mod nomination;
 mod plain;
