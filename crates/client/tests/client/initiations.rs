@@ -373,3 +373,21 @@ async fn who_declines_the_old_way_is_told_from_who_cannot_be_reached() {
     let error = sent(juliet.send_direct(path).to(&Jid::parse(OLD).unwrap()).progress()).await.1.unwrap_err();
     assert!(matches!(&error, DirectError::Ended { reason, .. } if reason.to_string().contains("declined")), "{error}");
 }
+
+/// Proves: SIF-D-2.
+#[tokio::test]
+async fn who_knows_jingle_as_well_is_never_offered_a_file_the_old_way() {
+    let server = Puppet::new(|iq| {
+        if iq.to.as_ref().is_none_or(|to| to.as_str() != OLD) {
+            return discovery(iq, &[]).unwrap_or_default();
+        }
+        discovery(iq, &[ns::SI, ns::SI_FILE_TRANSFER, ns::JINGLE, ns::JINGLE_FILE_TRANSFER_5, ns::JINGLE_IBB]).unwrap_or_default()
+    })
+    .await;
+    let juliet = Account::connect(server.options("juliet"), Store::in_memory().unwrap()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "photo.jpg", &noise(10));
+    sent(juliet.send_direct(path).to(&Jid::parse(OLD).unwrap()).progress()).await.1.unwrap_err();
+    assert!(!server.heard_with("session-initiate").is_empty());
+    assert!(server.heard_with("<si ").is_empty());
+}
