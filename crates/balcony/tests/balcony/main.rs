@@ -7,6 +7,7 @@ mod cli;
 mod crashes;
 mod cuts;
 mod encrypted;
+mod from_devices;
 mod giving;
 mod hostile;
 mod kept;

@@ -26,7 +26,7 @@ async fn next(offers: &mut Offers) -> CataloguedOffer {
 }
 
 /// Waits until it sees that the other is there and what it can do.
-async fn sees(account: &Account, other: &Account) {
+pub(crate) async fn sees(account: &Account, other: &Account) {
     let device: Jid = other.online().await.unwrap().jid.clone().into();
     let mut devices = account.devices();
     let is_there = devices.wait_for(|devices| devices.get(&device).is_some_and(|abilities| abilities.gives_files()));
@@ -34,7 +34,7 @@ async fn sees(account: &Account, other: &Account) {
 }
 
 /// What was published in the first message.
-fn published(shares: &LiveShares) -> JinglePub {
+pub(crate) fn published(shares: &LiveShares) -> JinglePub {
     let share = shares.messages()[0].payload::<FileSharing>().unwrap().unwrap();
     let mut sources = share.sources.unwrap().into_iter();
     sources.find_map(|source| if let SourceElement::JinglePub(published) = source { Some(published) } else { None }).unwrap()

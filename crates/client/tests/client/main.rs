@@ -17,6 +17,7 @@ mod initiations;
 mod live;
 mod logs;
 mod misbehaving;
+mod mixed;
 mod old_peers;
 mod proxy;
 mod puppet;

@@ -1,0 +1,119 @@
+//! One message with a link and a person's device as sources: the file is fetched from whichever remains when the other is taken away in
+//! the middle, and not a byte is fetched twice.
+
+use std::time::Duration;
+
+use balcony_client::{CataloguedOffer, FetchEvent, LiveShares, Plan, SharedFile, Taken, WayTaken};
+use balcony_sharing::Source;
+use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, write};
+use balcony_sharing::plan::How;
+use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
+use testing_peers::web::{Manner, Web};
+use tokio::time::timeout;
+
+use crate::direct::{Couple, yes};
+use crate::fetching::read;
+use crate::live::{published, sees};
+use crate::scene::noise;
+use crate::sharing::juliet;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const SIZE: usize = 1_500_000;
+
+/// A picture that Romeo shared in one message with both sources.
+struct Both {
+    couple: Couple,
+    shares: LiveShares,
+    web: Web,
+    bytes: Vec<u8>,
+    offer: CataloguedOffer,
+}
+
+impl Both {
+    async fn new(manners: impl IntoIterator<Item = Manner>) -> Self {
+        let mut couple = Couple::new().await;
+        let bytes = noise(SIZE);
+        let web = Web::new(&bytes, manners);
+        sees(&couple.juliet, &couple.romeo).await;
+        let path = couple.file("summit.jpg", &bytes);
+        let shares = couple.romeo.share_live(&path).to(&juliet()).await.unwrap();
+        couple.next().await; // the device alone
+        let told = published(&shares);
+        let device = Source::Published { from: told.from.unwrap(), id: told.id, applications: Vec::new() };
+        let mut hasher = Hasher::new(SHARED_ALGOS);
+        hasher.update(&bytes);
+        let file = OutgoingFile {
+            sources: vec![Source::url(web.url()), device],
+            ..OutgoingFile::new("s1", "summit.jpg", None, &hasher.finish())
+        };
+        let share = OutgoingShare { to: juliet(), to_room: false, id: "both".into(), text: None, files: vec![file] };
+        couple.romeo.send(write(&share).message).await.unwrap();
+        let offer = couple.next().await;
+        assert_eq!(offer.sources().count(), 2);
+        Self { couple, shares, web, bytes, offer }
+    }
+
+    /// Both, in this order and nothing else.
+    async fn plan(&self, device_first: bool) -> Plan {
+        let mut plan = yes(&self.couple.juliet, &self.offer).await;
+        plan.attempts.truncate(2);
+        let kinds: Vec<_> = plan.attempts.iter().map(|attempt| matches!(attempt.how, How::Session(_))).collect();
+        assert_eq!(kinds, [false, true], "servers before devices");
+        if device_first {
+            plan.attempts.reverse();
+        }
+        plan
+    }
+
+    /// Fetches by a plan; `at` is called with the number of bytes there are.
+    async fn fetch(&mut self, plan: Plan, mut at: impl AsyncFnMut(&mut LiveShares, u64)) -> (SharedFile, Vec<String>) {
+        let mut progress = self.couple.juliet.fetch(&self.offer, plan).progress();
+        let mut told = Vec::new();
+        loop {
+            match timeout(PATIENCE, progress.next()).await.expect("nothing happens").unwrap() {
+                FetchEvent::Asking { from_byte, .. } => told.push(format!("link from {from_byte}")),
+                FetchEvent::Calling { from_byte, .. } => told.push(format!("device from {from_byte}")),
+                FetchEvent::Way(Taken::Session(way)) => {
+                    assert!(matches!(way, WayTaken::Direct | WayTaken::Proxy(_) | WayTaken::InBand));
+                    told.push("session".to_owned());
+                }
+                FetchEvent::Received(progress) => at(&mut self.shares, progress.have).await,
+                FetchEvent::Ended(done) => return (done.unwrap(), told),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_device_goes_on_where_the_link_was_taken_away() {
+    let mut both = Both::new([Manner::Breaks(400_000), Manner::Status(410)]).await;
+    let plan = both.plan(false).await;
+    let (file, told) = both.fetch(plan, async |_, _| ()).await;
+    assert!(file.is_proven());
+    assert_eq!(read(&file), both.bytes);
+    assert_eq!(told, ["link from 0", "device from 400000", "session"]);
+    assert_eq!(both.web.asked().len(), 1, "what is gone on with elsewhere is not asked again");
+}
+
+#[tokio::test]
+async fn the_link_goes_on_where_the_device_was_taken_away() {
+    let mut both = Both::new([Manner::Good]).await;
+    let (romeo, rules) = (both.couple.romeo.clone(), "give everybody at 1 MiB/s even unoffered".parse().unwrap());
+    romeo.fetcher().set_giving(romeo.jid(), rules).await.unwrap();
+    let plan = both.plan(true).await;
+    let mut gone = false;
+    let (file, told) = both
+        .fetch(plan, async |_, have| {
+            if have >= 100_000 && !std::mem::replace(&mut gone, true) {
+                romeo.close().await;
+            }
+        })
+        .await;
+    assert!(file.is_proven());
+    assert_eq!(read(&file), both.bytes);
+    let ["device from 0", "session", link] = &told.iter().map(String::as_str).collect::<Vec<_>>()[..] else { panic!("{told:?}") };
+    let from: u64 = link.strip_prefix("link from ").unwrap().parse().unwrap();
+    assert!((100_000..SIZE as u64).contains(&from), "{told:?}");
+    assert_eq!(both.web.asked(), [Some(format!("bytes={from}-"))]);
+}
