@@ -25,7 +25,7 @@ pub(crate) struct ShareLive {
     /// The files. What a symbolic link leads to is shared, under the name of the link; folders and devices are not.
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
-    /// Who may have them: your contacts, as others do not see when this device is there.
+    /// Who may have them. Who is no contact is shown that this device is there, as long as this runs.
     #[arg(long, required = true, value_name = "JID")]
     pub(crate) to: Vec<String>,
     /// Upload them as well: one offer with a link and this device.

@@ -41,7 +41,7 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 }
 
 async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli::ShareLive) -> Result<(), Failure> {
-    warn_of_strangers(console, account, recipients).await;
+    name_strangers(console, account, recipients).await;
     let Some(sending) = sending(account, recipients, args) else { return Ok(()) };
     let mut shares = announce(console, sending, args.show_xml).await?;
     tell(console, &shares, recipients, args);
@@ -61,15 +61,12 @@ async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli
     Ok(())
 }
 
-/// Who is no contact does not see that this device is there.
-async fn warn_of_strangers(console: &Console, account: &Account, recipients: &[Jid]) {
+/// Who is no contact does not see that this device is there unless it is shown to them.
+async fn name_strangers(console: &Console, account: &Account, recipients: &[Jid]) {
     let contacts = account.contacts().await;
     for jid in recipients.iter().filter(|jid| contacts.groups(&jid.bare()).is_none() && jid.bare() != *account.jid()) {
-        let words = format!(
-            "{} is none of your contacts, and so may not see that this device is there: `balcony contacts add {}`",
-            Safe(jid.as_str()),
-            Safe(jid.bare().as_str())
-        );
+        let words =
+            format!("{} is none of your contacts: they are shown that this device is there, as long as this runs", Safe(jid.as_str()));
         console.step("stranger", json!({"jid": jid.as_str()}), words);
     }
 }

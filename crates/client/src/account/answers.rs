@@ -66,6 +66,19 @@ fn caps() -> Option<Caps> {
     Some(Caps { hash: "sha-1".to_owned(), node: NODE.to_owned(), ver })
 }
 
+/// What devices with this very program announce and can do.
+pub(crate) fn known() -> Option<(Caps, DiscoInfo)> {
+    Some((caps()?, info()))
+}
+
+/// A presence for one person, who does not see ours otherwise.
+pub(crate) fn shown_to(person: &BareJid, is_there: bool) -> Presence {
+    let kind = if is_there { PresenceKind::Available } else { PresenceKind::Unavailable };
+    let mut presence = Presence::new(kind, Some(person.clone().into()));
+    presence.payloads.extend(caps().filter(|_| is_there).map(|caps| caps.write()));
+    presence
+}
+
 /// The presence to begin a session with, if any.
 pub(crate) fn presence(availability: Availability) -> Option<Presence> {
     let Availability::Available(priority) = availability else { return None };

@@ -1,5 +1,8 @@
 //! Which devices of contacts, and of the account itself, are there just now, and what they can do. Devices say the hash of their
-//! abilities in their presence; one answer serves all who say the same. Nobody else is listened to, and everything is bounded.
+//! abilities in their presence; one answer serves all who say the same. Everything is bounded.
+//!
+//! A few strangers who show us their presence count as well, since they may give us a file; they are asked nothing, as that would show
+//! them that we are there: what they can do is known only where others said the same before.
 //!
 //! XEP-0115 Entity capabilities, v1.6.0 <https://xmpp.org/extensions/xep-0115.html> (§5.4, §6)
 //! RFC 6121 §4
@@ -19,12 +22,16 @@ use balcony_wire::stanza::PresenceKind;
 use balcony_wire::{BareJid, Element, FullJid, Jid, Payload as _, Presence, ns};
 use tokio::sync::watch;
 
-use super::Account;
+use super::{Account, answers};
 
 /// How long a device may take to say what it can do.
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// Devices of one contact that count.
 const OF_ONE: usize = 16;
+/// Devices of one stranger that count.
+const OF_STRANGER: usize = 2;
+/// Devices of all strangers that count.
+const OF_STRANGERS: usize = 32;
 /// Devices that count.
 const IN_ALL: usize = 2_000;
 /// Kinds of devices whose abilities are remembered.
@@ -51,11 +58,15 @@ pub(super) struct DeviceBook {
 impl DeviceBook {
     pub(super) fn new(account: BareJid, contacts: watch::Receiver<Arc<Contacts>>) -> (Self, watch::Receiver<Arc<Devices>>) {
         let (devices, seen) = watch::channel(Arc::default());
+        let mut cache = DiscoCache::new(KINDS);
+        if let Some((caps, info)) = answers::known() {
+            let _ = cache.restore(&caps, info); // it has its own hash
+        }
         let book = Self {
             account,
             own: None,
             contacts,
-            cache: DiscoCache::new(KINDS),
+            cache,
             present: BTreeMap::new(),
             waiting: BTreeSet::new(),
             silent: BTreeSet::new(),
@@ -90,8 +101,11 @@ impl DeviceBook {
         while self.asked.len() < AT_ONCE {
             let device = self.waiting.pop_first()?;
             let caps = self.present.get(&device).cloned().flatten();
-            if let Announced::Ask { node } = self.cache.announce(&device, caps) {
-                return Some((device, Ask::Get(DiscoInfo::query(Some(node)).write())));
+            match self.cache.announce(&device, caps) {
+                Announced::Ask { node } => return Some((device, Ask::Get(DiscoInfo::query(Some(node)).write()))),
+                Announced::Known(_) => self.tell(),
+                // The answer is on its way, or there is nothing to ask.
+                Announced::Asked | Announced::Nothing => {}
             }
         }
         None
@@ -139,7 +153,11 @@ impl DeviceBook {
         }
         self.silent.remove(from);
         match caps {
-            Some(_) => drop(self.waiting.insert(from.clone())),
+            Some(_) if self.is_known(from) => drop(self.waiting.insert(from.clone())),
+            Some(caps) => {
+                self.cache.announce(from, Some(caps));
+                self.cache.failed(from);
+            }
             None => {
                 self.waiting.remove(from);
                 self.cache.gone(from);
@@ -147,16 +165,26 @@ impl DeviceBook {
         }
     }
 
-    /// Whether this is a device of somebody whose devices count, and there is room for it.
+    /// Whether this is a device of ours, or of a contact.
+    fn is_known(&self, device: &Jid) -> bool {
+        let person = device.bare();
+        person == self.account || self.contacts.borrow().groups(&person).is_some()
+    }
+
+    /// Whether this device counts, and there is room for it.
     fn counts(&self, from: &Jid) -> bool {
-        let person = from.bare();
-        let is_known = person == self.account || self.contacts.borrow().groups(&person).is_some();
         let is_self = self.own.as_ref().is_some_and(|own| **own == *from);
-        if from.resource().is_none() || !is_known || is_self {
+        if from.resource().is_none() || is_self {
             return false;
         }
-        let of_person = || self.present.keys().filter(|device| device.bare_str() == person.as_str()).count();
-        self.present.contains_key(from) || (self.present.len() < IN_ALL && of_person() < OF_ONE)
+        let is_known = self.is_known(from);
+        let of_person = || self.present.keys().filter(|device| device.bare_str() == from.bare_str()).count();
+        let of_strangers = || self.present.keys().filter(|device| !self.is_known(device)).count();
+        self.present.contains_key(from)
+            || match is_known {
+                true => self.present.len() < IN_ALL && of_person() < OF_ONE,
+                false => of_person() < OF_STRANGER && of_strangers() < OF_STRANGERS,
+            }
     }
 
     fn remove(&mut self, is_gone: impl Fn(&Jid) -> bool) {
@@ -270,15 +298,9 @@ mod tests {
     }
 
     #[test]
-    fn devices_of_contacts_and_our_own_count_and_those_of_strangers_do_not() {
+    fn devices_of_contacts_and_our_own_count_but_not_this_one() {
         let (mut book, seen) = book();
-        for from in [
-            "juliet@capulet.example/a",
-            "romeo@montague.example/other",
-            "romeo@montague.example/me",
-            "juliet@capulet.example",
-            "mallory@evil.example/x",
-        ] {
+        for from in ["juliet@capulet.example/a", "romeo@montague.example/other", "romeo@montague.example/me", "juliet@capulet.example"] {
             book.see(&presence(from, PresenceKind::Available, None));
         }
         assert_eq!(names(&seen), ["juliet@capulet.example/a", "romeo@montague.example/other"]);
@@ -302,6 +324,9 @@ mod tests {
         }
         let (asked, _) = book.question().unwrap();
         assert!(book.question().is_none());
+        let ours = answers::known().unwrap().0;
+        book.see(&presence("juliet@capulet.example/ours", PresenceKind::Available, Some(&ours)));
+        assert!(book.question().is_none() && seen.borrow().get(&jid("juliet@capulet.example/ours")).unwrap().gives_files());
         book.asked(id(1), asked.clone());
         assert!(book.answered(id(2), Ok(None)).is_some(), "an answer to somebody else");
         assert!(book.answered(id(1), Ok(Some(info.write()))).is_none());
@@ -334,6 +359,27 @@ mod tests {
         book.asked(id(3), third);
         book.answered(id(3), Ok(Some(honest.write())));
         assert!(abilities("b").ibb && abilities("c").ibb && !abilities("a").ibb);
+    }
+
+    /// Who asks a stranger shows them that somebody is there.
+    #[test]
+    fn a_stranger_who_shows_their_presence_is_asked_nothing_and_what_is_known_from_others_counts() {
+        let (mut book, seen) = book();
+        let of_ours = answers::known().unwrap().0;
+        let unknown = caps(&info(&[ns::JINGLE_FILE_TRANSFER_5, ns::JINGLE_IBB]));
+        book.see(&presence("nurse@capulet.example/a", PresenceKind::Available, Some(&of_ours)));
+        book.see(&presence("nurse@capulet.example/b", PresenceKind::Available, Some(&unknown)));
+        assert!(book.question().is_none());
+        let abilities = |resource: &str| seen.borrow().get(&jid(&format!("nurse@capulet.example/{resource}"))).unwrap();
+        assert!(abilities("a").gives_files() && abilities("a").published_sessions && abilities("b") == Abilities::default());
+        book.see(&presence("nurse@capulet.example/c", PresenceKind::Available, None));
+        for number in 0..200 {
+            book.see(&presence(&format!("guest{number}@evil.example/x"), PresenceKind::Available, None));
+        }
+        assert_eq!(seen.borrow().iter().count(), OF_STRANGERS);
+        // A contact who says the same as a stranger is asked.
+        book.see(&presence("juliet@capulet.example/a", PresenceKind::Available, Some(&unknown)));
+        assert_eq!(book.question().unwrap().0, jid("juliet@capulet.example/a"));
     }
 
     #[test]

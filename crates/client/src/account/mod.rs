@@ -279,6 +279,11 @@ impl Account {
         ShareLive::new(self.clone(), file.into())
     }
 
+    /// Shows somebody who does not see it otherwise that this device is there, or not any more: as long as the session lasts.
+    pub(crate) async fn show(&self, person: &BareJid, is_there: bool) -> Result<(), SendError> {
+        self.send(answers::shown_to(person, is_there)).await
+    }
+
     /// What is given to others from now on, because they ask for it. Whoever is slow misses some of it.
     pub fn giving_events(&self) -> broadcast::Receiver<GivingEvent> {
         self.inner.giver.events()

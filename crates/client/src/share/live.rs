@@ -15,7 +15,7 @@ use balcony_sharing::transfer::Reach;
 use balcony_sharing::{Disposition, Source};
 use balcony_store::{Change, LiveShare, OutboxState, Outgoing, StoreError};
 use balcony_wire::reading::LangText;
-use balcony_wire::{FullJid, Jid, Message, Payload as _, ns};
+use balcony_wire::{BareJid, FullJid, Jid, Message, Payload as _, ns};
 use futures_core::future::BoxFuture;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -223,15 +223,21 @@ impl Drop for LiveShares {
 pub(super) struct Lent {
     account: Account,
     ids: Vec<String>,
+    /// People who see that this device is there because we show it to them.
+    shown: Vec<BareJid>,
 }
 
 impl Lent {
     pub(super) fn new(account: &Account, ids: Vec<String>) -> Self {
-        Self { account: account.clone(), ids }
+        Self { account: account.clone(), ids, shown: Vec::new() }
+    }
+
+    async fn show(&self, is_there: bool) {
+        show(&self.account, &self.shown, is_there).await;
     }
 
     fn take(&mut self) -> Self {
-        Self { account: self.account.clone(), ids: std::mem::take(&mut self.ids) }
+        Self { account: self.account.clone(), ids: std::mem::take(&mut self.ids), shown: std::mem::take(&mut self.shown) }
     }
 
     async fn end(mut self) -> Result<(), StoreError> {
@@ -239,6 +245,7 @@ impl Lent {
         let (store, jid, gone) = (self.account.store().clone(), self.account.jid().clone(), ids.clone());
         let done = blocking(move || gone.iter().try_for_each(|id| store.end_share(&jid, id).map(drop))).await;
         ids.iter().for_each(|id| self.account.giver().end(id));
+        self.show(false).await;
         done
     }
 }
@@ -253,8 +260,24 @@ impl Drop for Lent {
         let (store, jid) = (self.account.store().clone(), self.account.jid().clone());
         // Without a runtime they end by themselves, a little later.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (account, shown) = (self.account.clone(), std::mem::take(&mut self.shown));
+            drop(runtime.spawn(async move { show(&account, &shown, false).await }));
             drop(runtime.spawn_blocking(move || ids.iter().try_for_each(|id| store.end_share(&jid, id).map(drop))));
         }
+    }
+}
+
+/// Those who are told and do not see when this device is there: they are no contacts.
+async fn strangers(account: &Account, to: &[Jid]) -> Vec<BareJid> {
+    let contacts = account.contacts().await;
+    let people = to.iter().map(Jid::bare);
+    people.filter(|person| person != account.jid() && contacts.groups(person).is_none()).collect()
+}
+
+async fn show(account: &Account, people: &[BareJid], is_there: bool) {
+    for person in people {
+        // Offline there is nobody to show it to; the next session does it again.
+        let _ = account.show(person, is_there).await;
     }
 }
 
@@ -293,7 +316,9 @@ async fn share(sending: LiveSending, events: Events<ShareEvent>) -> Result<LiveS
     }
     let events = account.giver().events();
     let ends_at = lasts.map(|lasts| SystemTime::now() + lasts);
-    let lent = lend(&work, &ready, &to, Some(reach), ends_at).await?;
+    let mut lent = lend(&work, &ready, &to, Some(reach), ends_at).await?;
+    lent.shown = strangers(&account, &to).await;
+    lent.show(true).await;
     let (messages, told) = tell(&work, &ready, &to, text.as_deref()).await?;
     let keeper = Keeper::new(&account, &lent, told, online.jid.clone(), ends_at);
     let files = ready.iter().enumerate().map(|(position, file)| work.sent_file(position, &file.placed)).collect();
@@ -413,12 +438,16 @@ pub(super) struct Keeper {
     ids: Vec<String>,
     told: Vec<Told>,
     named: FullJid,
+    /// In which session of the account it was shown that we are there.
+    session: Option<u64>,
+    shown: Vec<BareJid>,
     ends_at: Option<SystemTime>,
 }
 
 impl Keeper {
     pub(super) fn new(account: &Account, lent: &Lent, told: Vec<Told>, named: FullJid, ends_at: Option<SystemTime>) -> Self {
-        Self { account: account.clone(), ids: lent.ids.clone(), told, named, ends_at }
+        let (ids, shown) = (lent.ids.clone(), lent.shown.clone());
+        Self { account: account.clone(), ids, told, named, session: None, shown, ends_at }
     }
 
     async fn keep(mut self) {
@@ -431,13 +460,17 @@ impl Keeper {
                 () = until(self.ends_at) => return,
             }
             let now = match &*connection.borrow_and_update() {
-                Connection::Online(online) => Some(online.jid.clone()),
+                Connection::Online(online) => Some((online.jid.clone(), online.session)),
                 Connection::Ended(_) => return,
                 Connection::Connecting | Connection::Waiting { .. } => None,
             };
             self.renew().await;
-            if let Some(now) = now.filter(|now| *now != self.named) {
-                self.named = now;
+            let Some((name, session)) = now else { continue };
+            if self.session.replace(session).is_some_and(|before| before != session) {
+                show(&self.account, &self.shown, true).await;
+            }
+            if name != self.named {
+                self.named = name;
                 self.tell_again().await;
             }
         }

@@ -82,7 +82,7 @@ impl Giver {
         sender
     }
 
-    fn tell(&self, event: GivingEvent) {
+    pub(super) fn tell(&self, event: GivingEvent) {
         let _ = self.events.send(event); // nobody watches
     }
 }

@@ -6,13 +6,13 @@ use balcony_sharing::give::{Fit, Giving, Grant, Request, Sought};
 use balcony_sharing::plan::{Contacts, Standing};
 use balcony_sharing::transfer::Reach;
 use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
-use balcony_sharing::{DigestSet, MediaType};
+use balcony_sharing::{DigestSet, MediaType, Source};
 use balcony_store::{FileRef, FileStamp, Listing, LiveShare, OfferRow, OfferState, Store, StoreError};
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::hashes::Hash;
 use balcony_wire::{BareJid, Element, Jid, Payload as _};
 
-use super::{Asked, Gift, Giver, rules};
+use super::{Asked, Gift, Giver, GivingEvent, GivingStep, rules};
 use crate::offers::CataloguedOffer;
 use crate::share::FileFrom;
 
@@ -32,8 +32,10 @@ type Looked<T> = Result<T, StoreError>;
 
 /// Somebody who asks, and what counts for them.
 struct Asking<'a> {
+    giver: &'a Giver,
     store: &'a Store,
     account: &'a BareJid,
+    asker: &'a Jid,
     person: BareJid,
     standing: Standing<'a>,
     giving: Giving,
@@ -65,8 +67,10 @@ impl Giver {
     pub(super) fn look_now(&self, asker: &Jid, asked: &Asked) -> Looked<Result<Gift, NotGiven>> {
         let contacts = std::sync::Arc::clone(&self.contacts.borrow());
         let asking = Asking {
+            giver: self,
             store: &self.store,
             account: &self.account,
+            asker,
             person: asker.bare(),
             standing: standing(&self.account, &contacts, &asker.bare()),
             giving: rules::remembered(&self.store, &self.account)?,
@@ -182,7 +186,10 @@ impl Asking<'_> {
                 None => self.sent_bytes(message.as_deref(), *position, &candidate)?,
             },
         };
-        let Some((from, stamp)) = found else { return Ok(None) };
+        let Some((from, stamp)) = found else {
+            self.complain(&candidate);
+            return Ok(None);
+        };
         let hashes = candidate.digests.iter().filter(|digest| SHARED_ALGOS.contains(&digest.algo())).cloned().map(Hash::from).collect();
         Ok(Some(Gift {
             from,
@@ -194,6 +201,16 @@ impl Asking<'_> {
             rate: grant.rate,
             share: candidate.share,
         }))
+    }
+
+    /// The person shares something that cannot be given any more: they are told, and whoever asked is not.
+    fn complain(&self, candidate: &Candidate) {
+        if candidate.share.is_some() {
+            let why = "the file was written to or taken away since it was shared; share it anew".to_owned();
+            let (name, share) = (candidate.file.name.clone(), candidate.share.clone());
+            let step = GivingStep::Failed { why };
+            self.giver.tell(GivingEvent { to: self.asker.clone(), name, size: candidate.size, step, share });
+        }
     }
 
     fn live_bytes(&self, file: &FileRef, stamp: Option<FileStamp>) -> Looked<Option<(FileFrom, Option<FileStamp>)>> {
@@ -250,6 +267,11 @@ impl Asking<'_> {
 /// What a message of ours says about a file.
 fn sent_candidate(row: &OfferRow) -> Option<Candidate> {
     let offer = CataloguedOffer::from_row(row, &[])?;
+    // What was shared live is given as long as it is shared, and not because a message spoke of it.
+    let is_live = |source: &Source| matches!(source, Source::Published { from, .. } if from.bare() == row.account);
+    if offer.sources().any(is_live) {
+        return None;
+    }
     let file = FileMetadata { thumbnails: Vec::new(), dropped: Vec::new(), ..offer.file().clone() };
     Some(Candidate {
         size: offer.size()?,

@@ -81,12 +81,15 @@ impl Scene {
 
     /// As if it had been sent, by a link.
     fn sent(&self, to: &str, path: &Path, bytes: &[u8]) {
+        self.said(to, path, bytes, "<url-data xmlns='http://jabber.org/protocol/url-data' target='https://a.example/'/>");
+    }
+
+    fn said(&self, to: &str, path: &Path, bytes: &[u8], sources: &str) {
         let account: BareJid = ROMEO.parse().unwrap();
         let hashes: String = hashed(bytes).digests().iter().cloned().map(|digest| Hash::from(digest).write().to_xml()).collect();
         let xml = format!(
             "<message xmlns='jabber:client' to='{to}' type='chat' id='m'><file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>\
-             <name>a.txt</name><size>{}</size>{hashes}</file><sources><url-data xmlns='http://jabber.org/protocol/url-data' target='https://a.example/'/>\
-             </sources></file-sharing></message>",
+             <name>a.txt</name><size>{}</size>{hashes}</file><sources>{sources}</sources></file-sharing></message>",
             bytes.len()
         );
         let Stanza::Message(message) = Stanza::read(balcony_wire::Element::parse(&xml).unwrap()).unwrap() else { panic!("no message") };
@@ -201,8 +204,11 @@ fn a_live_share_that_somebody_wrote_to_is_not_there() {
     let path = scene.file("summit.jpg", b"the summit");
     scene.share(&path, b"the summit", Reach::Direct, &["juliet@capulet.example"]);
     std::fs::write(&path, b"another summit").unwrap();
+    let mut events = scene.giver.events();
     for asked in [Asked::Published("9559976B".to_owned()), by_hash(b"the summit"), named("summit.jpg", None)] {
         assert_eq!(scene.asks(JULIET, &asked).unwrap_err(), NotGiven::Unknown);
+        let event = events.try_recv().unwrap();
+        assert!(matches!(event.step, GivingStep::Failed { .. }) && event.share.is_some(), "who shares it is told: {event:?}");
     }
 }
 
@@ -221,4 +227,16 @@ fn whole_files_of_the_store_go_to_own_devices_and_to_others_by_a_rule_alone() {
     assert!(scene.asks(JULIET, &named("kept", Some(4))).is_err(), "only who knows a digest");
     scene.rules("give contacts what nobody understands");
     assert!(scene.asks("romeo@montague.example/phone", &by_hash(b"kept")).is_err(), "without rules nothing is given");
+}
+
+/// Proves: JFT-D-2.
+#[test]
+fn what_was_shared_live_is_not_given_by_its_hash_once_that_has_ended() {
+    let scene = Scene::new();
+    let path = scene.file("a.txt", b"first");
+    let live = format!("<jinglepub xmlns='urn:xmpp:jinglepub:1' from='{ROMEO}/balcony' id='1'/>");
+    scene.said("juliet@capulet.example", &path, b"first", &live);
+    for who in [JULIET, "romeo@montague.example/phone"] {
+        assert_eq!(scene.asks(who, &by_hash(b"first")).unwrap_err(), NotGiven::Unknown);
+    }
 }
