@@ -8,6 +8,7 @@
   ask TO_FULL_JID FILE          request the file that has the digest of FILE
   give FILE [SECONDS]           answer requests for FILE by its digest; also starts published sessions: prints their id
   start JID ID                  start a published session and take what comes
+  devices XML                   send XML, print the presence that comes
   say XML [SECONDS]             send XML as it is and print all that comes
 
 One JSON object a line on stdout. `went` names the way the bytes took: direct, proxy or in-band. slixmpp carries the stanzas and the
@@ -636,6 +637,14 @@ async def start(peer, jid, name):
     await asyncio.gather(*peer.tasks)
 
 
+async def devices(peer, xml):
+    def show(stanza):
+        emit(event='presence', type=stanza.xml.get('type', 'available'), **{'from': str(stanza['from'])})
+    peer.register_handler(Callback('print presence', StanzaPath('presence'), show))
+    peer.send_raw(xml)
+    await asyncio.sleep(PATIENCE)
+
+
 async def say(peer, xml, seconds=2):
     def show(stanza):
         emit(event=stanza.name, type=stanza['type'], **{'from': str(stanza['from'])}, xml=tostring(stanza.xml))
@@ -646,7 +655,7 @@ async def say(peer, xml, seconds=2):
     await asyncio.sleep(float(seconds))
 
 
-COMMANDS = {'offer': offer, 'take': take, 'ask': ask, 'give': give, 'start': start, 'say': say}
+COMMANDS = {'offer': offer, 'take': take, 'ask': ask, 'give': give, 'start': start, 'devices': devices, 'say': say}
 
 
 async def main():
