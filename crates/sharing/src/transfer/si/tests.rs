@@ -9,6 +9,11 @@ use balcony_wire::{Element, Payload as _, StanzaError, ns};
 use super::*;
 use crate::transfer::Reach;
 
+#[allow(clippy::disallowed_methods, reason = "a first instant; only differences matter")]
+fn start() -> Instant {
+    Instant::now()
+}
+
 fn file() -> SiFile {
     SiFile { name: Some("test.txt".to_owned()), size: Some(1022), ..SiFile::default() }
 }
@@ -46,18 +51,18 @@ fn drain(incoming: &mut Incoming) -> Vec<IncomingAction> {
 /// Proves: SI-3.2-1, SIF-3-1, SIF-3.1-1.
 #[test]
 fn an_offer_is_that_of_the_listing_and_says_that_ranges_are_understood() {
-    let (_, si) = offering(Instant::now(), &Method::ALL);
+    let (_, si) = offering(start(), &Method::ALL);
     let listed = Si::read(&example("xep-0096/01-simple-profile-usage-in-stream-initiation-offer.xml")).unwrap();
     let with_range = SiFile { range: Some(SiRange::default()), ..listed.file.clone().unwrap() };
     assert_eq!(si, Si { file: Some(with_range), ..listed });
-    let (_, turned) = offering(Instant::now(), &[Method::InBand, Method::Socks5]);
+    let (_, turned) = offering(start(), &[Method::InBand, Method::Socks5]);
     assert_eq!(turned.feature.unwrap().methods().collect::<Vec<_>>(), [ns::BYTESTREAMS, ns::IBB]);
 }
 
 /// Proves: SI-5.2-1.
 #[test]
 fn the_answer_of_the_listing_begins_a_stream_of_the_whole_file() {
-    let (mut offering, _) = offering(Instant::now(), &Method::ALL);
+    let (mut offering, _) = offering(start(), &Method::ALL);
     offering.handle_answer(Ok(Some(&example("xep-0096/02-simple-profile-usage-in-stream-initiation-result.xml"))));
     assert_eq!(offering.poll_action(), Some(OfferingAction::Begin { method: Method::Socks5, from: 0, length: 1022 }));
     assert_eq!((offering.poll_action(), offering.deadline()), (None, None));
@@ -66,7 +71,7 @@ fn the_answer_of_the_listing_begins_a_stream_of_the_whole_file() {
 #[test]
 fn parts_of_the_file_are_what_their_ranges_say() {
     let part = |offset, length| {
-        let (mut offering, _) = offering(Instant::now(), &Method::ALL);
+        let (mut offering, _) = offering(start(), &Method::ALL);
         offering.handle_answer(Ok(Some(&answer(ns::IBB, Some(SiRange { offset, length })))));
         offering.poll_action().unwrap()
     };
@@ -83,7 +88,7 @@ fn parts_of_the_file_are_what_their_ranges_say() {
 #[test]
 fn an_answer_that_chooses_what_was_not_offered_is_none() {
     let after = |methods: &[Method], element: Option<&Element>| {
-        let (mut offering, _) = offering(Instant::now(), methods);
+        let (mut offering, _) = offering(start(), methods);
         offering.handle_answer(Ok(element));
         offering.handle_answer(Ok(Some(&answer(ns::IBB, None))));
         let first = offering.poll_action();
@@ -100,7 +105,7 @@ fn an_answer_that_chooses_what_was_not_offered_is_none() {
 #[test]
 fn refusals_of_the_listings_and_of_other_clients_have_names() {
     let after = |error: StanzaError| {
-        let (mut offering, _) = offering(Instant::now(), &Method::ALL);
+        let (mut offering, _) = offering(start(), &Method::ALL);
         offering.handle_answer(Err(&error));
         let Some(OfferingAction::Failed(why)) = offering.poll_action() else { panic!("it goes on") };
         why
@@ -115,7 +120,7 @@ fn refusals_of_the_listings_and_of_other_clients_have_names() {
 
 #[test]
 fn an_offer_that_nobody_answers_ends() {
-    let now = Instant::now();
+    let now = start();
     let (mut offering, _) = offering(now, &Method::ALL);
     offering.handle_timeout(now + Duration::from_secs(599));
     assert_eq!(offering.poll_action(), None);
@@ -125,7 +130,7 @@ fn an_offer_that_nobody_answers_ends() {
 
 #[test]
 fn a_file_that_finds_no_connection_is_offered_in_band_once_more() {
-    let now = Instant::now();
+    let now = start();
     let (mut offering, _) = offering(now, &Method::ALL);
     offering.handle_answer(Ok(Some(&answer(ns::BYTESTREAMS, Some(SiRange { offset: Some(9), length: None })))));
     offering.poll_action();
@@ -142,7 +147,7 @@ fn a_file_that_finds_no_connection_is_offered_in_band_once_more() {
 /// Proves: SI-3.2-2, SIF-3-2.
 #[test]
 fn the_answer_to_an_offer_chooses_one_way_and_describes_nothing() {
-    let now = Instant::now();
+    let now = start();
     let mut whole = incoming(now);
     whole.accept(now, 0, Reach::Direct);
     let actions = drain(&mut whole);
@@ -157,7 +162,7 @@ fn the_answer_to_an_offer_chooses_one_way_and_describes_nothing() {
 
 #[test]
 fn a_part_is_asked_for_only_of_who_knows_parts() {
-    let now = Instant::now();
+    let now = start();
     let si = Si::read(&example("xep-0096/03-complete-profile-usage-in-stream-initiation-offer.xml")).unwrap();
     let knowing = Si { file: Some(SiFile { range: Some(SiRange::default()), ..si.file.clone().unwrap() }), ..si };
     let mut resumed = Incoming::read(now, &knowing, Settings::default()).unwrap();
@@ -180,7 +185,7 @@ fn a_part_is_asked_for_only_of_who_knows_parts() {
 #[test]
 fn offers_that_cannot_be_taken_are_refused_as_the_document_says() {
     let si = Si::read(&example("xep-0096/01-simple-profile-usage-in-stream-initiation-offer.xml")).unwrap();
-    let refused = |si: Si| StanzaError::from(Incoming::read(Instant::now(), &si, Settings::default()).unwrap_err());
+    let refused = |si: Si| StanzaError::from(Incoming::read(start(), &si, Settings::default()).unwrap_err());
     let unknown_ways = FeatureNeg::offer(["jabber:iq:oob", "urn:example:pigeon"]);
     assert_eq!(refused(Si { feature: Some(unknown_ways), ..si.clone() }), error("xep-0095/06-no-valid-streams.xml"));
     assert_eq!(refused(Si { feature: None, ..si.clone() }), error("xep-0095/06-no-valid-streams.xml"));
@@ -198,17 +203,17 @@ fn offers_that_cannot_be_taken_are_refused_as_the_document_says() {
         let error = refused(malformed);
         assert_eq!((error.condition, error.application), (DefinedCondition::BadRequest, None));
     }
-    let mut unwanted = incoming(Instant::now());
+    let mut unwanted = incoming(start());
     unwanted.reject();
     let said_no = error("xep-0095/08-rejecting-stream-initiation.xml").with_text("Offer declined");
     assert_eq!(drain(&mut unwanted), [IncomingAction::Answer(Err(said_no)), IncomingAction::Failed(IncomingFailed::Declined)]);
-    unwanted.accept(Instant::now(), 0, Reach::Direct);
+    unwanted.accept(start(), 0, Reach::Direct);
     assert_eq!(drain(&mut unwanted), []);
 }
 
 #[test]
 fn an_offer_that_nobody_decides_on_is_declined_in_the_end() {
-    let now = Instant::now();
+    let now = start();
     let mut forgotten = incoming(now);
     forgotten.handle_timeout(now + Duration::from_secs(599));
     assert_eq!(drain(&mut forgotten), []);
@@ -219,7 +224,7 @@ fn an_offer_that_nobody_decides_on_is_declined_in_the_end() {
 #[test]
 fn a_stream_ends_with_all_bytes_or_with_a_name_for_what_is_missing() {
     let end = |arrived: &[u64], ending: Result<(), String>| {
-        let now = Instant::now();
+        let now = start();
         let mut incoming = incoming(now);
         incoming.accept(now, 0, Reach::Direct);
         incoming.handle_stream();
@@ -239,7 +244,7 @@ fn a_stream_ends_with_all_bytes_or_with_a_name_for_what_is_missing() {
 
 #[test]
 fn a_sender_that_opens_no_stream_is_not_waited_for_without_end() {
-    let now = Instant::now();
+    let now = start();
     let mut incoming = incoming(now);
     incoming.accept(now, 0, Reach::Direct);
     drain(&mut incoming);
