@@ -147,10 +147,10 @@ fn by_hash(to: &Jid, whom: &str, id: &str, bytes: &[u8]) -> Message {
 async fn failure(account: &Account, offer: &CataloguedOffer) -> String {
     let plan = yes(account, offer).await;
     let error = timeout(PATIENCE, account.fetch(offer, plan)).await.unwrap().unwrap_err();
-    balcony_client_words(&error).replace(offer.name().as_str(), "FILE")
+    words_of(&error).replace(offer.name().as_str(), "FILE")
 }
 
-fn balcony_client_words(error: &dyn std::error::Error) -> String {
+fn words_of(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -354,4 +354,59 @@ async fn who_fetched_it_may_say_that_it_is_there_too() {
     couple.romeo.send(by_hash(&own, "juliet@localhost", "note", &bytes)).await.unwrap();
     assert!(fetch(&phone, &next(&mut heard).await).await.is_proven());
     here.stop().await.unwrap();
+}
+
+/// Neither is in the list of the other: whoever shares it shows that the device is there, as long as it is shared.
+#[tokio::test]
+async fn strangers_who_are_told_see_the_device_and_get_the_file() {
+    let scene = crate::scene::Scene::new().await;
+    let connect = async |name: &str| Account::connect(options(&scene, name), Store::in_memory().unwrap()).await.unwrap();
+    let (romeo, juliet_account) = (connect("romeo").await, connect("juliet").await);
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "summit.jpg", b"the summit");
+    let shares = romeo.share_live(&path).relay_only().to(&juliet()).await.unwrap();
+    let offer = next(&mut offers).await;
+    sees(&juliet_account, &romeo).await;
+    assert!(fetch(&juliet_account, &offer).await.is_proven());
+    shares.stop().await.unwrap();
+    let (device, mut devices): (Jid, _) = (romeo.online().await.unwrap().jid.clone().into(), juliet_account.devices());
+    timeout(PATIENCE, devices.wait_for(|devices| devices.get(&device).is_none())).await.unwrap().unwrap();
+}
+
+/// Whoever is just getting it is told; what is there of it is kept, and the next share goes on with it.
+///
+/// Proves: JPUB-D-3.
+#[tokio::test]
+async fn a_share_that_ends_takes_along_who_is_just_getting_it_and_the_next_one_goes_on() {
+    let mut couple = Couple::new().await;
+    sees(&couple.juliet, &couple.romeo).await;
+    let bytes = noise(4_000_000);
+    let path = couple.file("film.mkv", &bytes);
+    let slowly = "give everybody at 2 MiB/s";
+    couple.romeo.fetcher().set_giving(couple.romeo.jid(), slowly.parse().unwrap()).await.unwrap();
+    let mut shares = couple.romeo.share_live(&path).to(&juliet()).await.unwrap();
+    let offer = couple.next().await;
+    let plan = yes(&couple.juliet, &offer).await;
+    let (juliet_account, begun) = (couple.juliet.clone(), offer.clone());
+    let fetching = tokio::spawn(async move { juliet_account.fetch(&begun, plan).await });
+    while !matches!(timeout(PATIENCE, shares.next()).await.unwrap().unwrap().step, GivingStep::Progress { sent } if sent > 1_000_000) {}
+    let mut events = couple.romeo.giving_events();
+    shares.stop().await.unwrap();
+    let error = timeout(PATIENCE, fetching).await.unwrap().unwrap().unwrap_err();
+    let words = words_of(&error);
+    assert!(words.contains("does not have the file, or does not give it") && words.contains("bytes are kept"), "{words}");
+    while !matches!(timeout(PATIENCE, events.recv()).await.unwrap().unwrap().step, GivingStep::Failed { .. }) {}
+
+    // The same offer: its session is over, but who offered it is asked for it by its hash.
+    let mut shares = couple.romeo.share_live(&path).to(&juliet()).await.unwrap();
+    couple.next().await;
+    let offer = couple.juliet.fetcher().offer(offer.key()).await.unwrap().unwrap();
+    assert!(fetch(&couple.juliet, &offer).await.is_proven());
+    let from = loop {
+        if let GivingStep::Going { from, .. } = timeout(PATIENCE, shares.next()).await.unwrap().unwrap().step {
+            break from;
+        }
+    };
+    assert!(from > 0, "what was there is not fetched again");
 }
