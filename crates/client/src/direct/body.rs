@@ -28,10 +28,19 @@ pub(crate) struct Body {
 /// An ending, and where to say that the other side was told.
 pub(super) type Verdict = (SessionEnd, oneshot::Sender<()>);
 
+/// What comes out of a [`Body`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    Bytes(Bytes),
+    /// What follows takes another way: the one before broke.
+    Way(WayTaken),
+}
+
 /// What comes to a [`Body`].
 #[derive(Debug)]
 pub(super) enum Piece {
     Bytes(Bytes),
+    Way(WayTaken),
     End,
     Failed(DirectError),
 }
@@ -104,7 +113,7 @@ impl Body {
         self.total
     }
 
-    /// Which way the bytes take.
+    /// Which way the first bytes take.
     pub(crate) fn way(&self) -> &WayTaken {
         &self.way
     }
@@ -115,14 +124,15 @@ impl Body {
     }
 
     /// The next bytes; `None` at the end. Safe to drop and call again.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, DirectError>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Came, DirectError>> {
         if self.is_over {
             return None;
         }
         let piece = self.pieces.recv().await.unwrap_or(Piece::Failed(DirectError::Inside));
-        self.is_over = !matches!(piece, Piece::Bytes(_));
+        self.is_over = !matches!(piece, Piece::Bytes(_) | Piece::Way(_));
         match piece {
-            Piece::Bytes(bytes) => Some(Ok(bytes)),
+            Piece::Bytes(bytes) => Some(Ok(Came::Bytes(bytes))),
+            Piece::Way(way) => Some(Ok(Came::Way(way))),
             Piece::End => None,
             Piece::Failed(error) => Some(Err(error)),
         }
@@ -157,7 +167,7 @@ mod tests {
         feed.pieces.send(Piece::Bytes(Bytes::from_static(b"abc"))).await.unwrap();
         feed.pieces.send(Piece::End).await.unwrap();
         drop(feed);
-        assert_eq!(whole.next().await.unwrap().unwrap(), &b"abc"[..]);
+        assert_eq!(whole.next().await.unwrap().unwrap(), Came::Bytes(Bytes::from_static(b"abc")));
         assert!(whole.next().await.is_none() && whole.next().await.is_none());
 
         let (mut broken, feed) = begun().await;

@@ -21,12 +21,6 @@ impl Courier {
         Self(commands)
     }
 
-    /// To nobody.
-    #[cfg(test)]
-    pub(crate) fn offline() -> Self {
-        Self(mpsc::channel(1).0.downgrade())
-    }
-
     /// Asks and waits; exactly one answer, or the reason why there is none. Dropping the future forgets the answer, not the question.
     pub(crate) async fn ask(&self, to: Jid, ask: Ask, timeout: Duration) -> Result<Option<Element>, RequestError> {
         self.begin(to, ask, timeout).await.await.unwrap_or(Err(RequestError::Disconnected))

@@ -25,7 +25,7 @@ use super::task::{Beginning, Giving, Task};
 use super::{Courier, DirectError, GiveEvent, Stage};
 use crate::account::Connection;
 use crate::net::network::Network;
-use crate::streams::{Proxies, Sockets, Surroundings};
+use crate::streams::{self, Proxies, Sockets, Surroundings};
 
 /// How long a session that was named may take to begin.
 const BEGINS: Duration = Duration::from_secs(30);
@@ -168,7 +168,8 @@ impl Desk {
     }
 
     fn terms(&self, abilities: Abilities, reach: Reach) -> Terms {
-        Terms { peer: means(abilities), reach, settings: Settings::default(), random: random() }
+        let settings = Settings { streams: streams::settings(&self.network), ..Settings::default() };
+        Terms { peer: means(abilities), reach, settings, random: random() }
     }
 
     pub(super) fn between(&self, key: &Key) -> Result<Between, DirectError> {

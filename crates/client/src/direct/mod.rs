@@ -20,7 +20,7 @@ mod si;
 pub(crate) mod switchboard;
 mod task;
 
-pub(crate) use body::Body;
+pub(crate) use body::{Body, Came};
 pub(crate) use courier::Courier;
 pub(crate) use desk::Desk;
 pub use error::{DirectError, Stage};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use balcony_sharing::transfer::jingle::{ContentId, Span};
 use balcony_sharing::verify::{Hashed, Hasher};
 use balcony_store::Store;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -16,7 +16,7 @@ use super::give::Gift;
 use super::reading::Pieces;
 use crate::blocking::blocking;
 use crate::http::source::ReadFailure;
-use crate::streams::{Reader, Writer};
+use crate::streams::{Reader, StreamError, Writer};
 
 /// What a pump tells the task of its session, in order.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Report {
 pub(super) enum Moved {
     /// So many bytes came, and were handed on.
     Arrived(u64),
+    /// More came than was announced.
+    TooMuch,
     /// So many bytes went out.
     Sent(u64),
     /// The stream ended.
@@ -103,6 +105,7 @@ impl Take {
                     // The stream stays until the session lets go of it: there may be a last word in it.
                     return std::future::pending().await;
                 }
+                Err(StreamError::TooMuch) => return reporter.last(Moved::TooMuch).await,
                 Err(error) => return reporter.last(Moved::End(Err(error.to_string()))).await,
             };
             let came = bytes.len() as u64;
@@ -133,6 +136,8 @@ pub(super) struct Give {
     pub(super) hasher: Option<Hasher>,
     /// Bytes of a piece.
     pub(super) piece: usize,
+    /// Whether no byte may move just now.
+    pub(super) held: watch::Receiver<bool>,
 }
 
 impl Give {
@@ -141,7 +146,7 @@ impl Give {
     }
 
     async fn run(self, reporter: Reporter) {
-        let Self { mut writer, gift, span, store, hasher, piece } = self;
+        let Self { mut writer, gift, span, store, hasher, piece, mut held } = self;
         let end = span.length.map_or(gift.size, |length| span.offset.saturating_add(length).min(gift.size));
         let mut pace = Pace::new(gift.rate);
         let input = match blocking(move || gift.open(&store)).await {
@@ -152,6 +157,7 @@ impl Give {
         while let Some(bytes) = pieces.next().await {
             let length = bytes.len() as u64;
             pace.wait(length).await;
+            let _ = held.wait_for(|held| !held).await; // the session is over, and so is this
             if let Err(error) = writer.send(&bytes).await {
                 return reporter.last(Moved::End(Err(error.to_string()))).await;
             }

@@ -24,7 +24,7 @@ use balcony_wire::{Element, Iq, IqKind, Jid, Payload as _, StanzaError};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, select_all};
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
 use super::body::{Feed, Piece, Stands, Verdict};
@@ -87,12 +87,14 @@ pub(super) struct Giving {
     pump: Option<Pump>,
     stage: Stage,
     sent: u64,
+    /// Whether the other side, or we, hold it.
+    held: watch::Sender<bool>,
     why: Option<String>,
 }
 
 impl Giving {
     pub(super) fn new(gift: Gift, events: Option<mpsc::Sender<GiveEvent>>) -> Self {
-        Self { gift, events, pump: None, stage: Stage::Asking, sent: 0, why: None }
+        Self { gift, events, pump: None, stage: Stage::Asking, sent: 0, held: watch::channel(false).0, why: None }
     }
 
     async fn tell(&self, event: GiveEvent) {
@@ -275,9 +277,10 @@ impl Task {
         };
         let taking = self.takes.get_mut(content)?;
         let fed = taking.fed.get_or_insert_with(|| Arc::new(AtomicU64::new(span.offset))).clone();
-        if let Some(stands) = taking.feed.stands.take() {
+        match taking.feed.stands.take() {
             // Whoever waited and is gone says so by their verdict.
-            let _ = stands.send(Ok(Stands { from: span.offset, total: size, way }));
+            Some(stands) => drop(stands.send(Ok(Stands { from: span.offset, total: size, way }))),
+            None => taking.say(Piece::Way(way)),
         }
         taking.stage = Stage::Moving;
         let take = Take { reader, pieces: taking.feed.pieces.clone(), fed, offset: span.offset, expected };
@@ -307,7 +310,7 @@ impl Task {
         giving.sent = span.offset;
         giving.tell(GiveEvent::Begins { way, address_shown: shown, from_byte: span.offset }).await;
         let hasher = giving.gift.digests.is_empty().then(|| Hasher::new(SHARED_ALGOS));
-        let give = Give { writer, gift: giving.gift.clone(), span, store, hasher, piece };
+        let give = Give { writer, gift: giving.gift.clone(), span, store, hasher, piece, held: giving.held.subscribe() };
         giving.pump = Some(give.start(reporter));
         Some(())
     }
@@ -357,7 +360,12 @@ impl Task {
                 }
             }
             Event::ContentEnded { content, reason } => self.content_ended(&content, &reason).await,
-            Event::Offered { .. } | Event::Checksum { .. } | Event::Held { .. } | Event::Ended(_) => {}
+            Event::Held { content, on } => {
+                if let Some(giving) = self.gives.get(&content) {
+                    giving.held.send_replace(on);
+                }
+            }
+            Event::Offered { .. } | Event::Checksum { .. } | Event::Ended(_) => {}
         }
     }
 
@@ -568,6 +576,7 @@ impl Task {
         let giving = self.gives.get_mut(&content).filter(|giving| is_at_work(giving.pump.as_ref()));
         match (what, giving) {
             (Moved::Arrived(bytes), _) if taking => drop(self.session.handle_arrived(now, &content, bytes)),
+            (Moved::TooMuch, _) if taking => drop(self.session.handle_arrived(now, &content, u64::MAX)),
             (Moved::Sent(bytes), Some(giving)) => {
                 giving.sent += bytes;
                 let sent = GiveEvent::Sent { to_byte: giving.sent };

@@ -5,7 +5,7 @@ use balcony_sharing::transfer::{NetFailure, ResponseHead, SessionEnd, SessionFai
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::direct::{Body, DirectError, WayTaken};
+use crate::direct::{Body, Came, DirectError, WayTaken};
 use crate::http::HttpError;
 use crate::http::exchange::Answer;
 
@@ -34,6 +34,8 @@ pub(super) enum News {
         total: Option<u64>,
         way: WayTaken,
     },
+    /// Its bytes come by another way from here on.
+    Way(WayTaken),
     Bytes(Bytes),
     /// With what the device said of the bytes.
     End(DigestSet),
@@ -71,7 +73,8 @@ impl Link {
                 Err(error) => self.session_failed(&error),
             },
             Self::Session { body, has_ended } => match body.next().await {
-                Some(Ok(bytes)) => News::Bytes(bytes),
+                Some(Ok(Came::Bytes(bytes))) => News::Bytes(bytes),
+                Some(Ok(Came::Way(way))) => News::Way(way),
                 Some(Err(error)) => self.session_failed(&error),
                 None => {
                     *has_ended = true;

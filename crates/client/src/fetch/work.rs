@@ -16,6 +16,7 @@ use hyper::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, sleep_until};
 
+use super::kin::Kin;
 use super::link::{Link, News, Parting};
 use super::orders::{Order, Orders};
 use super::sink::{Ended, Finished, Sink, SinkError};
@@ -79,7 +80,7 @@ enum Input {
 impl Work {
     /// Runs to the end. Dropping the future leaves what was written in staging, to be taken up again.
     pub(super) async fn run(mut self, offer: &Offer, plan: &Plan) -> Result<Ending, FetchError> {
-        let Turn::Ours(mut turn) = self.turn().await else { return self.stopped_before().await };
+        let Turn::Ours(mut turn) = self.turn().await else { return self.stopped_before(offer).await };
         let claim = offer.claim();
         let mut algos: Vec<HashAlgo> = claim.algos().collect();
         // Those whose digest comes with the bytes, and the store's own name for them.
@@ -89,7 +90,7 @@ impl Work {
                 algos.push(algo);
             }
         }
-        let staging = self.staging().await?;
+        let staging = self.staging(Arc::new(Kin::of(self.key, offer))).await?;
         let resume = (!staging.is_empty()).then(|| point(&staging));
         let envelope = resume.as_ref().and_then(|point| point.envelope_in(plan, claim.size));
         let mut place = Place::Sink(Sink::open(staging, algos.clone(), envelope).await?);
@@ -100,7 +101,7 @@ impl Work {
                 match action {
                     Action::Open(open) => link = self.open(open).await,
                     Action::Close => link = Link::None,
-                    Action::OpenSession(open) => link = self.call(open).await,
+                    Action::OpenSession(open) => link = self.call(*open).await,
                     Action::EndSession(SessionEnd::Kept) => parting = link.take_session().map(Parting::new),
                     Action::EndSession(end) => match link.take_session() {
                         // It is told meanwhile: whatever comes next need not wait for that.
@@ -173,8 +174,8 @@ impl Work {
     }
 
     /// It was stopped before its turn came.
-    async fn stopped_before(self) -> Result<Ending, FetchError> {
-        let (keep, staging) = (!self.orders.throws_away(), self.staging().await?);
+    async fn stopped_before(self, offer: &Offer) -> Result<Ending, FetchError> {
+        let (keep, staging) = (!self.orders.throws_away(), self.staging(Arc::new(Kin::of(self.key, offer))).await?);
         let kept = if keep { staging.len() } else { 0 };
         let useless = !keep || staging.is_empty();
         blocking(move || if useless { staging.discard() } else { Ok(()) }).await?;
@@ -194,6 +195,7 @@ impl Work {
                 self.events.tell(FetchEvent::Way(Taken::Session(way))).await;
                 job.handle_session(now, from, total);
             }
+            Input::News(News::Way(way)) => self.events.tell(FetchEvent::Way(Taken::Session(way))).await,
             Input::News(News::Failed(failure)) => job.handle_failed(now, &failure),
             Input::News(News::SessionFailed(failure)) => job.handle_session_failed(now, &failure),
             Input::News(News::End(told)) => {
@@ -216,13 +218,18 @@ impl Work {
     }
 
     /// What an earlier try left, or nothing. One that was dropped a moment ago may still be writing its last bytes.
-    async fn staging(&self) -> Result<Staging, FetchError> {
+    async fn staging(&self, kin: Arc<Kin>) -> Result<Staging, FetchError> {
         let until = Instant::now() + LETTING_GO;
         loop {
-            let (store, key) = (self.store.clone(), self.key);
+            let (store, key, kin) = (self.store.clone(), self.key, Arc::clone(&kin));
             let staging = blocking(move || {
                 let job = job_of(key);
                 match store.resume(&job)? {
+                    Some(staging) if !staging.is_empty() => return Ok(staging),
+                    Some(empty) => empty.discard()?,
+                    None => {}
+                }
+                match kin.take(&store)? {
                     Some(staging) => Ok(staging),
                     None => store.stage(job, Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() }),
                 }
