@@ -110,7 +110,7 @@ fn blocks_are_as_large_as_agreed_before_base64() {
     assert_eq!(Terms::offer("a".to_owned()).block_size, 4096);
 }
 
-/// The listings of XEP-0261.
+/// Decision 24. The listings of XEP-0261.
 /// Proves: IBJ-2.2-1, IBJ-2.2-2, IBJ-2.2-3, IBJ-D-1.
 #[test]
 fn blocks_are_agreed_downwards_and_then_the_initiator_opens() {

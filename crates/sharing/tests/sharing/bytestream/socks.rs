@@ -138,6 +138,7 @@ fn whichever_side_can_be_reached_both_end_with_the_same_connection() {
     assert!(world.elapsed() < millis(40));
 }
 
+/// Decision 21.
 /// Proves: S5J-2.4-2, S5J-D-1, S5B-6.3-1.
 #[test]
 fn the_side_that_offered_the_proxy_activates_it() {
