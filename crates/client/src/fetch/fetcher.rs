@@ -7,7 +7,7 @@ use balcony_sharing::plan::{self, Answer, Contacts, Devices, Policy, RoomKind};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Offer, Origin, Plan, Source};
-use balcony_store::{OfferKey, OfferState, Store, StoreError};
+use balcony_store::{OfferKey, OfferState, Staged, Store, StoreError};
 use balcony_wire::Jid;
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
@@ -262,7 +262,10 @@ impl Fetcher {
     pub async fn discard(&self, key: OfferKey) -> Result<u64, StoreError> {
         let store = self.store.clone();
         blocking(move || {
-            let Some(staging) = store.resume(&job_of(key))? else { return Ok(0) };
+            let is_of = |staged: &Staged| staged.sidecar.as_ref().is_some_and(|sidecar| sidecar.offer == key.to_string());
+            // What another fetch of the same file left bears its name.
+            let job = store.staged()?.into_iter().find(is_of).map_or_else(|| job_of(key), |staged| staged.job);
+            let Some(staging) = store.resume(&job)? else { return Ok(0) };
             let len = staging.len();
             staging.discard()?;
             if store.offer(key)?.is_some_and(|row| row.state == OfferState::Fetching) {

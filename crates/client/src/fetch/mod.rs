@@ -3,6 +3,7 @@
 mod error;
 mod fetcher;
 mod file;
+mod kin;
 mod link;
 mod opening;
 mod orders;

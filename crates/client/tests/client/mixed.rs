@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use balcony_client::{CataloguedOffer, FetchEvent, LiveShares, Plan, SharedFile, Taken, WayTaken};
+use balcony_client::{CataloguedOffer, FetchEvent, LiveShares, Plan, SharedFile, Store, Taken, WayTaken};
 use balcony_sharing::Source;
 use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, write};
 use balcony_sharing::plan::How;
@@ -12,7 +12,7 @@ use testing_peers::web::{Manner, Web};
 use tokio::time::timeout;
 
 use crate::direct::{Couple, yes};
-use crate::fetching::read;
+use crate::fetching::{Desk, read};
 use crate::live::{published, sees};
 use crate::scene::noise;
 use crate::sharing::juliet;
@@ -116,4 +116,35 @@ async fn the_link_goes_on_where_the_device_was_taken_away() {
     let from: u64 = link.strip_prefix("link from ").unwrap().parse().unwrap();
     assert!((100_000..SIZE as u64).contains(&from), "{told:?}");
     assert_eq!(both.web.asked(), [Some(format!("bytes={from}-"))]);
+}
+
+/// The same file once more, from elsewhere: what is there of it is not fetched again. Of another file nothing is taken.
+#[tokio::test]
+async fn what_an_offer_that_failed_left_serves_the_next_offer_of_the_same_file() {
+    let bytes = noise(SIZE);
+    let store = Store::in_memory().unwrap();
+    let offered = async |bytes: &[u8], id: &str, web: &Web| {
+        let id = id.to_owned();
+        Desk::in_store(store.clone(), bytes, &[web.url()], move |file| file.id = id).await
+    };
+    let broken = Web::new(&bytes, [Manner::Breaks(300_000), Manner::Status(410)]);
+    let first = offered(&bytes, "s1", &broken).await;
+    first.fetch().await.unwrap_err();
+    assert_eq!(first.staged(), 300_000);
+
+    let other = noise(SIZE + 1);
+    let elsewhere = Web::new(&other, [Manner::Breaks(100_000), Manner::Status(410)]);
+    offered(&other, "s2", &elsewhere).await.fetch().await.unwrap_err();
+    assert_eq!(elsewhere.asked()[0], None);
+
+    let again = Web::new(&bytes, [Manner::Breaks(200_000), Manner::Status(410)]);
+    let second = offered(&bytes, "s3", &again).await;
+    second.fetch().await.unwrap_err();
+    assert_eq!(again.asked()[0], Some("bytes=300000-".to_owned()));
+    assert_eq!(second.fetcher.discard(second.offer.key()).await.unwrap(), 500_000, "it belongs to whoever had it last");
+
+    let good = Web::new(&bytes, [Manner::Good]);
+    let third = offered(&bytes, "s4", &good).await;
+    assert_eq!(read(&third.fetch().await.unwrap()), bytes);
+    assert_eq!(good.asked(), [None]);
 }

@@ -43,7 +43,7 @@ pub enum Action {
     /// Drop the request or the body that is under way; nothing about it is fed any more.
     Close,
     /// Open this session; answer with `handle_session` or `handle_session_failed`.
-    OpenSession(OpenSession),
+    OpenSession(Box<OpenSession>),
     /// End the session that is under way, or whose bytes have ended, and tell it so; nothing about it is fed any more.
     EndSession(SessionEnd),
     /// Cut the staging file to nothing and begin a fresh hasher; what comes is plain.

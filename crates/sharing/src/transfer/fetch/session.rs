@@ -57,7 +57,7 @@ impl FetchJob {
     pub(super) fn open_session(&mut self, now: Instant, at: usize) {
         let from = self.stage.len();
         let Asked::Session(request) = &self.candidates[at].asked else { return };
-        self.actions.push_back(Action::OpenSession(request.from_byte(from)));
+        self.actions.push_back(Action::OpenSession(Box::new(request.from_byte(from))));
         let request = Request { candidate: at, to: Target::Session, from };
         self.state = State::Opening { request, deadline: now + self.settings.session_timeout };
     }

@@ -1,0 +1,56 @@
+//! Bytes that another fetch of the same file left: the same file offered once more, by a peer whose session broke, or as a link that was
+//! sent twice. Which file it is, a digest says; so nothing is fetched twice.
+
+use balcony_sharing::{Agreement, Claim, Offer};
+use balcony_store::{OfferKey, Staging, Store, StoreError};
+use balcony_wire::BareJid;
+
+use super::work::job_of;
+use crate::offers::CataloguedOffer;
+
+/// What a file must be to be the same.
+pub(super) struct Kin {
+    key: OfferKey,
+    account: BareJid,
+    claim: Claim,
+}
+
+impl Kin {
+    pub(super) fn of(key: OfferKey, offer: &Offer) -> Self {
+        Self { key, account: offer.provenance().account().clone(), claim: offer.claim() }
+    }
+
+    /// The most that another fetch left of this file, unless it is under way; plain bytes only.
+    pub(super) fn take(&self, store: &Store) -> Result<Option<Staging>, StoreError> {
+        if !self.claim.can_prove() {
+            return Ok(None);
+        }
+        let mut found = Vec::new();
+        for staged in store.staged()?.into_iter().filter(|staged| staged.len > 0 && staged.job != job_of(self.key)) {
+            let Some(sidecar) = staged.sidecar.filter(|sidecar| sidecar.envelope.is_none()) else { continue };
+            let Some(other) = sidecar.offer.parse().ok().map(OfferKey::from_number) else { continue };
+            if self.is_same(store, other)? {
+                found.push((staged.len, staged.job));
+            }
+        }
+        found.sort_by_key(|(len, job)| (std::cmp::Reverse(*len), job.as_str().to_owned()));
+        for (_, job) in found {
+            match store.resume(&job) {
+                Ok(Some(staging)) if !staging.is_empty() => return Ok(Some(staging)),
+                Ok(_) | Err(StoreError::Busy(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_same(&self, store: &Store, other: OfferKey) -> Result<bool, StoreError> {
+        if other == self.key {
+            return Ok(true); // taken over before
+        }
+        let Some(row) = store.offer(other)? else { return Ok(false) };
+        let Some(offer) = CataloguedOffer::from_row(&row, &[]) else { return Ok(false) };
+        let is_same_file = offer.digests().agreement(&self.claim.digests) == Agreement::Same && offer.size() == self.claim.size;
+        Ok(is_same_file && *offer.provenance().account() == self.account)
+    }
+}
