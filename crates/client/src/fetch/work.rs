@@ -195,6 +195,7 @@ impl Work {
                 self.events.tell(FetchEvent::Way(Taken::Session(way))).await;
                 job.handle_session(now, from, total);
             }
+            Input::News(News::Way(way)) => self.events.tell(FetchEvent::Way(Taken::Session(way))).await,
             Input::News(News::Failed(failure)) => job.handle_failed(now, &failure),
             Input::News(News::SessionFailed(failure)) => job.handle_session_failed(now, &failure),
             Input::News(News::End(told)) => {
