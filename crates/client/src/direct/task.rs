@@ -16,7 +16,8 @@ use balcony_sharing::transfer::jingle::{
     Action, ContentId, Direction, EndReason, Event, Finding, Rejection, RequestId, Session, Span, StreamEnd, StreamId,
 };
 use balcony_sharing::transfer::{Reach, SessionEnd};
-use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
+use balcony_sharing::verify::Hasher;
+use balcony_wire::hashes::HashAlgo;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::stanza::DefinedCondition;
@@ -309,7 +310,8 @@ impl Task {
         giving.stage = Stage::Moving;
         giving.sent = span.offset;
         giving.tell(GiveEvent::Begins { way, address_shown: shown, from_byte: span.offset }).await;
-        let hasher = giving.gift.digests.is_empty().then(|| Hasher::new(SHARED_ALGOS));
+        // What `hash-used` has promised: another digest costs as much again, and nobody waits for it.
+        let hasher = giving.gift.digests.is_empty().then(|| Hasher::new([HashAlgo::Sha256]));
         let give = Give { writer, gift: giving.gift.clone(), span, store, hasher, piece, held: giving.held.subscribe() };
         giving.pump = Some(give.start(reporter));
         Some(())
@@ -454,8 +456,7 @@ impl Task {
     fn order(&mut self, now: Instant, order: Order) {
         match order {
             Order::Take { content, from_byte, reach, feed } => {
-                let is_it = |id: &&ContentId| content.as_ref().is_none_or(|name| id.name == *name) && !self.takes.contains_key(*id);
-                let Some(id) = self.session.contents().find(is_it).filter(|id| self.session.ended(id).is_none()).cloned() else {
+                let Some(id) = self.untaken(content.as_deref()) else {
                     return feed.fail(DirectError::Over { peer: Jid::from(self.key.peer.clone()) });
                 };
                 self.session.set_reach(reach);
@@ -485,6 +486,16 @@ impl Task {
                 self.leaving.push(said);
             }
         }
+    }
+
+    /// The file of this name that nobody takes yet. Where there is only one, it is meant whatever it is called: a session that takes
+    /// the place of one that broke has names of its own.
+    fn untaken(&self, name: Option<&str>) -> Option<ContentId> {
+        let is_free = |id: &&ContentId| self.session.ended(id).is_none() && !self.takes.contains_key(*id);
+        let free: Vec<&ContentId> = self.session.contents().filter(is_free).collect();
+        let named = free.iter().find(|id| name == Some(id.name.as_str())).copied();
+        let only = free.first().copied().filter(|_| free.len() == 1);
+        named.or(only).cloned()
     }
 
     /// Somebody waits for this file.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use balcony_client::{
-    Account, CataloguedOffer, ConnectOptions, Decision, DirectError, DirectEvent, DirectProgress, Offers, Plan, Rule, Security,
-    SentDirectly, SharedFile, Store, WayTaken, Wish,
+    Account, CataloguedOffer, ConnectOptions, Decision, DirectError, DirectEvent, DirectProgress, FetchEvent, FetchProgress, Offers, Plan,
+    Rule, Security, SentDirectly, SharedFile, Store, WayTaken, Wish,
 };
 use balcony_wire::Jid;
 use tokio::time::timeout;
@@ -248,4 +248,68 @@ async fn a_file_that_is_written_to_while_it_waits_is_named_and_nothing_of_it_is_
     timeout(PATIENCE, couple.juliet.fetch(&offer, plan)).await.unwrap().unwrap_err();
     let error = sent(sending).await.1.unwrap_err();
     assert!(matches!(&error, DirectError::File(why) if why.contains("changed")), "{error}");
+}
+
+/// Fetches until something is there.
+async fn fetch_some(account: &Account, offer: &CataloguedOffer) -> FetchProgress {
+    let mut fetching = account.fetch(offer, yes(account, offer).await).progress();
+    loop {
+        match timeout(PATIENCE, fetching.next()).await.expect("nothing comes").unwrap() {
+            FetchEvent::Received(progress) if progress.have > 500_000 => return fetching,
+            FetchEvent::Ended(ended) => panic!("too early: {ended:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// Proves: JFT-6.4-1, JIN-6.7-3.
+#[tokio::test]
+async fn a_device_that_vanished_midway_gets_the_rest_when_it_is_back() {
+    let mut couple = Couple::new().await;
+    let bytes = noise(30_000_000);
+    let path = couple.file("film.mkv", &bytes);
+    let sending = couple.romeo.send_direct(&path).to(&juliet()).progress();
+    let offer = couple.next().await;
+    let fetching = fetch_some(&couple.juliet, &offer).await;
+    let store = couple.juliet.store().clone();
+    let Couple { scene, romeo: _romeo, juliet, offers, folder: _folder } = couple;
+    let sending = tokio::spawn(sent(sending));
+    // Without a word.
+    drop((fetching, offers, juliet));
+
+    let juliet = Account::connect(options(&scene, "juliet"), store).await.unwrap();
+    let mut offers = juliet.offers();
+    let again = timeout(PATIENCE, offers.next()).await.expect("it is not offered again").unwrap();
+    assert_eq!((again.key(), again.is_again()), (offer.key(), true));
+    assert_eq!(bytes_of(&fetch(&juliet, &again).await).await, bytes);
+    let (seen, sent) = sending.await.unwrap();
+    assert_eq!(sent.unwrap().files.len(), 1);
+    let began = |event: &DirectEvent| matches!(event, DirectEvent::Begins { from_byte, .. } if *from_byte >= 500_000);
+    assert!(seen.iter().any(began), "it does not go on where it stopped: {seen:?}");
+}
+
+/// Proves: JFT-6.5-1.
+#[tokio::test]
+async fn either_side_stops_midway_and_the_other_hears_who_it_was() {
+    let mut couple = Couple::new().await;
+    let path = couple.file("film.mkv", &noise(30_000_000));
+    let sending = couple.romeo.send_direct(&path).to(&juliet()).progress();
+    let offer = couple.next().await;
+    let mut fetching = fetch_some(&couple.juliet, &offer).await;
+    fetching.cancel();
+    while !matches!(timeout(PATIENCE, fetching.next()).await.unwrap(), Some(FetchEvent::Stopped { kept }) if kept >= 500_000) {}
+    let error = sent(sending).await.1.unwrap_err();
+    assert!(error.to_string().contains("the other side stopped it"), "{error}");
+
+    let sending = couple.romeo.send_direct(&path).to(&juliet()).progress();
+    let offer = couple.next().await;
+    let mut fetching = fetch_some(&couple.juliet, &offer).await;
+    drop(sending);
+    let error = loop {
+        match timeout(PATIENCE, fetching.next()).await.expect("nothing is said").unwrap() {
+            FetchEvent::Ended(ended) => break ended.unwrap_err(),
+            _ => {}
+        }
+    };
+    assert!(error.to_string().contains("stopped it"), "{error}");
 }

@@ -58,11 +58,11 @@ fn is_request(jingle: &Element, content: &Element) -> bool {
     is_offer(jingle) && content.attr("senders") == Some("responder")
 }
 
-/// Tells what one session offers from what another of the same name does.
+/// Tells what one session offers from what another of the same name does. How its contents are called is no part of that: whoever
+/// offers the same again after a break may call them otherwise.
 pub(crate) fn fingerprint(jingle: &Element) -> String {
     let mut hasher = Hasher::new([HashAlgo::Sha256]);
     for content in jingle.children().filter(|child| child.name() == "content") {
-        hasher.update(content.attr("name").unwrap_or_default().as_bytes());
         content.children().filter(|child| is_file_transfer(child)).for_each(|description| hasher.update(description.to_xml().as_bytes()));
     }
     let digest = hasher.finish().digests().get(HashAlgo::Sha256).map(Digest::to_hex).unwrap_or_default();
