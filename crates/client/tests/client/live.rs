@@ -410,3 +410,38 @@ async fn a_share_that_ends_takes_along_who_is_just_getting_it_and_the_next_one_g
     };
     assert!(from > 0, "what was there is not fetched again");
 }
+
+/// After a new login the device has another name: everybody who was told hears of it, and strangers see it again.
+#[tokio::test]
+async fn a_device_that_comes_back_under_another_name_says_where_its_shares_are_now() {
+    let scene = crate::scene::Scene::with(|settings| settings.resume_for = Duration::from_millis(100)).await;
+    let proxy = crate::proxy::Proxy::to(scene.server.c2s_addr()).await;
+    let mut by_proxy = options(&scene, "romeo");
+    by_proxy.server.as_mut().unwrap().0.port = proxy.address.port();
+    let romeo = Account::connect(by_proxy, Store::in_memory().unwrap()).await.unwrap();
+    let juliet_account = Account::connect(options(&scene, "juliet"), Store::in_memory().unwrap()).await.unwrap();
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "summit.jpg", b"the summit");
+    let shares = romeo.share_live(&path).to(&juliet()).await.unwrap();
+    let offer = next(&mut offers).await;
+    let before = romeo.online().await.unwrap();
+    let (mut state, mut devices) = (romeo.connection(), juliet_account.devices());
+
+    proxy.cut();
+    timeout(PATIENCE, state.wait_for(|state| matches!(state, balcony_client::Connection::Waiting { .. }))).await.unwrap().unwrap();
+    let old: Jid = before.jid.clone().into();
+    timeout(PATIENCE, devices.wait_for(|devices| devices.get(&old).is_none())).await.expect("it is never gone").unwrap();
+    // Somebody else has its name by then.
+    let mut other = options(&scene, "romeo");
+    other.resource = before.jid.resource().map(str::to_owned);
+    let other = Account::connect(other, Store::in_memory().unwrap()).await.unwrap();
+    romeo.probe().await;
+    let again = next(&mut offers).await;
+    assert!(again.is_again() && again.key() == offer.key());
+    let after = romeo.online().await.unwrap();
+    assert_ne!(after.jid, before.jid);
+    sees(&juliet_account, &romeo).await;
+    assert!(fetch(&juliet_account, &again).await.is_proven());
+    drop((shares, other));
+}
