@@ -154,13 +154,24 @@ impl Writer {
         }
     }
 
-    /// Waits until the other side closes its end as well, or for so long: where nobody says that the bytes arrived, it shows that they did.
-    pub(crate) async fn closed(&mut self, patience: Duration) {
-        if let To::Socket(stream) = &mut self.to {
-            let mut said = [0; 64];
-            let end = async { while matches!(stream.read(&mut said).await, Ok(1..)) {} };
-            let _ = timeout(patience, end).await; // who keeps it open has all the same had its time
-        }
+    /// Waits until the other side closes its end as well: where nobody says that the bytes arrived, it shows that they did. `false` if it
+    /// does not do so in that time.
+    ///
+    /// # Errors
+    /// When it breaks the connection with bytes under way.
+    pub(crate) async fn closed(&mut self, patience: Duration) -> Result<bool, StreamError> {
+        let To::Socket(stream) = &mut self.to else { return Ok(true) }; // the end of a stream in band is agreed on
+        let mut said = [0; 64];
+        let end = async {
+            loop {
+                match stream.read(&mut said).await {
+                    Ok(0) => return Ok(true),
+                    Ok(_) => {}
+                    Err(error) => return Err(StreamError::Broken(error)),
+                }
+            }
+        };
+        timeout(patience, end).await.unwrap_or(Ok(false))
     }
 }
 

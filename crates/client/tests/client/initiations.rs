@@ -1,13 +1,17 @@
 //! Files by stream initiation, with a peer that the test plays stanza by stanza: in band, by SOCKS5, in parts, and against the rules.
 
+use std::io::{Read as _, Write as _};
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use balcony_client::{Account, CataloguedOffer, Decision, DirectError, DirectEvent, FetchError, SharedFile, Store, WayTaken};
+use balcony_client::{
+    Account, CataloguedOffer, ConnectOptions, Decision, DirectError, DirectEvent, DirectFile, FetchError, SharedFile, Store, WayTaken,
+};
 use balcony_session::client::Ask;
 use balcony_session::iq_table::RequestError;
 use balcony_sharing::Proof;
 use balcony_sharing::transfer::bytestream::s5b::dstaddr;
-use balcony_wire::bytestreams::{Query, QueryPayload, StreamHost};
+use balcony_wire::bytestreams::{Query, QueryPayload, StreamHost, StreamHostUsed};
 use balcony_wire::in_band::{Close, Data, Open, StanzaKind};
 use balcony_wire::stanza::DefinedCondition;
 use balcony_wire::stream_initiation::{FeatureNeg, Si, SiError, SiFile, SiRange};
@@ -303,15 +307,15 @@ async fn the_same_stream_cannot_be_offered_twice_at_once() {
 
 const OLD: &str = "romeo@localhost/old";
 
-/// What a program of old answers, that knows nothing but stream initiation: to offers as the test says.
-fn old_program(iq: &Iq, to_offer: impl Fn(&Si) -> String, to_hosts: &str) -> Vec<String> {
+/// What a program of old answers, that knows nothing but stream initiation: to offers and to lists of hosts as the test says.
+fn old_program(iq: &Iq, to_offer: impl Fn(&Si) -> String, to_hosts: impl Fn(&Query) -> String) -> Vec<String> {
     if iq.to.as_ref().is_none_or(|to| to.as_str() != OLD) {
         return discovery(iq, &[]).unwrap_or_default();
     }
     let IqKind::Set(payload) = &iq.kind else { return discovery(iq, &[ns::DISCO_INFO, ns::SI, ns::SI_FILE_TRANSFER]).unwrap_or_default() };
     match payload.ns() {
         ns::SI => vec![to_offer(&Si::read(payload).unwrap()).replace("FROM", OLD)],
-        ns::BYTESTREAMS => vec![to_hosts.replace("FROM", OLD)],
+        ns::BYTESTREAMS => vec![to_hosts(&Query::read(payload).unwrap()).replace("FROM", OLD)],
         ns::IBB => vec![result(iq, "")],
         _ => Vec::new(),
     }
@@ -330,8 +334,8 @@ fn refuses(error: StanzaError) -> String {
 /// Proves: SI-3.2-1, SIF-3-1, SIF-D-2, S5B-5.3-1, JFT-10.3-1.
 #[tokio::test]
 async fn who_knows_nothing_better_is_offered_a_file_the_old_way_and_in_band_where_no_host_is_reached() {
-    let unreached = refuses(StanzaError::new(DefinedCondition::ItemNotFound));
-    let server = Puppet::new(move |iq| old_program(iq, takes, &unreached)).await;
+    let unreached = |_: &Query| refuses(StanzaError::new(DefinedCondition::ItemNotFound));
+    let server = Puppet::new(move |iq| old_program(iq, takes, unreached)).await;
     let mut options = server.options("juliet");
     options.loopback_http = true;
     let juliet = Account::connect(options, Store::in_memory().unwrap()).await.unwrap();
@@ -366,7 +370,7 @@ async fn who_knows_nothing_better_is_offered_a_file_the_old_way_and_in_band_wher
 #[tokio::test]
 async fn who_declines_the_old_way_is_told_from_who_cannot_be_reached() {
     let declines = |_: &Si| refuses(SiError::Declined.into());
-    let server = Puppet::new(move |iq| old_program(iq, declines, "")).await;
+    let server = Puppet::new(move |iq| old_program(iq, declines, |_| String::new())).await;
     let juliet = Account::connect(server.options("juliet"), Store::in_memory().unwrap()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder, "photo.jpg", &noise(10));
@@ -390,4 +394,58 @@ async fn who_knows_jingle_as_well_is_never_offered_a_file_the_old_way() {
     sent(juliet.send_direct(path).to(&Jid::parse(OLD).unwrap()).progress()).await.1.unwrap_err();
     assert!(!server.heard_with("session-initiate").is_empty());
     assert!(server.heard_with("<si ").is_empty());
+}
+
+/// Comes to the first of the hosts, takes so many bytes, and hangs up.
+fn comes(query: &Query, takes: usize, got: mpsc::Sender<Vec<u8>>) -> String {
+    let (host, dstaddr) = (query.hosts()[0].clone(), query.dstaddr.clone().unwrap());
+    std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect((host.host.as_str(), host.port())).unwrap();
+        stream.write_all(&[5, 1, 0]).unwrap();
+        let mut chosen = [0; 2];
+        stream.read_exact(&mut chosen).unwrap();
+        stream.write_all(&[&[5, 1, 0, 3, 40], dstaddr.as_bytes(), &[0, 0]].concat()).unwrap();
+        let mut agreed = [0; 47];
+        stream.read_exact(&mut agreed).unwrap();
+        assert_eq!((chosen, &agreed[..5], &agreed[5..45], &agreed[45..]), ([5, 0], &[5, 0, 0, 3, 40][..], dstaddr.as_bytes(), &[0, 0][..]));
+        let mut bytes = vec![0; takes];
+        stream.read_exact(&mut bytes).unwrap();
+        got.send(bytes).unwrap();
+    });
+    let used = Query::new(query.sid.clone().unwrap(), QueryPayload::Used(StreamHostUsed { jid: query.hosts()[0].jid.clone() }));
+    format!("<iq xmlns='jabber:client' type='result' id='{{id}}' from='FROM' to='{{to}}'>{}</iq>", used.write().to_xml())
+}
+
+/// Sends a file to somebody who takes so many bytes of it: how it ended, or broke off for the first time.
+async fn given_to_who_takes(length: usize, taken: usize) -> (Vec<u8>, Vec<u8>, Result<DirectFile, DirectError>) {
+    let (got, comes_out) = mpsc::channel();
+    let got = Mutex::new(got);
+    let server = Puppet::new(move |iq| old_program(iq, takes, |query| comes(query, taken, got.lock().unwrap().clone()))).await;
+    let options = ConnectOptions { loopback_http: true, ..server.options("juliet") };
+    let juliet = Account::connect(options, Store::in_memory().unwrap()).await.unwrap();
+    let (folder, bytes) = (tempfile::tempdir().unwrap(), noise(length));
+    let mut sending = juliet.send_direct(file(&folder, "photo.jpg", &bytes)).to(&Jid::parse(OLD).unwrap()).progress();
+    let result = loop {
+        match timeout(PATIENCE, sending.next()).await.expect("it takes too long").unwrap() {
+            DirectEvent::Delivered { file, .. } => break Ok(file),
+            DirectEvent::Again { why, .. } | DirectEvent::NotSent { why, .. } => break Err(why),
+            _ => {}
+        }
+    };
+    (bytes, comes_out.recv().unwrap(), result)
+}
+
+/// Proves: S5B-5.3-1, S5B-5.3-4.
+#[tokio::test]
+async fn who_comes_to_us_for_a_file_has_it_when_they_hang_up_with_all_of_it() {
+    let (bytes, got, result) = given_to_who_takes(300_000, 300_000).await;
+    assert!(got == bytes);
+    assert_eq!(result.unwrap().way, Some(WayTaken::Direct));
+}
+
+#[tokio::test]
+async fn who_hangs_up_before_the_end_does_not_count_as_having_it() {
+    let (_, _, result) = given_to_who_takes(40_000_000, 1_000).await;
+    let error = result.unwrap_err();
+    assert!(error.to_string().contains("broke"), "{error}");
 }

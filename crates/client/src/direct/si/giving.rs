@@ -222,8 +222,11 @@ impl Giving {
         pieces.finish().await.map_err(|failure| unreadable(failure.to_string()))?;
         writer.finish().await.map_err(|error| broke(sent, error.to_string()))?;
         // Nobody says that it arrived; who closes the stream on the other side has taken it.
-        writer.closed(DRAINING).await;
-        Ok(())
+        match writer.closed(DRAINING).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failed::Ended(self.ended(Stage::Confirming, EndReason::Unconfirmed))),
+            Err(error) => Err(broke(sent, error.to_string())),
+        }
     }
 
     async fn tell(&self, event: GiveEvent) {
