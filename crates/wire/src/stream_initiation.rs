@@ -1,9 +1,9 @@
 //! XEP-0095 Stream initiation, v1.2 <https://xmpp.org/extensions/xep-0095.html>
 //! XEP-0096 SI file transfer, v1.3.1 <https://xmpp.org/extensions/xep-0096.html>
 //! XEP-0020 Feature negotiation, v1.6.1 <https://xmpp.org/extensions/xep-0020.html>
+//! Status: partial: the form that stream initiation has in it.
 //!
-//! What was spoken before Jingle: a file is offered with ways to stream it, and the answer names one of them. Of feature negotiation
-//! only the form in it counts.
+//! What was spoken before Jingle: a file is offered with ways to stream it, and the answer names one of them.
 
 use crate::data_form::{DataForm, Field, FieldKind, FieldOption, FormKind};
 use crate::datetime::DateTime;
