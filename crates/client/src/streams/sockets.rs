@@ -48,7 +48,8 @@ pub(crate) struct Surroundings {
 pub(crate) fn settings(network: &Network) -> Settings {
     let mut settings = Settings::default();
     if network.proxy().is_some() {
-        settings.pace.patience = Duration::from_secs(20);
+        settings.pace.window = Duration::from_secs(20);
+        settings.pace.least = Duration::from_secs(15);
         settings.pace.hurry = Duration::from_secs(4);
         settings.activation = Duration::from_secs(40);
     }
@@ -65,6 +66,8 @@ pub(crate) struct Sockets {
     listeners: Option<Listeners>,
     visits: (mpsc::Sender<Visitor>, mpsc::Receiver<Visitor>),
     visitors: Vec<Visitor>,
+    /// Connections at the other end of which somebody is.
+    answered: (mpsc::Sender<Line>, mpsc::Receiver<Line>),
     own_proxies: Vec<OwnCandidate>,
     tasks: JoinSet<Done>,
     dialling: HashMap<Line, AbortHandle>,
@@ -88,6 +91,7 @@ impl Sockets {
             listeners: None,
             visits: mpsc::channel(WAITING),
             visitors: Vec::new(),
+            answered: mpsc::channel(WAITING),
             own_proxies: Vec::new(),
             tasks: JoinSet::new(),
             dialling: HashMap::new(),
@@ -149,8 +153,17 @@ impl Sockets {
     fn dial(&mut self, line: Line, host: String, port: u16, dstaddr: String) {
         let is_ours = matches!(line, Line::OwnProxy(_)) || self.own_proxies.iter().any(|own| own.port == port && own.host == host);
         let rule = if is_ours { Rule::Ours } else { Rule::Theirs(self.surroundings) };
-        let (network, named) = (self.network.clone(), line.clone());
-        let task = self.tasks.spawn(async move { Done::Dialled(named, connect(&network, rule, &host, port, &dstaddr).await) });
+        let (network, named, answered) = (self.network.clone(), line.clone(), self.answered.0.clone());
+        let task = self.tasks.spawn(async move {
+            let result = match open(&network, rule, &host, port).await {
+                Ok(mut stream) => {
+                    let _ = answered.try_send(named.clone()); // no more than a hint
+                    ask_for(&mut stream, &dstaddr).await.map(|()| stream)
+                }
+                Err(why) => Err(why),
+            };
+            Done::Dialled(named, result)
+        });
         if let Some(before) = self.dialling.insert(line, task) {
             before.abort();
         }
@@ -164,6 +177,7 @@ impl Sockets {
                     self.visitors.push(visitor);
                     return SocketEvent::Connected;
                 }
+                Some(line) = self.answered.1.recv() => return SocketEvent::Answered { line },
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(Done::Activated(result)) => return SocketEvent::Activated(result),
                     Ok(Done::Dialled(line, result)) if self.dialling.remove(&line).is_some() => {
@@ -222,34 +236,31 @@ impl Rule {
     }
 }
 
-/// Opens one connection and asks for the stream. The addresses of a name are judged and those very addresses dialled.
-async fn connect(network: &Network, rule: Rule, host: &str, port: u16, dstaddr: &str) -> Result<TcpStream, String> {
+/// Opens one connection. The addresses of a name are judged and those very addresses dialled.
+async fn open(network: &Network, rule: Rule, host: &str, port: u16) -> Result<TcpStream, String> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut stream = match network.proxy() {
-        Some(proxy) => {
-            rule.check_unresolved(host, port)?;
-            proxy.open(host, port).await.map_err(|error| words(&error))?
-        }
-        None => {
-            let found = dns::addresses(host, port).await.map_err(|error| words(&error))?;
-            let mut refused = "the name has no address".to_owned();
-            let mut allowed = Vec::new();
-            for address in found {
-                match rule.check(address.ip(), port) {
-                    Ok(()) => allowed.push(address),
-                    Err(why) => refused = why,
-                }
-            }
-            if allowed.is_empty() {
-                return Err(refused);
-            }
-            dial::dial(host, allowed).await.map_err(|error| words(&error))?
-        }
-    };
-    match timeout(HANDSHAKE, socks::ask_for(&mut stream, dstaddr)).await {
-        Ok(result) => result.map(|()| stream),
-        Err(_) => Err("no answer in time".to_owned()),
+    if let Some(proxy) = network.proxy() {
+        rule.check_unresolved(host, port)?;
+        return proxy.open(host, port).await.map_err(|error| words(&error));
     }
+    let found = dns::addresses(host, port).await.map_err(|error| words(&error))?;
+    let mut refused = "the name has no address".to_owned();
+    let mut allowed = Vec::new();
+    for address in found {
+        match rule.check(address.ip(), port) {
+            Ok(()) => allowed.push(address),
+            Err(why) => refused = why,
+        }
+    }
+    if allowed.is_empty() {
+        return Err(refused);
+    }
+    dial::dial(host, allowed).await.map_err(|error| words(&error))
+}
+
+/// Asks who is there for the stream.
+async fn ask_for(stream: &mut TcpStream, dstaddr: &str) -> Result<(), String> {
+    timeout(HANDSHAKE, socks::ask_for(stream, dstaddr)).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))
 }
 
 /// Without the address, which is another person's.
@@ -410,6 +421,7 @@ mod tests {
         let mut said = [0; 3];
         silent.read_exact(&mut said).await.unwrap();
         assert_eq!(said, [5, 1, 0]);
+        assert_eq!(sockets.event().await, SocketEvent::Answered { line: line.clone() });
         sockets.perform(SocketAction::HangUp { line: line.clone() });
         assert!(timeout(Duration::from_millis(50), sockets.event()).await.is_err(), "what was given up is not told");
         let mut more = Vec::new();

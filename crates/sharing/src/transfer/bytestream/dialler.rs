@@ -14,8 +14,13 @@ pub struct Pace {
     pub spacing: Duration,
     /// How much later proxies are tried while direct connections may still come about.
     pub proxies_after: Duration,
-    /// How long one connection may take.
-    pub patience: Duration,
+    /// Until when somebody has to be there, counted from the first attempt. What works at all is there after one round trip, and
+    /// whoever waits has another way left.
+    pub window: Duration,
+    /// Each attempt has as long as this, however late it began.
+    pub least: Duration,
+    /// How long who is there may take to agree.
+    pub handshake: Duration,
     /// How long one may take once the other side has connected to us, and it would only be better.
     pub hurry: Duration,
 }
@@ -24,9 +29,11 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             spacing: Duration::from_millis(200),
-            proxies_after: Duration::from_millis(600),
+            proxies_after: Duration::from_millis(300),
             // A first packet that gets lost is sent again after one second.
-            patience: Duration::from_secs(3),
+            window: Duration::from_millis(1_200),
+            least: Duration::from_millis(600),
+            handshake: Duration::from_secs(5),
             hurry: Duration::from_millis(600),
         }
     }
@@ -52,6 +59,8 @@ pub(super) struct Dialler {
     next_at: Option<Instant>,
     /// When proxies may be tried, if nothing better is left before.
     proxies_at: Option<Instant>,
+    /// When everybody who is there should have answered.
+    closes_at: Option<Instant>,
     /// There is something to fall back on.
     is_hurried: bool,
     reasons: Vec<String>,
@@ -68,6 +77,7 @@ impl Dialler {
     pub(super) fn begin(&mut self, now: Instant, pace: &Pace, spots: Vec<Spot>, out: &mut Vec<SocketAction>) {
         let (proxies, direct): (Vec<_>, Vec<_>) = spots.into_iter().partition(|spot| spot.is_proxy);
         self.proxies_at = Some(if direct.is_empty() { now } else { now + pace.proxies_after });
+        self.closes_at = Some(now + pace.window);
         self.waiting = direct.into_iter().chain(proxies).collect();
         self.next_at = Some(now);
         self.step(now, pace, out);
@@ -89,6 +99,14 @@ impl Dialler {
         let spot = self.under_way.swap_remove(at).spot;
         self.stop(out);
         Some(spot)
+    }
+
+    /// Somebody is there: they may take their time.
+    pub(super) fn answered(&mut self, now: Instant, pace: &Pace, line: &Line) {
+        let patience = if self.is_hurried { pace.hurry } else { pace.handshake };
+        if let Some(under_way) = self.under_way.iter_mut().find(|under_way| under_way.spot.line == *line) {
+            under_way.until = now + patience;
+        }
     }
 
     /// A connection cannot be had: the next one need not wait.
@@ -147,8 +165,11 @@ impl Dialler {
         {
             let Spot { line, host, port, dstaddr, .. } = spot.clone();
             out.push(SocketAction::Dial { line, host, port, dstaddr });
-            let patience = if self.is_hurried { pace.hurry } else { pace.patience };
-            self.under_way.push(UnderWay { spot, until: now + patience });
+            let until = match self.closes_at {
+                Some(closes_at) if !self.is_hurried => closes_at.max(now + pace.least),
+                _ => now + pace.hurry,
+            };
+            self.under_way.push(UnderWay { spot, until });
             self.next_at = Some(now + pace.spacing);
         }
     }

@@ -69,6 +69,11 @@ pub enum SocketAction {
 /// What became of a [`SocketAction`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketEvent {
+    /// Of `Dial`: somebody is there, and was asked. What comes of it is told by `Dialled`.
+    Answered {
+        /// which connection
+        line: Line,
+    },
     /// Of `Dial`: the other side agreed to the address, or why not, fit to be read by people.
     Dialled {
         /// which connection

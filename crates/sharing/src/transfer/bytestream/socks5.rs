@@ -289,6 +289,7 @@ impl Target {
                 self.dial(|dialler, settings, out| dialler.lost(now, &settings.pace, &line, why, out));
                 self.look_at_tries();
             }
+            SocketEvent::Answered { line } => self.dialler.answered(now, &self.settings.pace, &line),
             SocketEvent::Connected | SocketEvent::Activated(_) => {}
         }
     }

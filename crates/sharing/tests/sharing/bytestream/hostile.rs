@@ -48,9 +48,10 @@ impl Dice {
     }
 
     fn event(&mut self, told: &[String]) -> SocketEvent {
-        match self.below(4) {
+        match self.below(5) {
             0 => SocketEvent::Connected,
-            1 => SocketEvent::Activated(self.result()),
+            1 => SocketEvent::Answered { line: self.line(told) },
+            2 => SocketEvent::Activated(self.result()),
             _ => SocketEvent::Dialled { line: self.line(told), result: self.result() },
         }
     }

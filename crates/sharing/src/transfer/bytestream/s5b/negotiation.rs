@@ -223,6 +223,7 @@ impl S5b {
                     self.stand(Way::Listener { at });
                 }
             }
+            SocketEvent::Answered { line } => self.dialler.answered(now, &self.settings.pace, &line),
             SocketEvent::Dialled { line: line @ Line::Theirs(_), result } => self.handle_tried(now, &line, result),
             SocketEvent::Dialled { line: Line::OwnProxy(cid), result } => self.handle_at_proxy(now, &cid, result),
             SocketEvent::Activated(result) => self.handle_activated(result),
