@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use balcony_sharing::dialect::read;
+use balcony_sharing::explain::{View, explain};
 use balcony_sharing::plan::{Abilities, Circumstances, Decision, Devices, History, How, Policy, decide};
 use balcony_sharing::transfer::{Reach, SessionWay};
 use balcony_sharing::{Offer, Proof, ProvenanceError, Received, Source, Via, Way};
@@ -78,4 +79,21 @@ fn a_stream_that_a_message_speaks_of_is_nobodys_to_open() {
     let message = Message { from: Some(jid(PHONE)), payloads, ..Message::new(MessageKind::Chat, None) };
     let reading = read(&Received::direct(message, &juliet()).unwrap());
     assert!(reading.offers.iter().all(|offer| offer.sources().count() == 0));
+}
+
+#[test]
+fn it_is_explained_as_what_it_is() {
+    let iq =
+        Element::parse(&testing_corpus::example("xep-0096/03-complete-profile-usage-in-stream-initiation-offer.xml").in_stream()).unwrap();
+    let iq = iq.with_attr("from", PHONE).with_attr("to", "juliet@capulet.lit/balcony");
+    let explained = explain(&iq, &View { account: Some(&juliet()), ..View::default() }, &Policy::default(), noon()).to_string();
+    let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
+    let share = &explained["shares"][0];
+    assert_eq!((&share["via"], &share["file"]["name"], &share["file"]["size"]), (&"si".into(), &"test.txt".into(), &1022.into()));
+    assert_eq!(share["sources"][0], serde_json::json!({ "type": "stream", "peer": PHONE, "sid": "a0" }));
+    assert_eq!(explained["offers"].as_array().map(Vec::len), Some(1), "{explained:#}");
+    let answer = Element::parse(&testing_corpus::example("xep-0096/04-complete-profile-usage-in-stream-initiation-result.xml").in_stream());
+    let answer = explain(&answer.unwrap().with_attr("from", PHONE), &View::default(), &Policy::default(), noon()).to_string();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["offers"].as_array().map(Vec::len), Some(0), "an answer offers nothing: {answer:#}");
 }
