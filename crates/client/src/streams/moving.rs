@@ -16,10 +16,8 @@ use crate::direct::{Courier, InBand, InBandMail};
 
 /// How long nothing may move.
 const STALL: Duration = Duration::from_secs(60);
-/// Bytes of a piece at most.
+/// Bytes of a piece at most, unless somebody says less.
 const PIECE: usize = 256 * 1024;
-/// With less room than this, a new buffer is begun.
-const ROOM: usize = 64 * 1024;
 
 /// Bytes coming in. Dropping it closes the way.
 #[derive(Debug)]
@@ -27,6 +25,7 @@ pub(crate) struct Reader {
     from: From,
     /// Bytes still to come, where that is known.
     left: Option<u64>,
+    piece: usize,
     patience: Duration,
 }
 
@@ -39,12 +38,12 @@ enum From {
 impl Reader {
     /// From a connection; `most` bytes are to come, where that is known.
     pub(crate) fn socket(stream: TcpStream, most: Option<u64>) -> Self {
-        Self { from: From::Socket { stream, buffer: BytesMut::new() }, left: most, patience: STALL }
+        Self { from: From::Socket { stream, buffer: BytesMut::new() }, left: most, piece: PIECE, patience: STALL }
     }
 
     /// From a stream in band.
     pub(crate) fn in_band(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, most: Option<u64>) -> Self {
-        Self { from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))), left: most, patience: STALL }
+        Self { from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))), left: most, piece: PIECE, patience: STALL }
     }
 
     /// From a stream in band that the other side opened by this request, on terms that nothing had agreed on.
@@ -58,7 +57,13 @@ impl Reader {
     ) -> Self {
         let mut stream = InBandReader::new(courier, mail, peer, terms, false, most);
         stream.take(request);
-        Self { from: From::InBand(Box::new(stream)), left: most, patience: STALL }
+        Self { from: From::InBand(Box::new(stream)), left: most, piece: PIECE, patience: STALL }
+    }
+
+    /// In pieces of at most so many bytes, where many transfers share the memory. Pieces that come in band are small by themselves.
+    pub(crate) fn in_pieces_of(mut self, size: usize) -> Self {
+        self.piece = size.min(PIECE);
+        self
     }
 
     /// The next bytes, at most 256 KiB and as many as are there; `None` at the end. Dropping the future loses nothing.
@@ -66,10 +71,10 @@ impl Reader {
     /// # Errors
     /// See [`StreamError`]. It is over then.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let Self { from, left, patience } = self;
+        let Self { from, left, piece: size, patience } = self;
         let piece = match from {
             From::Socket { stream, .. } if *left == Some(0) => return nothing_more(stream),
-            From::Socket { stream, buffer } => match timeout(*patience, read(stream, buffer)).await {
+            From::Socket { stream, buffer } => match timeout(*patience, read(stream, buffer, *size)).await {
                 Ok(read) => read.map_err(StreamError::Broken)?,
                 Err(_) => return Err(StreamError::Stalled(*patience)),
             },
@@ -85,12 +90,13 @@ impl Reader {
 }
 
 /// Waits for some bytes, then takes all that are there.
-async fn read(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
-    if buffer.capacity() - buffer.len() < ROOM {
-        buffer.reserve(PIECE);
+async fn read(stream: &mut TcpStream, buffer: &mut BytesMut, size: usize) -> io::Result<Option<Bytes>> {
+    // With little room left, a new buffer is begun.
+    if buffer.capacity() - buffer.len() < size / 4 {
+        buffer.reserve(size);
     }
     let mut read = stream.read_buf(buffer).await?;
-    while read > 0 && buffer.len() < PIECE && buffer.capacity() > buffer.len() {
+    while read > 0 && buffer.len() < size && buffer.capacity() > buffer.len() {
         match stream.try_read_buf(buffer) {
             Ok(more) => read = more,
             // An error comes again at the next call, behind what was read.
