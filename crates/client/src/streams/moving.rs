@@ -43,7 +43,12 @@ impl Reader {
 
     /// From a stream in band.
     pub(crate) fn in_band(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, most: Option<u64>) -> Self {
-        Self { from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))), left: most, piece: PIECE, patience: STALL }
+        Self {
+            from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))),
+            left: most,
+            piece: PIECE,
+            patience: STALL,
+        }
     }
 
     /// From a stream in band that the other side opened by this request, on terms that nothing had agreed on.
