@@ -166,6 +166,7 @@ mod tests {
         assert_eq!((bounded.descriptions.len(), bounded.dropped.len()), (MAX_CHILDREN, 100 - MAX_CHILDREN));
     }
 
+    /// Decision 19.
     /// Proves: JPUB-D-2.
     #[test]
     fn a_request_names_the_id_as_attribute_or_as_text() {

@@ -126,6 +126,7 @@ fn conversations_says_of_which_content_it_received_all() {
 }
 
 /// COMPAT(libervia 0.9)
+/// Decision 54.
 #[test]
 fn libervia_sends_the_checksum_as_base64_of_hex_digits() {
     let hash = "MmZkNGUxYzY3YTJkMjhmY2VkODQ5ZWUxYmI3NmU3MzkxYjkzZWIxMg==";
@@ -150,6 +151,7 @@ fn dino_names_one_proxy_twice_and_an_id_given_twice_counts_once() {
 }
 
 /// Movim 0.22 speaks version 4 and is answered in it.
+/// Decision 22.
 /// Proves: JFT-D-1.
 #[test]
 fn movim_is_answered_in_version_4() {
@@ -192,6 +194,7 @@ fn the_sort_of_a_place_counts_more_than_any_preference_of_ones_own() {
     assert!(kinds.windows(2).all(|pair| pair[0].priority(0) > pair[1].priority(u16::MAX)));
 }
 
+/// Decision 24.
 /// Proves: IBJ-2.2-1, IBJ-D-1.
 #[test]
 fn blocks_have_from_1_to_65535_bytes() {
