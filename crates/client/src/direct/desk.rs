@@ -172,11 +172,16 @@ impl Desk {
         Terms { peer: means(abilities), reach, settings, random: random() }
     }
 
+    /// Who we are, while we are connected.
+    pub(super) fn own(&self) -> Option<FullJid> {
+        match &*self.state.borrow() {
+            Connection::Online(online) => Some(online.jid.clone()),
+            _ => None,
+        }
+    }
+
     pub(super) fn between(&self, key: &Key) -> Result<Between, DirectError> {
-        let own = match &*self.state.borrow() {
-            Connection::Online(online) => online.jid.clone(),
-            _ => return Err(DirectError::Offline),
-        };
+        let own = self.own().ok_or(DirectError::Offline)?;
         Ok(Between { own, peer: key.peer.clone(), sid: key.sid.clone() })
     }
 

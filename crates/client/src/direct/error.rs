@@ -113,7 +113,9 @@ impl DirectError {
     pub fn advice(&self) -> Option<&'static str> {
         use EndReason as R;
         Some(match self {
-            Self::NoDevice { .. } => "ask them to come online, or send it without --direct: a link waits for them",
+            Self::NoDevice { .. } => {
+                "they have to be online, with you among their contacts; or send it without --direct: a link waits for them"
+            }
             Self::Over { .. } | Self::NotAvailable { .. } => "ask them to send it again",
             Self::Rules { .. } => "try again, or send it without --direct",
             Self::Silent { .. } => "try again when they are online: it goes on where it stopped",

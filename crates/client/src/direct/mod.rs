@@ -12,6 +12,7 @@ mod desk;
 mod error;
 pub(crate) mod give;
 pub(crate) mod publish;
+mod proposing;
 mod pump;
 mod reading;
 mod reception;

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::give::Asked;
 use super::switchboard::{Arrival, Key, Place};
 use super::task::Task;
-use super::{Desk, publish, si};
+use super::{Desk, proposing, publish, si};
 use crate::account::Connection;
 use crate::blocking::blocking;
 use crate::offers::{self, CataloguedOffer};
@@ -43,6 +43,8 @@ pub(super) async fn run(desk: Arc<Desk>, shelf: Shelf, mut arrivals: mpsc::Recei
             Arrival::Added(peer, jingle) => shelf.keep(peer, jingle).await,
             Arrival::Start(request) => drop(tokio::spawn(start(Arc::clone(&desk), request))),
             Arrival::Older(request) => si::arrive(&desk, &shelf, request).await,
+            // Only where somebody waits for offers: the account itself listens for its clones.
+            Arrival::Message(message) if shelf.news.receiver_count() > 1 => proposing::answer(&desk, &message).await,
             Arrival::Message(_) => {}
         }
     }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use balcony_sharing::plan::Abilities;
 use balcony_sharing::transfer::Reach;
+use balcony_sharing::transfer::jingle::EndReason;
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_sharing::{DigestSet, MediaType};
+use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::reading::LangText;
 use balcony_wire::{FullJid, Jid};
 use futures_core::future::BoxFuture;
@@ -19,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::give::Gift;
+use super::proposing::{self, Agreed};
 use super::publish::random_id;
 use super::{Desk, DirectError, GiveEvent, Stage, WayTaken, si};
 use crate::account::Account;
@@ -41,7 +44,7 @@ const BUSY: Duration = Duration::from_secs(1);
 /// How long a device that went away may take to come back.
 const BACK: Duration = Duration::from_secs(120);
 /// How long the server may take to tell who is there, right after login.
-const PRESENT: Duration = Duration::from_secs(5);
+const PRESENT: Duration = Duration::from_secs(3);
 
 /// Files about to go straight to a device of somebody.
 #[must_use = "nothing is sent before it is sent to somebody"]
@@ -265,14 +268,18 @@ async fn send(sending: DirectSending, events: Events<DirectEvent>) -> Result<Sen
     let DirectSending { share: DirectShare { account, files, reach }, to } = sending;
     let looked_at = look_at(&account, files, &events).await?;
     let desk = account.direct().desk().cloned().ok_or(DirectError::Offline)?;
-    let work = Work { account, desk, to, reach, events };
+    let mut work = Work { account, desk, to, reach, events, agreed: Mutex::default() };
     // Before anything is hashed: perhaps nobody is there.
-    work.device().await?;
+    let agreed = work.choose(looked_at.first()).await?;
+    work.agreed = Mutex::new(agreed);
     let all = stream::iter(looked_at.into_iter().enumerate()).map(|(position, looked)| {
         let work = &work;
         async move { (looked.name.clone(), work.file(position, &looked).await) }
     });
     let done: Vec<_> = all.buffered(AT_ONCE).collect().await;
+    if let Some(agreed) = work.agreed() {
+        agreed.finish(EndReason::Done);
+    }
     let mut sent = SentDirectly { files: Vec::new(), failed: Vec::new() };
     for (name, done) in done {
         match done {
@@ -308,6 +315,8 @@ struct Work {
     to: Jid,
     reach: Reach,
     events: Events<DirectEvent>,
+    /// The device that was asked by message, and the id that its first session gets; then there is nothing to see of it otherwise.
+    agreed: Mutex<Option<Agreed>>,
 }
 
 /// How far a file came in a session.
@@ -331,10 +340,17 @@ impl Work {
     async fn until_there(&self, position: usize, looked: &LookedAt) -> Result<DirectFile, DirectError> {
         let gift = self.gift(position, looked).await?;
         // The same each time: on the other side it is the same offer, which goes on.
-        let sid = random_id();
+        let (mut named, sid) = match position {
+            0 => self.lock().as_ref().map(|agreed| (agreed.device.clone(), agreed.sid.clone())).unzip(),
+            _ => (self.lock().as_ref().map(|agreed| agreed.device.clone()), None),
+        };
+        let sid = sid.unwrap_or_else(random_id);
         let mut trip = Trip::default();
         for retry in 0.. {
-            let device = self.device().await?;
+            let device = match named.take() {
+                Some(device) => device,
+                None => self.device().await?,
+            };
             let ended = self.trip(position, device.clone(), &sid, gift.clone(), &mut trip).await;
             match ended {
                 Ok(()) => {
@@ -430,7 +446,39 @@ impl Work {
         Ok(hashed)
     }
 
-    /// Which device it goes to: the one that was named, or the only one that takes files.
+    /// Looks for the device it goes to: the one that was named, the only one that is there, else the one that says that it takes it.
+    async fn choose(&self, first: Option<&LookedAt>) -> Result<Option<Agreed>, DirectError> {
+        let nobody = || DirectError::NoDevice { jid: self.to.clone() };
+        match self.device().await {
+            Err(DirectError::NoDevice { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(_) if !self.to.is_bare() || self.takers() == 1 => return Ok(None),
+            Ok(_) => {}
+        }
+        let file = JingleFile::from(first.ok_or_else(nobody)?.outgoing(None, None).file);
+        match proposing::propose(&self.desk, &self.to.bare(), &file).await {
+            Ok(agreed) => Ok(Some(agreed)),
+            // None of them knows proposals: the first will do.
+            Err(DirectError::NoDevice { .. }) if self.takers() > 0 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Agreed>> {
+        self.agreed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken out at the end.
+    fn agreed(&self) -> Option<Agreed> {
+        self.lock().take()
+    }
+
+    /// Devices of theirs that are there and take files.
+    fn takers(&self) -> usize {
+        self.desk.devices.borrow().of(&self.to.bare()).filter(|(_, abilities)| takes_files(*abilities)).count()
+    }
+
+    /// A device that is there and takes files, or the one that was named.
     async fn device(&self) -> Result<FullJid, DirectError> {
         if let Ok(named) = self.to.clone().into_full() {
             return Ok(named);

@@ -13,7 +13,7 @@ use balcony_sharing::transfer::jingle::{self, Bounds, Direction, JingleRefusal};
 use balcony_wire::jingle::Jingle;
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::stanza::{DefinedCondition, MessageKind, PresenceKind};
-use balcony_wire::{BareJid, Element, FullJid, Iq, IqKind, Jid, Message, Presence, StanzaError, ns};
+use balcony_wire::{BareJid, Element, FullJid, Iq, IqKind, Message, Presence, StanzaError, ns};
 use tokio::sync::{mpsc, watch};
 
 use super::publish::Expected;
@@ -94,7 +94,7 @@ struct Table {
     sessions: HashMap<Key, mpsc::Sender<Mail>>,
     in_band: HashMap<Key, mpsc::Sender<InBand>>,
     /// What we proposed, by whom it is for and its id.
-    proposals: HashMap<(BareJid, String), mpsc::Sender<(Jid, Element)>>,
+    proposals: HashMap<(BareJid, String), mpsc::Sender<Message>>,
     /// Devices that take blocks of in-band streams only one by one, the latest last.
     slow: VecDeque<FullJid>,
 }
@@ -280,7 +280,7 @@ impl Switchboard {
                     let proposal = self.table().proposals.get(&(from.bare(), id)).cloned();
                     match proposal {
                         // It hears the next one, or its own deadline.
-                        Some(proposal) => drop(proposal.try_send((from.clone(), payload.clone()))),
+                        Some(proposal) => drop(proposal.try_send(message.clone())),
                         None => drop(self.arrive(Arrival::Message(message.clone()))),
                     }
                     return;
@@ -365,7 +365,7 @@ impl Switchboard {
     }
 
     /// A mailbox for what is said to a proposal of ours.
-    pub(crate) fn proposal(&self, to: BareJid, id: String) -> Mailbox<(Jid, Element)> {
+    pub(crate) fn proposal(&self, to: BareJid, id: String) -> Mailbox<Message> {
         let (sender, mail) = mpsc::channel(MAILBOX);
         self.table().proposals.insert((to.clone(), id.clone()), sender);
         Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::Proposal(to, id) }
@@ -482,6 +482,7 @@ const STREAM_INITIATION: &str = "http://jabber.org/protocol/si";
 
 #[cfg(test)]
 mod tests {
+    use balcony_wire::Jid;
     use balcony_wire::roster::RosterItem;
 
     use super::*;

@@ -313,3 +313,20 @@ async fn either_side_stops_midway_and_the_other_hears_who_it_was() {
     };
     assert!(error.to_string().contains("stopped it"), "{error}");
 }
+
+/// Who does not show when they are there is asked by message.
+#[tokio::test]
+async fn contacts_who_see_each_other_not_are_reached_by_a_proposal() {
+    let scene = Scene::new().await;
+    let connect = async |name: &str| Account::connect(options(&scene, name), Store::in_memory().unwrap()).await.unwrap();
+    let (romeo, juliet_account) = (connect("romeo").await, connect("juliet").await);
+    juliet_account.add_contact(romeo.jid(), None, Vec::new(), false).await.unwrap();
+    let mut offers = juliet_account.offers();
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = noise(10_000);
+    let sending = romeo.send_direct(file(&folder, "photo.jpg", &bytes)).to(&juliet()).progress();
+    let offer = timeout(PATIENCE, offers.next()).await.expect("no offer comes").unwrap();
+    assert_eq!(bytes_of(&fetch(&juliet_account, &offer).await).await, bytes);
+    let sent = sent(sending).await.1.unwrap();
+    assert_eq!(sent.files[0].device, Jid::from(juliet_account.online().await.unwrap().jid.clone()));
+}
