@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use balcony_client::{Account, Availability, CataloguedOffer, Decision, LiveShares, Wish};
-use balcony_sharing::plan::Wait;
+use balcony_sharing::Source;
+use balcony_sharing::plan::{Devices, Reason, Wait};
 use balcony_store::{Listing, OfferKey, OfferState, StoreError};
 use balcony_wire::BareJid;
 use futures_util::StreamExt as _;
@@ -67,6 +69,8 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     let mut running = FuturesUnordered::new();
     let (mut given, mut shown) = (account.giving_events(), Shown::new(console));
     let mut busy: BTreeSet<OfferKey> = BTreeSet::new();
+    // What only a device gives that is not there: looked at again when it comes.
+    let (mut devices, mut absent): (_, BTreeMap<OfferKey, CataloguedOffer>) = (account.devices(), BTreeMap::new());
     // What gained a source while it was being fetched: if that fails, there is another place.
     let mut gained: BTreeMap<OfferKey, CataloguedOffer> = BTreeMap::new();
     loop {
@@ -96,6 +100,13 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
                     Some(_) => continue,
                     None => return Err(ended(account).await),
                 },
+                Ok(()) = devices.changed(), if !absent.is_empty() => {
+                    let there = Arc::clone(&devices.borrow_and_update());
+                    let there = absent.values().filter(|offer| is_there(offer, &there)).map(|offer| (offer.key(), false));
+                    let there: Vec<_> = there.filter(|next| !earlier.contains(next)).collect();
+                    earlier.extend(there);
+                    continue;
+                },
                 event = next_given(&mut given) => {
                     shown.show(&event);
                     continue;
@@ -108,8 +119,21 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
         if !only.is_empty() && !only.contains(&offer.provenance().sender().bare()) {
             continue;
         }
-        announce(console, &offer, args.show_xml);
+        match absent.remove(&offer.key()) {
+            Some(_) => console.step(
+                "source",
+                fetching::fields(&offer),
+                format!("{}: a device that has it is there now", Safe(offer.name().as_str())),
+            ),
+            None => announce(console, &offer, args.show_xml),
+        }
         let decision = decide(account, &offer, agreed, args).await?;
+        if needs_device(&decision) {
+            let words = format!("{}: the device that gives it is not there just now; waiting for it", Safe(offer.name().as_str()));
+            console.step("pending", json!({"offer": offer.key().number()}), words);
+            absent.insert(offer.key(), offer);
+            continue;
+        }
         if matches!(decision, Decision::Wait(Wait::ForSource)) {
             // Who offers it says later where it is; that does not count as a file.
             let words = format!("{}: its sender has not said yet where it is", Safe(offer.name().as_str()));
@@ -192,6 +216,22 @@ fn announce(console: &Console, offer: &CataloguedOffer, show_xml: bool) {
         let xml = offer.message().clone().into_element().to_xml();
         console.result("xml", json!({"xml": xml}), lines(&xml));
     }
+}
+
+/// Whether it could be had if only a device were there.
+fn needs_device(decision: &Decision) -> bool {
+    let is_away = |reason: &Reason| matches!(reason, Reason::NobodyThere(_) | Reason::NotAble(_));
+    matches!(decision, Decision::Refuse(refusal) if refusal.left_out.iter().any(|left| is_away(&left.reason)))
+}
+
+/// Whether a device that may have it is there.
+fn is_there(offer: &CataloguedOffer, devices: &Devices) -> bool {
+    let gives = |person: &BareJid| devices.of(person).any(|(_, abilities)| abilities.gives_files());
+    offer.sources().any(|source| match source {
+        Source::Published { from: device, .. } => devices.get(device).is_some_and(|abilities| abilities.gives_files()),
+        Source::ByHash { jid, .. } => gives(&jid.bare()),
+        _ => false,
+    })
 }
 
 /// Whether an offer that gained a source is still to be had: it may be here meanwhile, by another source.

@@ -104,3 +104,18 @@ fn with_a_link_as_well_it_is_one_offer_and_the_device_stands_in_for_the_link() {
     assert_eq!(received.event("saved")["sha256"], sha256(&file).as_str());
     sharing.interrupt().ok();
 }
+
+/// The device is gone when the offer is looked at, and comes back later; neither is in the list of the other.
+#[test]
+fn an_offer_whose_device_is_not_there_waits_for_it_and_strangers_see_it_while_it_is_shared() {
+    let server = OwnServer::start();
+    let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
+    let file = alice.file("summit.jpg", b"the summit");
+    let mut sharing = alice.start(&["share-live", "summit.jpg", "--to", "bob@localhost", "--relay-only"]);
+    sharing.event("sharing");
+    let mut receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    receiving.event("pending");
+    // Shown again a little later, now that bob is there.
+    assert_eq!(receiving.wait().ok().event("saved")["sha256"], sha256(&file).as_str());
+    sharing.interrupt().ok();
+}

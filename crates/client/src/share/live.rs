@@ -35,6 +35,8 @@ use crate::events::Events;
 const LIFE: Duration = Duration::from_secs(180);
 /// How often it is renewed.
 const RENEWED: Duration = Duration::from_secs(60);
+/// How often strangers who may have come meanwhile are shown that we are there.
+const SHOWN: Duration = Duration::from_secs(5);
 
 /// Files about to be shared live.
 #[must_use = "nothing is shared before somebody is told"]
@@ -452,10 +454,14 @@ impl Keeper {
 
     async fn keep(mut self) {
         let mut connection = self.account.connection();
-        let mut renewal = tokio::time::interval(RENEWED);
+        let (mut renewal, mut showing) = (tokio::time::interval(RENEWED), tokio::time::interval(SHOWN));
         loop {
             tokio::select! {
                 _ = renewal.tick() => {}
+                _ = showing.tick(), if !self.shown.is_empty() => {
+                    show(&self.account, &self.shown, true).await;
+                    continue;
+                }
                 changed = connection.changed() => if changed.is_err() { return },
                 () = until(self.ends_at) => return,
             }
