@@ -277,6 +277,8 @@ async fn strangers_meet_a_client_that_knows_no_stream_initiation() {
     let old = Old { account: romeo, to: juliet.online().await.unwrap().jid.clone().into() };
     let error = old.ask(offer("a0", 100, &BOTH, false)).await.unwrap_err();
     assert_eq!(error.condition, DefinedCondition::ServiceUnavailable);
+    let error = old.ask(old.hosts("a0", &[1]).await).await.unwrap_err();
+    assert_eq!(error.condition, DefinedCondition::ServiceUnavailable);
 }
 
 #[tokio::test]

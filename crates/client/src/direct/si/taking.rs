@@ -22,11 +22,9 @@ use crate::direct::switchboard::{Key, Mail, Mailbox, NoRoom, unknown_session};
 use crate::direct::{Desk, DirectError, InBandMail, Stage};
 use crate::streams::Reader;
 
-/// Somebody offers a file. To those whom the person does not know we look like a client that has never heard of it.
+/// Somebody who is known here offers a file.
 pub(super) async fn offered(desk: &Arc<Desk>, shelf: &Shelf, peer: FullJid, request: Iq) {
-    let Some(payload) = request.request().filter(|_| desk.knows(&peer.bare())).cloned() else {
-        return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await;
-    };
+    let Some(payload) = request.request().cloned() else { return refuse(desk, &request, DefinedCondition::BadRequest).await };
     let Ok(si) = Si::read(&payload) else { return refuse(desk, &request, DefinedCondition::BadRequest).await };
     let machine = match Incoming::read(Instant::now(), &si, Settings::default()) {
         Ok(machine) => machine,
