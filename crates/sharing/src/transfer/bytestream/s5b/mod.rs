@@ -9,7 +9,9 @@
 //! Status: partial: TCP only; mapped ports and addresses outside of a NAT are not asked for.
 
 mod negotiation;
+mod nomination;
 mod own;
+mod theirs;
 
 use std::time::Duration;
 

@@ -5,18 +5,15 @@ use std::time::Instant;
 
 use balcony_wire::Jid;
 use balcony_wire::bytestreams::Mode;
-use balcony_wire::jingle::{Candidate, CandidateKind, S5bPayload, S5bTransport};
+use balcony_wire::jingle::{Candidate, S5bPayload, S5bTransport};
 
-use super::own::{self, is_same};
-use super::{Action, S5bFailed, S5bRefusal, Settings, Terms};
+use super::nomination::{Nominated, Verdict, nominated};
+use super::theirs::is_proxy;
+use super::{Action, S5bFailed, S5bRefusal, Settings, Terms, own, theirs};
 use crate::transfer::Reach;
 use crate::transfer::bytestream::dialler::{Dialler, Spot};
 use crate::transfer::bytestream::dstaddr::dstaddr;
-use crate::transfer::bytestream::{Line, OwnCandidate, OwnPlace, Side, SocketAction, SocketEvent, Way};
-
-/// Candidates of a peer that are tried, the best of each kind.
-const MOST_DIRECT: usize = 12;
-const MOST_PROXIES: usize = 4;
+use crate::transfer::bytestream::{Line, OwnCandidate, OwnPlace, SocketAction, SocketEvent, Way};
 
 /// See the module above.
 #[derive(Debug)]
@@ -39,14 +36,6 @@ pub struct S5b {
     came: bool,
     stage: Stage,
     actions: VecDeque<Action>,
-}
-
-/// What a side says about the places of the other one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
-    Unknown,
-    Used { cid: String, priority: u32 },
-    None,
 }
 
 /// How far it is; a deadline where others may keep us waiting.
@@ -160,7 +149,8 @@ impl S5b {
             return;
         }
         self.stage = Stage::Trying;
-        let spots = self.spots();
+        let hidden = (self.terms.reach == Reach::Relay).then_some(self.own_proxies.as_slice());
+        let spots = theirs::spots(&self.theirs, &self.their_dstaddr, hidden);
         self.dial(|dialler, pace, out| dialler.begin(now, pace, spots, out));
         if let Verdict::Used { priority, .. } = self.peers {
             self.dial(|dialler, pace, out| dialler.only_above(now, pace, priority, out));
@@ -449,55 +439,4 @@ impl S5b {
     fn sockets(&mut self, out: Vec<SocketAction>) {
         self.actions.extend(out.into_iter().map(Action::Socket));
     }
-
-    /// Their places that are worth trying, the best first: each once, however often it is named, and no more than a few.
-    fn spots(&self) -> Vec<Spot> {
-        let mut theirs: Vec<&Candidate> = self.theirs.iter().filter(|candidate| self.may_try(candidate)).collect();
-        theirs.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
-        let mut spots: Vec<Spot> = Vec::new();
-        let (mut direct, mut proxies) = (0, 0);
-        for candidate in theirs {
-            let line = Line::Theirs(candidate.cid.clone());
-            let port = candidate.port();
-            let is_known = |spot: &Spot| spot.line == line || (spot.port == port && spot.host.eq_ignore_ascii_case(&candidate.host));
-            let (count, most) = if is_proxy(candidate) { (&mut proxies, MOST_PROXIES) } else { (&mut direct, MOST_DIRECT) };
-            if spots.iter().any(is_known) || *count == most {
-                continue;
-            }
-            *count += 1;
-            let (host, dstaddr, priority) = (candidate.host.clone(), self.their_dstaddr.clone(), candidate.priority);
-            spots.push(Spot { line, host, port, dstaddr, priority, is_proxy: is_proxy(candidate) });
-        }
-        spots
-    }
-
-    /// Who hides the address cannot take anybody's word for what is a proxy: only proxies of our own server are tried then.
-    fn may_try(&self, candidate: &Candidate) -> bool {
-        let is_ours = || self.own_proxies.iter().any(|own| is_same(own, &candidate.host, candidate.port()));
-        self.terms.reach == Reach::Direct || (is_proxy(candidate) && is_ours())
-    }
-}
-
-enum Nominated {
-    None,
-    /// What we reached.
-    Mine(String),
-    /// What they reached.
-    Peers(String),
-}
-
-fn nominated(mine: &Verdict, peers: &Verdict, side: Side) -> Nominated {
-    match (mine, peers) {
-        (Verdict::Used { cid: mine, priority }, Verdict::Used { cid: peers, priority: theirs }) => {
-            let is_mine = priority > theirs || (priority == theirs && side == Side::Initiator);
-            if is_mine { Nominated::Mine(mine.clone()) } else { Nominated::Peers(peers.clone()) }
-        }
-        (Verdict::Used { cid, .. }, _) => Nominated::Mine(cid.clone()),
-        (_, Verdict::Used { cid, .. }) => Nominated::Peers(cid.clone()),
-        _ => Nominated::None,
-    }
-}
-
-fn is_proxy(candidate: &Candidate) -> bool {
-    candidate.kind == CandidateKind::Proxy
 }
