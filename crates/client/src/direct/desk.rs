@@ -13,7 +13,7 @@ use balcony_wire::hashes::HashAlgo;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::jingle_file::{FileRange, JingleFile, Version};
 use balcony_wire::{BareJid, FullJid, Iq, IqKind, Payload as _};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::body::{Body, Feed, promise};
@@ -31,6 +31,9 @@ use crate::streams::{self, Proxies, Sockets, Surroundings};
 const BEGINS: Duration = Duration::from_secs(30);
 /// Orders that may wait for a session.
 const ORDERS: usize = 8;
+
+/// Bytes that may have come and not be written yet: more only takes memory.
+pub(super) const BUDGET: usize = 16 << 20;
 
 /// What sessions of an account share.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub(crate) struct Desk {
     pub(crate) loopback: bool,
     /// Which streams may be opened towards us by a list of hosts.
     pub(super) older: Older,
+    /// Bytes that came and wait for the disk, of all transfers together.
+    pub(super) budget: Arc<Semaphore>,
     /// Where each session under way takes orders.
     pub(super) orders: Mutex<HashMap<Key, mpsc::Sender<Order>>>,
 }

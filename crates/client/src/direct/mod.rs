@@ -11,8 +11,8 @@ mod courier;
 mod desk;
 mod error;
 pub(crate) mod give;
-pub(crate) mod publish;
 mod proposing;
+pub(crate) mod publish;
 mod pump;
 mod reading;
 mod reception;
@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex};
 use balcony_sharing::plan::{Contacts, Devices};
 use balcony_sharing::transfer::OpenSession;
 use balcony_wire::{FullJid, Jid};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::account::Connection;
 use crate::net::network::Network;
@@ -144,6 +144,7 @@ impl Direct {
             state,
             loopback,
             older: si::Older::default(),
+            budget: Arc::new(Semaphore::new(desk::BUDGET)),
             orders: Mutex::default(),
         });
         tokio::spawn(reception::run(Arc::clone(&desk), Shelf { desk: offers, news }, arrivals, back));

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use balcony_sharing::transfer::jingle::{ContentId, Span};
 use balcony_sharing::verify::{Hashed, Hasher};
 use balcony_store::Store;
-use tokio::sync::{mpsc, watch};
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -87,6 +88,26 @@ pub(super) struct Take {
     pub(super) offset: u64,
     /// How many come, if that is known; the end of the stream is the end of the file otherwise.
     pub(super) expected: Option<u64>,
+    /// Bytes of all transfers together that may wait for the disk.
+    pub(super) budget: Arc<Semaphore>,
+}
+
+/// Bytes that count until the last of them is written.
+struct Counted {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Waits until there is room for them.
+async fn counted(bytes: Bytes, budget: &Arc<Semaphore>) -> Option<Bytes> {
+    let share = Arc::clone(budget).acquire_many_owned(u32::try_from(bytes.len()).ok()?).await.ok()?;
+    Some(Bytes::from_owner(Counted { bytes, _share: share }))
 }
 
 impl Take {
@@ -113,8 +134,11 @@ impl Take {
             let known = self.fed.load(Ordering::Relaxed).saturating_sub(at).min(came);
             let left = end.map_or(came, |end| end.saturating_sub(at).min(came));
             let fresh = bytes.slice(usize::try_from(known).unwrap_or(bytes.len())..usize::try_from(left.max(known)).unwrap_or(bytes.len()));
-            if !fresh.is_empty() && self.pieces.send(Piece::Bytes(fresh)).await.is_err() {
-                return; // nobody takes them: the session hears of that by itself
+            if !fresh.is_empty() {
+                let Some(fresh) = counted(fresh, &self.budget).await else { return };
+                if self.pieces.send(Piece::Bytes(fresh)).await.is_err() {
+                    return; // nobody takes them: the session hears of that by itself
+                }
             }
             at += came;
             self.fed.fetch_max(at.min(end.unwrap_or(at)), Ordering::Relaxed);

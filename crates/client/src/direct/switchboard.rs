@@ -44,7 +44,7 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A request of the peer, to be answered.
-    Request(Iq),
+    Request(Box<Iq>),
     /// The peer's device went offline.
     Unavailable,
     /// We ourselves are somebody else since: a new login.
@@ -225,7 +225,7 @@ impl Switchboard {
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return None };
         let (begins, asks) = (payload.attr("action") == Some("session-initiate"), asks(payload));
         if let Some(mailbox) = self.table().sessions.get(&key) {
-            return put(mailbox, Mail::Request(request));
+            return put(mailbox, Mail::Request(Box::new(request)));
         }
         if !begins {
             return Some(unknown_session(&request));
@@ -445,7 +445,7 @@ fn put<T: Into<Option<Iq>>>(mailbox: &mpsc::Sender<T>, mail: T) -> Option<Iq> {
 impl From<Mail> for Option<Iq> {
     fn from(mail: Mail) -> Self {
         match mail {
-            Mail::Request(request) => Some(request),
+            Mail::Request(request) => Some(*request),
             Mail::Unavailable | Mail::Renamed => None,
         }
     }

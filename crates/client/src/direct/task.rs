@@ -284,7 +284,8 @@ impl Task {
             None => taking.say(Piece::Way(way)),
         }
         taking.stage = Stage::Moving;
-        let take = Take { reader, pieces: taking.feed.pieces.clone(), fed, offset: span.offset, expected };
+        let budget = Arc::clone(&self.desk.budget);
+        let take = Take { reader, pieces: taking.feed.pieces.clone(), fed, offset: span.offset, expected, budget };
         taking.pump = Some(take.start(reporter));
         Some(())
     }

@@ -306,9 +306,8 @@ async fn either_side_stops_midway_and_the_other_hears_who_it_was() {
     let mut fetching = fetch_some(&couple.juliet, &offer).await;
     drop(sending);
     let error = loop {
-        match timeout(PATIENCE, fetching.next()).await.expect("nothing is said").unwrap() {
-            FetchEvent::Ended(ended) => break ended.unwrap_err(),
-            _ => {}
+        if let FetchEvent::Ended(ended) = timeout(PATIENCE, fetching.next()).await.expect("nothing is said").unwrap() {
+            break ended.unwrap_err();
         }
     };
     assert!(error.to_string().contains("stopped it"), "{error}");
