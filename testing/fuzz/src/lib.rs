@@ -19,6 +19,7 @@ mod opening;
 mod payloads;
 mod rules;
 mod seeds;
+mod sessions;
 mod streams;
 mod trees;
 mod upload;
@@ -49,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "opening", run: opening::run, seeds: opening::seeds },
     Target { name: "payloads", run: payloads::run, seeds: seeds::payloads },
     Target { name: "rules", run: rules::run, seeds: rules::seeds },
+    Target { name: "sessions", run: sessions::run, seeds: seeds::noise },
     Target { name: "streams", run: streams::run, seeds: seeds::sessions },
     Target { name: "trees", run: trees::run, seeds: seeds::noise },
     Target { name: "upload", run: upload::run, seeds: seeds::noise },

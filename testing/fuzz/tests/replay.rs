@@ -67,6 +67,7 @@ replays! {
     rules_mean_the_same_when_they_are_written: "rules",
     a_stream_ends_once_whatever_the_other_side_says: "streams",
     any_tree_of_sharing_elements_is_read_and_accounted_for: "trees",
+    a_session_takes_no_more_than_announced_and_always_ends: "sessions",
     an_upload_hands_out_no_url_before_the_file_is_there_and_always_ends: "upload",
     no_url_leads_into_a_private_network: "web",
     small_words_read_the_same_when_they_are_written: "words",

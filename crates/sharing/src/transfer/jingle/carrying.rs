@@ -31,6 +31,7 @@ impl Session {
         if let Vehicle::Socks { s5b, is_gathered: is_gathered @ false, .. } = &mut self.contents[at].vehicle {
             s5b.handle_own_candidates(own);
             *is_gathered = true;
+            self.contents[at].until = None;
             self.drain(now, at); // listeners first, then the word about them
             self.proceed(now);
         }
@@ -193,6 +194,9 @@ impl Session {
         let patience = self.settings.connect_timeout;
         let opens = self.wins();
         let content = &mut self.contents[at];
+        if !content.is_open() {
+            return; // another one ended the session meanwhile
+        }
         content.stage = Stage::Connecting;
         content.until = Some(now + patience);
         match &mut content.vehicle {

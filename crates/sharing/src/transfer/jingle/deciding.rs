@@ -7,6 +7,7 @@ use balcony_wire::jingle::{Action as Verb, Senders};
 use balcony_wire::jingle_file::{FileRange, JingleFile};
 
 use super::content::Stage;
+use super::names::LARGEST;
 use super::outgoing::{About, Show};
 use super::session::{Phase, Session};
 use super::{ContentId, Direction, EndReason, Event, Finding, Rejection, Span};
@@ -17,7 +18,7 @@ impl Session {
     pub fn accept(&mut self, now: Instant, id: &ContentId, from_byte: u64) {
         let Some(at) = self.undecided(id, Direction::Take) else { return };
         let content = &mut self.contents[at];
-        let wanted = Span { offset: content.span.offset.max(from_byte), length: None };
+        let wanted = Span { offset: content.span.offset.max(from_byte.min(LARGEST)), length: None };
         if wanted.offset > content.span.offset && content.ranged && self.settings.own.ranges && wanted.fits(content.file.metadata.size) {
             let end = content.span.length.map(|length| content.span.offset.saturating_add(length));
             content.span = Span { offset: wanted.offset, length: end.map(|end| end.saturating_sub(wanted.offset)) };
@@ -187,6 +188,9 @@ impl Session {
 
     /// Ends a content and tells the peer: the session, if nothing else is left in it (decision 23).
     pub(super) fn refuse(&mut self, now: Instant, at: usize, reason: EndReason) {
+        if !self.contents[at].is_open() {
+            return; // it went with the others
+        }
         if !self.is_going_on(Some(at)) {
             let agreed = self.contents[at].is_agreed() || self.contents[at].is_ours(self.side);
             self.end_content(at, reason.clone());

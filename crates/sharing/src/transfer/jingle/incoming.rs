@@ -19,7 +19,7 @@ impl Session {
     /// A request of the peer for this session. What this returns is the answer to the iq, and goes out before any action is performed.
     ///
     /// # Errors
-    /// When the answer is an error; nothing changed by the request then.
+    /// When the answer is an error. What is refused changes nothing; of several contents in one transport-info, those before it may have.
     pub fn handle_request(&mut self, now: Instant, jingle: &Jingle) -> Result<(), JingleRefusal> {
         if matches!(self.phase, Phase::Over | Phase::Draining) || jingle.sid != self.between.sid {
             return Err(JingleRefusal::UnknownSession);
@@ -143,6 +143,8 @@ impl Session {
         for (at, fault) in (first..).zip(faults) {
             if let Some(reason) = fault {
                 self.refuse(now, at, reason);
+            }
+            if !self.contents[at].is_open() {
                 continue;
             }
             let Content { id, file, direction, .. } = &self.contents[at];
@@ -218,6 +220,9 @@ impl Session {
 
     /// The peer takes a file of ours, or gives one that we asked for.
     fn accepted(&mut self, now: Instant, at: usize, theirs: &jingle::Content) {
+        if !self.contents[at].is_open() {
+            return; // another one of the same request ended the session
+        }
         let ranges = self.settings.own.ranges;
         let said = theirs.file().and_then(|file| file.range.as_ref());
         let content = &mut self.contents[at];
@@ -316,20 +321,19 @@ impl Session {
     }
 
     fn hear_info(&mut self, now: Instant, jingle: &Jingle) -> Heard {
-        for info in &jingle.infos {
-            match info {
-                SessionInfo::Received(received) => {
-                    let at = self.named(received.creator, received.name.as_deref())?;
-                    self.hear_received(now, at)?;
-                }
-                SessionInfo::Checksum(checksum) => {
-                    let at = self.named(checksum.creator, checksum.name.as_deref())?;
-                    self.hear_checksum(at, checksum)?;
-                }
-                SessionInfo::Other(_) => return Err(JingleRefusal::UnsupportedInfo),
+        let known = jingle.infos.iter().find(|info| !matches!(info, SessionInfo::Other(_)));
+        match known.or(jingle.infos.first()) {
+            None => Ok(()), // a ping
+            Some(SessionInfo::Received(received)) => {
+                let at = self.named(received.creator, received.name.as_deref())?;
+                self.hear_received(now, at)
             }
+            Some(SessionInfo::Checksum(checksum)) => {
+                let at = self.named(checksum.creator, checksum.name.as_deref())?;
+                self.hear_checksum(at, checksum)
+            }
+            Some(SessionInfo::Other(_)) => Err(JingleRefusal::UnsupportedInfo),
         }
-        Ok(())
     }
 
     /// The content an info names; the only open one, where it names none.

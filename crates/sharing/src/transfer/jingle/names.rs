@@ -62,7 +62,10 @@ impl Span {
 
     /// What a `range` asks for: from 0 and to the end where it does not say (XEP-0234 §5).
     pub(super) fn of(range: Option<&FileRange>) -> Self {
-        range.map_or_else(Self::default, |range| Self { offset: range.offset.unwrap_or(0), length: range.length })
+        range.map_or_else(Self::default, |range| Self {
+            offset: range.offset.unwrap_or(0).min(LARGEST),
+            length: range.length.map(|length| length.min(LARGEST)),
+        })
     }
 
     /// As a `range`, with nothing said where nothing has to be.
@@ -84,3 +87,6 @@ impl Span {
         size.is_none_or(|size| self.offset <= size)
     }
 }
+
+/// No file is larger; so no end of a part is too large to be counted.
+pub(super) const LARGEST: u64 = 1 << 62;
