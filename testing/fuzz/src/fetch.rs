@@ -346,8 +346,14 @@ fn device(number: usize) -> Attempt {
     let peer = Jid::parse(&format!("romeo@montague.lit/{number}")).unwrap();
     let source = Source::ByHash { jid: peer.clone(), uri: String::new() }.key();
     let file = FileMetadata::default();
-    let request =
-        SessionRequest { peer: peer.clone(), abilities: Abilities::default(), way: SessionWay::ByHash, file, reach: Reach::Direct };
+    let request = SessionRequest {
+        peer: peer.clone(),
+        abilities: Abilities::default(),
+        way: SessionWay::ByHash,
+        file,
+        reach: Reach::Direct,
+        takes_unproven: true,
+    };
     Attempt { source, named_by: NamedBy::Sender, how: How::Session(Box::new(request)), exposure: Exposure::Peer(peer) }
 }
 

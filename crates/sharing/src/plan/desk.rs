@@ -5,7 +5,7 @@ use balcony_wire::{BareJid, Jid};
 use super::policy::{Case, Miss, Ruling, Standing, Verdict};
 use super::question::concerns;
 use super::vicinity::{Redirects, Vicinity};
-use super::{Attempt, Circumstances, Concern, How, Policy};
+use super::{Answer, Attempt, Circumstances, Concern, How, Policy};
 use crate::offer::NamedBy;
 use crate::{Exposure, ExposureKind, MediaType, Offer, Proof};
 
@@ -39,6 +39,12 @@ impl<'a> Desk<'a> {
     /// Whether the bytes are proven if they come this way: by a digest, or, for links without any, by the tag of the encryption.
     pub(super) fn is_proven(&self, how: &How) -> bool {
         self.has_proof || how.proves_itself()
+    }
+
+    /// Whether a file from there is taken without proof: by the rules, or because the person agreed.
+    pub(super) fn takes_unproven(&self, exposure: ExposureKind) -> bool {
+        let by_rule = self.policy.judge(&self.case(exposure, false, None)).verdict == Verdict::Fetch;
+        by_rule || self.around.answers.contains(&Answer::Unproven)
     }
 
     /// Where answers of web servers may send us on to.

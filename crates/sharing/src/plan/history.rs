@@ -78,6 +78,9 @@ pub enum Outcome {
     /// A device that may have it cannot be reached in a session.
     #[error("{0}")]
     NoWay(String),
+    /// All bytes came, and the hash that was promised did not.
+    #[error("it promised a hash and gave none, so nothing proves what came")]
+    NoProof,
     /// Silence for too long.
     #[error("it stopped sending for {0} seconds")]
     Stalled(u64),
@@ -103,6 +106,7 @@ impl Outcome {
             Self::NotGiven(_) => "not-given",
             Self::Withheld(_) => "withheld",
             Self::NoWay(_) => "no-way",
+            Self::NoProof => "no-proof",
             Self::Stalled(_) => "stalled",
         }
     }
@@ -110,7 +114,9 @@ impl Outcome {
     /// What else is known, as text; empty for nothing.
     pub fn detail(&self) -> String {
         match self {
-            Self::Fetched | Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::WrongRange => String::new(),
+            Self::Fetched | Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::WrongRange | Self::NoProof => {
+                String::new()
+            }
             Self::Gone(status) | Self::Refused(status) | Self::ServerFailed(status) | Self::Unusable(status) => status.to_string(),
             Self::TooLong(number) | Self::Stalled(number) => number.to_string(),
             Self::TooShort { got, expected } => format!("{got}/{expected}"),
@@ -141,6 +147,7 @@ impl Outcome {
             "unreachable" => Self::Unreachable(detail.to_owned()),
             "not-given" => Self::NotGiven(detail.to_owned()),
             "withheld" => Self::Withheld(detail.to_owned()),
+            "no-proof" => Self::NoProof,
             "no-way" => Self::NoWay(detail.to_owned()),
             "stalled" => Self::Stalled(number()?),
             _ => return None,

@@ -329,9 +329,14 @@ impl<H> Decision<H> {
 }
 
 impl How {
-    /// Whether the bytes bear a proof of their own: the tag of the cipher whose key the offer holds.
+    /// Whether the bytes bear a proof of their own: the tag of the cipher whose key the offer holds, or the hash that the sender says
+    /// behind them.
     pub fn proves_itself(&self) -> bool {
-        matches!(self, Self::Encrypted { cipher, .. } if cipher.cipher().has_tag())
+        match self {
+            Self::Encrypted { cipher, .. } => cipher.cipher().has_tag(),
+            Self::Session(request) => request.promises_hash(),
+            Self::Http(_) | Self::Carried { .. } | Self::Bits { .. } => false,
+        }
     }
 }
 

@@ -154,7 +154,10 @@ impl Way {
 }
 
 /// How often it failed in a row before and what may be tried, or why nothing.
-fn judge(attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(u32, Candidate), LeftOut> {
+fn judge(mut attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(u32, Candidate), LeftOut> {
+    if let How::Session(request) = &mut attempt.how {
+        request.takes_unproven = desk.takes_unproven(attempt.exposure.kind());
+    }
     let (ruling, mut concerns) = desk.ask_about(&attempt);
     if ruling.verdict == Verdict::Never {
         let rule = desk.rule(ruling);

@@ -144,7 +144,8 @@ fn pair(source: &Source, named_by: &NamedBy, device: Device, offer: &Offer, arou
     let (peer, abilities, way) = device;
     let is_own = peer.bare() == *offer.provenance().account();
     let attempt = |reach, exposure| {
-        let request = SessionRequest { peer: peer.clone(), abilities, way: way.clone(), file: told(offer), reach };
+        let request =
+            SessionRequest { peer: peer.clone(), abilities, way: way.clone(), file: told(offer), reach, takes_unproven: false };
         Attempt { source: source.key(), named_by: named_by.clone(), how: How::Session(Box::new(request)), exposure }
     };
     if is_own {
@@ -163,9 +164,9 @@ pub(super) fn hides(around: &Circumstances) -> bool {
 
 /// What is said about the file when somebody is asked for it.
 fn told(offer: &Offer) -> FileMetadata {
-    let FileMetadata { name, media_type, size, hashes, .. } = offer.file().clone();
+    let FileMetadata { name, media_type, size, hashes, hash_used, .. } = offer.file().clone();
     let hashes = hashes.into_iter().filter(|hash| hash.digest().is_some()).collect();
-    FileMetadata { name, media_type, size, hashes, ..FileMetadata::default() }
+    FileMetadata { name, media_type, size, hashes, hash_used, ..FileMetadata::default() }
 }
 
 /// In which order ways are tried that reveal alike: what waits, what was published, what is asked by hash.

@@ -5,6 +5,7 @@
 
 use balcony_wire::Jid;
 use balcony_wire::file_metadata::FileMetadata;
+use balcony_wire::hashes::HashUsed;
 
 use super::Reach;
 use crate::plan::Abilities;
@@ -46,6 +47,8 @@ pub struct SessionRequest {
     pub file: FileMetadata,
     /// How much of ourselves it may show.
     pub reach: Reach,
+    /// Whether the file is taken if it turns out that nothing proves it, as the person agreed.
+    pub takes_unproven: bool,
 }
 
 /// A session to be opened now. The driver answers with how it stands, and with where its bytes begin.
@@ -113,10 +116,17 @@ impl SessionFailure {
 }
 
 impl SessionRequest {
+    /// Whether who offers the file in it says the hash when all bytes were sent (XEP-0234 §8.1): that proves what they gave.
+    #[must_use]
+    pub fn promises_hash(&self) -> bool {
+        let is_proof = |used: &HashUsed| used.canonical().is_some_and(|algo| algo.is_usable() && algo.is_proof());
+        matches!(self.way, SessionWay::Offered { .. }) && self.file.hash_used.iter().any(is_proof)
+    }
+
     /// To be opened for the bytes from `from_byte` on.
     #[must_use]
     pub fn from_byte(&self, from_byte: u64) -> OpenSession {
-        let Self { peer, abilities, way, file, reach } = self.clone();
+        let Self { peer, abilities, way, file, reach, .. } = self.clone();
         OpenSession { peer, abilities, way, file, from_byte, reach }
     }
 }

@@ -9,6 +9,7 @@ use balcony_sharing::verify::Claim;
 use balcony_sharing::{DigestSet, Exposure, NamedBy, Plan, Source, SourceKey};
 use balcony_wire::Jid;
 use balcony_wire::file_metadata::FileMetadata;
+use balcony_wire::hashes::HashAlgo;
 use proptest::prelude::*;
 
 use crate::fetch::{FILE, Scene, Server, Task, asked, attempt, claim, failures, forged, is_verified, key, run};
@@ -24,6 +25,7 @@ fn device(address: &str) -> Attempt {
         way: SessionWay::ByHash,
         file: FileMetadata::default(),
         reach: Reach::Direct,
+        takes_unproven: true,
     };
     Attempt { source: device_key(address), named_by: NamedBy::Sender, how: How::Session(Box::new(request)), exposure: Exposure::Peer(peer) }
 }
@@ -192,6 +194,37 @@ fn what_an_earlier_job_left_is_gone_on_with_in_a_session() {
     let scene = run(Task { resume: Some(point), ..task(claim(FILE), &givers) }, givers, &FILE[..20], 7);
     assert!(is_verified(&scene));
     assert_eq!(scene.asked, asked(&[(PHONE, 20)]));
+}
+
+/// A fetch from one device that says the hash only behind the bytes.
+fn fetch_promised(giver: Server, takes_unproven: bool, left: Option<usize>) -> Scene {
+    let mut attempt = device(PHONE);
+    let How::Session(request) = &mut attempt.how else { panic!() };
+    request.way = SessionWay::Offered { sid: "s".into(), content: "c".into() };
+    request.file.hash_used = vec![HashAlgo::Sha256.into()];
+    request.takes_unproven = takes_unproven;
+    let claim = Claim { size: Some(FILE.len() as u64), digests: DigestSet::new() };
+    let resume = left.map(|len| ResumePoint { len: len as u64, source: Some(device_key(PHONE)), ..ResumePoint::default() });
+    let plan = Plan { attempts: vec![attempt], left_out: Vec::new() };
+    run(Task { claim, plan, resume }, vec![(PHONE, giver)], &FILE[..left.unwrap_or(0)], 7)
+}
+
+#[test]
+fn a_promised_hash_lets_a_broken_session_go_on_where_it_broke_and_must_come_then() {
+    let tells = |bytes: Vec<u8>| Server { tells: Some(bytes), ..Server::good() };
+    let scene = fetch_promised(tells(FILE.to_vec()).cut(10, 1), false, None);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[(PHONE, 0), (PHONE, 10)]));
+    let scene = fetch_promised(tells(FILE.to_vec()), false, Some(20));
+    assert!(is_verified(&scene), "also when an earlier program had got a part of it");
+    assert_eq!(scene.asked, asked(&[(PHONE, 20)]));
+
+    let silent = fetch_promised(Server::good(), false, None);
+    assert_eq!((failures(&silent), silent.ended), (vec![Outcome::NoProof], vec![SessionEnd::Broken]));
+    assert!(silent.staged.is_empty());
+    assert!(matches!(fetch_promised(Server::good(), true, None).result, Ok(Fetched::Unproven(_))), "who agreed to that gets it");
+    let pieces = fetch_promised(Server::good(), true, Some(20));
+    assert_eq!(failures(&pieces), [Outcome::NoProof], "of two pieces nobody knows whether they belong together");
 }
 
 fn any_giver() -> impl Strategy<Value = Server> {

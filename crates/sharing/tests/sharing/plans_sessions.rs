@@ -342,6 +342,20 @@ fn a_file_without_a_hash_is_had_in_its_session_after_a_yes_and_never_otherwise()
     assert_eq!(question.plan().attempts.len(), 1);
 }
 
+/// What is promised is as good as what is given, as long as it comes; where it does not, nothing is kept.
+#[test]
+fn a_file_whose_hash_comes_behind_the_bytes_needs_no_yes_for_that() {
+    let promising = TWO_FILES.replace("<size>1</size>", "<size>1</size><hash-used xmlns='urn:xmpp:hashes:2' algo='sha-256'/>");
+    let md5 = promising.replace("algo='sha-256'/>", "algo='md5'/>");
+    let devices = Devices::new([(jid(ORCHARD), ABLE)]).with_waiting([(jid(ORCHARD), "s1".to_owned())]);
+    let around = Circumstances { devices: Some(Arc::new(devices)), ..with(&[]) };
+    let decided = |xml: &str, policy: &str| decision(&session(xml, ORCHARD).unwrap()[1], &rules(policy), &around);
+    let fetched = decided(&promising, "fetch contacts");
+    assert_eq!((fetched.as_str(), requests(&fetched)[0].takes_unproven), ("fetch", false));
+    assert!(requests(&decided(&promising, "fetch contacts even unproven"))[0].takes_unproven);
+    assert_eq!(decided(&md5, "fetch contacts").as_str(), "ask");
+}
+
 /// A message that speaks of a session opens none.
 #[test]
 fn a_session_in_a_message_offers_nothing_that_could_be_had() {
@@ -369,7 +383,8 @@ fn sessions_are_told_apart_by_device_id_and_what_they_offer() {
     let other = |what: &str, instead: &str| name(&TWO_FILES.replace(what, instead), ORCHARD);
     let first = name(TWO_FILES, ORCHARD);
     assert_eq!(first, other("block-size='4096'", "block-size='1024'"), "how it is carried may change");
-    for different in [name(TWO_FILES, PHONE), other("sid='s1'", "sid='s2'"), other("<size>1<", "<size>2<"), other("'second'", "'zweite'")] {
+    assert_eq!(first, other("'second'", "'zweite'"), "and how its contents are called");
+    for different in [name(TWO_FILES, PHONE), other("sid='s1'", "sid='s2'"), other("<size>1<", "<size>2<")] {
         assert_ne!(first, different);
     }
     let said = |jid: &Jid| Received::session(jid, &juliet(), &Element::parse(TWO_FILES).unwrap()).unwrap();

@@ -51,6 +51,16 @@ impl Candidate {
         self.envelope.as_ref().map(|(_, mark)| mark.as_str())
     }
 
+    /// Whether it is a session whose other side says a hash behind the bytes.
+    pub(super) fn promises_hash(&self) -> bool {
+        matches!(&self.asked, Asked::Session(request) if request.promises_hash())
+    }
+
+    /// Whether its bytes are taken although nothing proves them.
+    pub(super) fn takes_unproven(&self) -> bool {
+        !matches!(&self.asked, Asked::Session(request) if request.promises_hash() && !request.takes_unproven)
+    }
+
     /// Whether a tag proves its bytes where no digest does.
     pub(super) fn has_tag(&self) -> bool {
         self.envelope.as_ref().is_some_and(|(envelope, _)| envelope.secret.cipher().has_tag())

@@ -30,6 +30,8 @@ pub struct FetchJob {
     told_total: Option<u64>,
     /// What the sender said of the bytes in the session that gave them.
     pub(super) told: DigestSet,
+    /// Bytes stand behind others only because a hash was promised: without it they are worth nothing.
+    pub(super) leans: bool,
     outcomes: Vec<(SourceKey, Outcome)>,
     pub(super) actions: VecDeque<Action>,
 }
@@ -112,6 +114,7 @@ impl FetchJob {
             state: State::Choosing,
             told_total: None,
             told: DigestSet::new(),
+            leans: false,
             outcomes: Vec::new(),
             actions: VecDeque::new(),
         };
@@ -300,7 +303,7 @@ impl FetchJob {
 
     /// Whether something tells wrong bytes of this source from right ones.
     pub(super) fn can_prove(&self, at: usize) -> bool {
-        self.claim.can_prove() || self.candidates[at].has_tag()
+        self.claim.can_prove() || self.candidates[at].has_tag() || self.candidates[at].promises_hash()
     }
 
     /// Whether bytes of this source may stand behind those in staging.
@@ -338,6 +341,7 @@ impl FetchJob {
         if self.stage.len() > 0 && !(may_follow && self.is_akin(&self.candidates[at])) {
             self.restart();
         }
+        self.leans |= self.stage.len() > 0 && !self.claim.can_prove() && self.candidates[at].promises_hash();
         self.enter(at);
         match &self.candidates[at].asked {
             Asked::Url(asked) => {
@@ -448,6 +452,7 @@ impl FetchJob {
 
     pub(super) fn restart(&mut self) {
         self.stage.clear();
+        self.leans = false;
         self.actions.push_back(Action::Restart);
     }
 

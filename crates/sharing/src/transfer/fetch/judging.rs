@@ -19,9 +19,20 @@ impl FetchJob {
         }
         match self.claim_about(&hashed).judge(hashed) {
             Verdict::Verified(verified) => self.done(by, Fetched::Verified(verified)),
+            Verdict::Unproven(_) if self.leans || by.is_some_and(|at| !self.candidates[at].takes_unproven()) => self.no_proof(now, by),
             Verdict::Unproven(unproven) => self.done(by, Fetched::Unproven(unproven)),
             Verdict::Mismatch(_) => self.wrong_bytes(now, by, Outcome::WrongBytes),
         }
+    }
+
+    /// A hash was promised for these bytes and did not come.
+    fn no_proof(&mut self, now: Instant, by: Option<usize>) {
+        self.tell_session(by, SessionEnd::Broken);
+        if let Some(at) = by {
+            self.candidates[at].is_out = true;
+            self.record(at, Outcome::NoProof);
+        }
+        self.mistrust(now);
     }
 
     /// The hashers are finished, and the bytes came through an envelope.
