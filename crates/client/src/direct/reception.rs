@@ -109,7 +109,7 @@ async fn start(desk: Arc<Desk>, request: Iq) {
         // They run into a deadline of their own.
         let watcher = desk.giver.watch(&Jid::from(peer.clone()), &gift);
         if let Err(error) = desk.give(peer, sid, gift, Some(watcher)) {
-            tracing::info!(%error, "a published session could not be started");
+            tracing::info!(class = ?error.class(), "a published session could not be started");
         }
     }
 }

@@ -509,7 +509,8 @@ impl Keeper {
         };
         let rows: Vec<Outgoing> = self.told.iter().flat_map(|told| told.shares.iter().map(move |share| source_of(told, share))).collect();
         if let Err(error) = send(&self.account, rows).await {
-            tracing::warn!(%error, "nobody could be told where live shares are now");
+            // its words name people
+            tracing::warn!(class = ?error.class(), "not everybody could be told where live shares are now");
         }
     }
 }

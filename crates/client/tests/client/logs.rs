@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::live::{published, sees};
 use crate::scene::Scene;
 use crate::sharing::{fetch, file, juliet};
 
@@ -45,11 +46,17 @@ async fn no_address_name_or_url_gets_into_the_logs() {
     let folder = tempfile::tempdir().unwrap();
     let sent = romeo.share(file(&folder, "private-name.txt", b"private")).describe("private words").to(&juliet()).await.unwrap();
     fetch(&juliet_account, &offers.next().await.unwrap()).await;
+    let shares = romeo.share_live(file(&folder, "live-name.txt", b"live")).relay_only().to(&juliet()).await.unwrap();
+    let offer = offers.next().await.unwrap();
+    sees(&juliet_account, &romeo).await;
+    crate::direct::fetch(&juliet_account, &offer).await;
+    let id = published(&shares).id;
+    shares.stop().await.unwrap();
     romeo.close().await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("logged in"), "the run was logged: {text}");
     let url = sent.files[0].url.clone().unwrap();
-    for secret in ["romeo@", "juliet@", "private-name", "private words", "127.0.0.1", url.as_str()] {
+    for secret in ["romeo@", "juliet@", "private-name", "private words", "live-name", "127.0.0.1", url.as_str(), id.as_str()] {
         assert!(!text.contains(secret), "{secret} is in the log:\n{text}");
     }
 }
