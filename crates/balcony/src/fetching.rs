@@ -45,12 +45,12 @@ pub(crate) fn words(offer: &CataloguedOffer) -> String {
     )
 }
 
-/// What `--yes` agrees to beforehand: also a redirect may lead to a host that neither side's server vouches for, and a device may see our
+/// What `--yes` agrees to beforehand: also what nothing proves, a redirect may lead to a host that neither side's server vouches for, and a device may see our
 /// address unless `--relay-only` says otherwise.
 pub(crate) fn answers(yes: bool, relay_only: bool) -> Vec<Answer> {
     let mut answers = Vec::new();
     if yes {
-        answers.extend([Answer::Fetch, Answer::RevealAny(ExposureKind::ThirdHost)]);
+        answers.extend([Answer::Fetch, Answer::Unproven, Answer::RevealAny(ExposureKind::ThirdHost)]);
     }
     match relay_only {
         true => answers.push(Answer::RelayOnly),

@@ -246,12 +246,17 @@ async fn is_open(account: &Account, offer: &CataloguedOffer) -> Result<bool, Fai
 async fn left_over(account: &Account, told: &mut Told) -> Result<VecDeque<(OfferKey, bool)>, Failure> {
     let local = |error: StoreError| local(&error);
     let unfinished = account.fetcher().unfinished().await.map_err(local)?;
-    let mut left: VecDeque<_> =
-        unfinished.into_iter().filter(|offer| offer.state() == OfferState::Fetching).map(|offer| (offer.key(), true)).collect();
+    // What was offered in a session that is over goes on when it is offered again.
+    let can_go_on = |offer: &CataloguedOffer| offer.state() == OfferState::Fetching && !account.fetcher().has_ended(offer);
+    let mut left: VecDeque<_> = unfinished.into_iter().filter(can_go_on).map(|offer| (offer.key(), true)).collect();
     let rows = account.store().offers(Listing::Account(account.jid()), None, MOST).map_err(local)?;
     let mut waiting = BTreeSet::new();
     for row in rows.iter().rev().filter(|row| row.state == OfferState::New) {
         let Some(offer) = CataloguedOffer::read(account.store(), row).map_err(local)? else { continue };
+        if account.fetcher().has_ended(&offer) {
+            account.store().set_offer_state(offer.key(), OfferState::Failed).map_err(local)?;
+            continue;
+        }
         if offer.is_pending() {
             waiting.insert(offer.key());
         }

@@ -1,10 +1,16 @@
 //! Files from people's devices as those meet it who receive: what is asked, what that shows, which way a file came, and why not.
 
+use std::path::Path;
+
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
+use crate::process::until;
 
 /// Alice and Bob, who know each other.
 fn scene() -> (OwnServer, Person, Person) {
-    let server = OwnServer::start();
+    scene_at(OwnServer::start())
+}
+
+fn scene_at(server: OwnServer) -> (OwnServer, Person, Person) {
     let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
     alice.run(&["contacts", "add", "bob@localhost"]).ok();
     bob.run(&["contacts", "add", "alice@localhost"]).ok();
@@ -16,6 +22,25 @@ fn receiving(bob: &Person, more: &[&str]) -> crate::process::Running {
     let mut receiving = bob.start(&[&["receive", "--count", "1", "--timeout", &patience], more].concat());
     receiving.event("waiting");
     receiving
+}
+
+/// Bytes in staging, wherever below a folder.
+fn staged(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_staged = |path: &Path| path.parent().is_some_and(|parent| parent.ends_with("staging"));
+    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    entries
+        .map(|entry| entry.path())
+        .map(|path| {
+            if path.is_dir() {
+                staged(&path)
+            } else if is_staged(&path) {
+                bytes(&path)
+            } else {
+                0
+            }
+        })
+        .sum()
 }
 
 /// Proves: USER-3-3.
@@ -85,4 +110,25 @@ fn fetch_asks_the_devices_that_are_there_where_nothing_else_gives_the_file() {
     assert!(done.event("asking")["device"].as_str().unwrap().starts_with("alice@localhost/"));
     assert_eq!(done.event("saved")["sha256"], sha256(&file).as_str());
     sharing.interrupt().ok();
+}
+
+#[test]
+fn a_session_that_both_programs_lost_fails_nobody_and_the_file_can_be_sent_again() {
+    let (_server, alice, bob) = scene_at(OwnServer::with(&["--no-proxy"]));
+    let file = alice.file("film.mkv", &random_bytes(50_000_000));
+    let send = ["send", "--direct", "film.mkv", "--to", "bob@localhost"];
+    let mut interrupted = receiving(&bob, &["--yes"]);
+    let sending = alice.start(&send);
+    interrupted.event("way");
+    until("a part of it is there", || Some(()).filter(|()| staged(bob.home()) > 1_000_000));
+    sending.kill();
+    interrupted.kill();
+    let idle = bob.run(&["receive", "--timeout", "1"]).exits(11);
+    assert!(idle.all("asking").is_empty(), "the session it was offered in is over: {}", idle.out);
+
+    let receiving = receiving(&bob, &["--yes"]);
+    let sending = alice.start(&send);
+    let done = receiving.wait().ok();
+    assert_eq!(done.event("saved")["sha256"], sha256(&file).as_str());
+    sending.wait().ok();
 }

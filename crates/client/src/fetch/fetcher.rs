@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use balcony_sharing::plan::{self, Answer, Contacts, Devices, Policy, RoomKind};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
-use balcony_sharing::{NetRules, Offer, Origin, Plan, Source};
+use balcony_sharing::{NetRules, Offer, Origin, Plan, Source, Way};
 use balcony_store::{OfferKey, OfferState, Staged, Store, StoreError};
 use balcony_wire::Jid;
 use futures_core::future::BoxFuture;
@@ -123,6 +123,13 @@ impl Fetcher {
         }
         let waiting = waiting.into_iter().map(|(peer, sid, _)| (peer.clone(), sid.to_owned()));
         Some(Arc::new(Devices::clone(&devices).with_waiting(waiting)))
+    }
+
+    /// Whether it was offered in a session, and that is over: then it is had from elsewhere, or when it is offered again.
+    #[must_use]
+    pub fn has_ended(&self, offer: &CataloguedOffer) -> bool {
+        let waits = |(peer, sid, _): (&Jid, &str, &str)| self.direct.is_waiting(peer, sid);
+        offer.provenance().way() == Way::Session && !offer.sources().filter_map(session).any(waits)
     }
 
     /// Says no in the sessions in which an offer was made, if they are still open: it is here already, or nobody wants it. Nothing
