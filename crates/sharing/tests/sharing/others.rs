@@ -69,7 +69,8 @@ fn dino_offers_by_jingle_without_a_hash_and_names_a_proxy_twice() {
     says(
         &offer,
         &json!({
-            "shares": [{"via": "jingle", "file": {"name": "a.jpg", "size": 7, "hashes": []}, "sources": []}],
+            "shares": [{"via": "jingle", "file": {"name": "a.jpg", "size": 7, "hashes": []},
+                        "sources": [{"type": "session", "peer": "romeo@montague.lit/dino", "sid": "s1", "content": "c1"}]}],
             "offers": [{"share": [0], "file": "a.jpg", "proof": "none", "decision": "refuse",
                         "left_out": [{"source": "a session with romeo@montague.lit/dino", "reason": "people's devices can only be asked while your account is connected"}]}],
             "wrapper": null, "ignored": []
