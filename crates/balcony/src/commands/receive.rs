@@ -146,7 +146,8 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
         running.push(async move {
             let done = take(console, account, &offer, decision, agreed, args).await;
             if done.is_ok() {
-                here.borrow_mut().extend(here_too(console, account, &offer).await);
+                let shares = here_too(console, account, &offer).await;
+                here.borrow_mut().extend(shares);
             }
             (offer, done)
         });
