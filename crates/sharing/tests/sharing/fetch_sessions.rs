@@ -143,6 +143,20 @@ fn what_a_device_says_instead_of_bytes_is_told_and_the_next_is_asked() {
     }
 }
 
+/// Asked by hash as well, it is the same device: a link that failed once for a moment is the better bet.
+#[test]
+fn a_device_that_vanished_is_not_asked_in_another_way_before_the_others() {
+    let givers = vec![("a.lit", Server::status(503)), (PHONE, Server::good().cut(10, 99)), (LAPTOP, says(SessionFailure::Over))];
+    let mut task = task(claim(FILE), &givers);
+    let How::Session(request) = &mut task.plan.attempts[1].how else { panic!() };
+    request.way = SessionWay::Published { id: "x".into() };
+    task.plan.attempts[1].source = key("published");
+    task.plan.attempts[2] = device(PHONE);
+    let scene = run(task, givers, b"", 7);
+    let order: Vec<_> = scene.asked.iter().take(3).map(|(who, from)| (who.as_str(), *from)).collect();
+    assert_eq!(order, [("a.lit", 0), (PHONE, 0), ("a.lit", 10)]);
+}
+
 /// What broke is told, not that nothing is there any more.
 #[test]
 fn a_session_that_is_over_after_it_broke_is_not_asked_again_and_hides_nothing() {

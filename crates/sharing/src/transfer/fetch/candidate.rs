@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use balcony_wire::Jid;
 use url::Url;
 
 use crate::cipher::Envelope;
@@ -18,6 +19,8 @@ pub(super) struct Candidate {
     pub(super) envelope: Option<(Envelope, String)>,
     /// In a row, without getting further than ever before.
     pub(super) failures: u32,
+    /// Failures of the same device, asked in another way: it comes behind others, and is not given up for them.
+    pub(super) doubts: u32,
     /// Bytes in staging when it failed, at most.
     pub(super) furthest: u64,
     pub(super) not_before: Option<Instant>,
@@ -43,12 +46,20 @@ impl Candidate {
             How::Session(request) => (Asked::Session(request.clone()), None),
             How::Bits { .. } | How::Carried { .. } => return None,
         };
-        Some(Self { source: attempt.source.clone(), asked, envelope, failures: 0, furthest: 0, not_before: None, is_out: false })
+        Some(Self { source: attempt.source.clone(), asked, envelope, failures: 0, doubts: 0, furthest: 0, not_before: None, is_out: false })
     }
 
     /// Tells its envelope from others; `None` for plain bytes.
     pub(super) fn mark(&self) -> Option<&str> {
         self.envelope.as_ref().map(|(_, mark)| mark.as_str())
+    }
+
+    /// The device that is asked, if it is one.
+    pub(super) fn device(&self) -> Option<&Jid> {
+        match &self.asked {
+            Asked::Session(request) => Some(&request.peer),
+            Asked::Url(_) => None,
+        }
     }
 
     /// Whether it is a session whose other side says a hash behind the bytes.

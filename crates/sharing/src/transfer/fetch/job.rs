@@ -321,7 +321,7 @@ impl FetchJob {
         let best = self.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_out);
         let best = match self.purity {
             // What is there is thrown away only when nothing can go on behind it.
-            Purity::Mixed => best.min_by_key(|(at, candidate)| (!self.is_akin(candidate), candidate.failures, *at)),
+            Purity::Mixed => best.min_by_key(|(at, candidate)| (!self.is_akin(candidate), candidate.failures + candidate.doubts, *at)),
             Purity::Alone => best.min_by_key(|(at, candidate)| (!self.stage.givers().contains(&candidate.source), *at)),
         };
         match best.map(|(at, candidate)| (at, candidate.not_before)) {
@@ -439,9 +439,19 @@ impl FetchJob {
         let wait = settings.back_off.saturating_mul(1 << (candidate.failures - 1).min(16));
         candidate.not_before = Some(now + retry_after.unwrap_or_default().max(wait).min(settings.longest_wait));
         candidate.is_out = !is_passing(&outcome) || candidate.failures >= settings.tries || self.outcomes.len() >= MAX_OUTCOMES;
+        self.doubt(at, &outcome);
         self.record(at, outcome);
         self.state = State::Choosing;
         self.choose(now);
+    }
+
+    /// A device that is not there any more is not there for what else it could be asked either.
+    fn doubt(&mut self, at: usize, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Unreachable(_) | Outcome::Stalled(_) | Outcome::NoWay(_)) {
+            let device = self.candidates[at].device().cloned();
+            let others = self.candidates.iter_mut().enumerate().filter(|(other, _)| *other != at);
+            others.filter(|(_, other)| device.is_some() && other.device() == device.as_ref()).for_each(|(_, other)| other.doubts += 1);
+        }
     }
 
     pub(super) fn record(&mut self, at: usize, outcome: Outcome) {
