@@ -45,8 +45,8 @@ pub(crate) fn words(offer: &CataloguedOffer) -> String {
     )
 }
 
-/// What `--yes` agrees to beforehand: also what nothing proves, a redirect may lead to a host that neither side's server vouches for, and a device may see our
-/// address unless `--relay-only` says otherwise.
+/// What `--yes` agrees to beforehand: to take what nothing proves, to be led on to a host that neither side's server vouches for, and to
+/// show a device our address unless `--relay-only` says otherwise.
 pub(crate) fn answers(yes: bool, relay_only: bool) -> Vec<Answer> {
     let mut answers = Vec::new();
     if yes {
