@@ -105,6 +105,7 @@ fn rules_are_printed_as_they_are_read_and_said_in_words() {
         ("give strangers by relay at 10 /s", "give strangers at 10 bytes/s by relay"),
         ("announce contacts over 1 image/*, video/*", "announce contacts over 1 bytes image/*, video/*"),
         ("never everybody", "never everybody"),
+        ("give group \",\", contacts", "give group \",\", contacts"),
     ];
     for (text, printed) in table {
         let rule: GivingRule = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));

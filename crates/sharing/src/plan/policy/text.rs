@@ -226,7 +226,8 @@ impl Reader {
 
     pub(crate) fn who(&mut self) -> Result<Who, RuleError> {
         if self.takes("group") {
-            let name = self.peek().filter(|name| *name != ",").map(str::to_owned);
+            // A name in quotation marks may be anything.
+            let name = self.tokens.get(self.at).filter(|token| token.is_quoted || token.text != ",").map(|token| token.text.clone());
             let name = name.ok_or_else(|| self.wrong("say which group; a name of several words stands in quotation marks"))?;
             self.at += 1;
             return Ok(Who::Group(name));
