@@ -1,20 +1,16 @@
-//! Ways for the bytes of a content: SOCKS5 first where both can, else in band; and in band where SOCKS5 failed or broke.
+//! Ways for the bytes of a content: SOCKS5 first where both can, else in band; and what is said as soon as they are known.
 //!
-//! A transport that is replaced in the middle of a file: the taking side says the byte from which it goes on, in a `range` beside the
-//! transport, and the giving side repeats it. Nothing in XEP-0166 says where bytes go on, and two clients that guess differently make
-//! a broken file; so where a peer does not say it, the content ends, and the file goes on in a new session by `range` (XEP-0234 §6.4).
-//!
-//! XEP-0260 Jingle SOCKS5 bytestreams transport, v1.0.3 <https://xmpp.org/extensions/xep-0260.html> §3
+//! XEP-0260 Jingle SOCKS5 bytestreams transport, v1.0.3 <https://xmpp.org/extensions/xep-0260.html>
 //! XEP-0261 Jingle in-band bytestreams transport, v1.0 <https://xmpp.org/extensions/xep-0261.html>
 
 use std::time::Instant;
 
 use balcony_wire::jingle::{Action as Verb, Transport};
 
-use super::content::{Stage, Swap, Vehicle};
+use super::content::{Content, Stage, Swap, Vehicle};
 use super::outgoing::{About, Show};
 use super::session::{Phase, Session};
-use super::{Action, Direction, EndReason, Event, StreamId, Unsupported};
+use super::{Action, Direction, EndReason, StreamId, Unsupported};
 use crate::transfer::Reach;
 use crate::transfer::bytestream::s5b::{self, S5b};
 use crate::transfer::bytestream::{Carrier, OwnCandidate, Side, SocketEvent, ibb};
@@ -87,7 +83,7 @@ impl Session {
     }
 
     /// A new in-band stream; the initiator of the session opens it.
-    fn in_band(&mut self, terms: &ibb::Terms) -> StreamId {
+    pub(super) fn in_band(&mut self, terms: &ibb::Terms) -> StreamId {
         let stream = self.new_stream();
         if !self.wins() {
             self.actions.push_back(Action::Await { stream, sid: terms.sid.clone() });
@@ -152,7 +148,7 @@ impl Session {
 
     /// session-initiate, as soon as each of its contents has a transport.
     fn initiate(&mut self, now: Instant) {
-        let open = |content: &&super::content::Content| content.is_open();
+        let open = |content: &&Content| content.is_open();
         if !self.contents.iter().filter(open).all(|content| content.vehicle.is_ready()) || !self.is_anything_open() {
             return;
         }
@@ -172,7 +168,7 @@ impl Session {
     /// session-accept, as soon as all of its contents are decided on and ready.
     fn answer_session(&mut self, now: Instant) {
         let initial = || self.contents.iter().filter(|content| content.is_initial && content.is_open());
-        let is_ready = |content: &super::content::Content| content.stage == Stage::Agreed && content.vehicle.is_ready();
+        let is_ready = |content: &Content| content.stage == Stage::Agreed && content.vehicle.is_ready();
         if initial().count() == 0 || !initial().all(is_ready) {
             return;
         }
@@ -242,132 +238,4 @@ impl Session {
             self.whole(now, at); // a file without bytes
         }
     }
-
-    /// What carried a content, or was to, does not: another way is looked for.
-    pub(super) fn lose(&mut self, now: Instant, at: usize, why: String) {
-        self.unload(at, why.clone());
-        let content = &mut self.contents[at];
-        content.stage = Stage::Connecting;
-        content.until = Some(now + self.settings.connect_timeout);
-        let is_spent = content.swaps >= MAX_SWAPS;
-        if is_spent || !self.is_active() || !self.settings.own.in_band || !self.means.in_band {
-            let reason = self.contents[at].lost(why);
-            return self.refuse(now, at, reason);
-        }
-        match self.side {
-            Side::Initiator => self.go_in_band(now, at),
-            Side::Responder => self.contents[at].swap = Swap::Awaited { until: now + self.settings.fallback_wait },
-        }
-    }
-
-    /// Proposes to go in band.
-    pub(super) fn go_in_band(&mut self, now: Instant, at: usize) {
-        let terms = ibb::Terms::offer(self.chance.token());
-        let stream = self.in_band(&terms);
-        let ranges = self.settings.own.ranges;
-        let content = &mut self.contents[at];
-        content.swaps += 1;
-        content.swap = Swap::Ours { stream, terms, until: now + self.settings.connect_timeout };
-        // the taking side knows the byte; the giving side only shows that it will listen to that
-        let with_range = ranges && (content.direction == Direction::Take || content.moved > 0);
-        let id = content.id.clone();
-        let jingle = self.about(Verb::TransportReplace, at, Show::Transport { with_range });
-        self.say(now, About::Replace(id), &jingle);
-    }
-
-    /// The peer replaces a transport: what we can and may is taken.
-    pub(super) fn swap(&mut self, now: Instant, at: usize, transport: &Transport, said: Option<u64>) {
-        if !self.may_swap(at, transport, said) {
-            return self.reject_swap(now, at, transport);
-        }
-        let was_flowing = matches!(self.contents[at].stage, Stage::Flowing | Stage::Confirming);
-        let id = self.contents[at].id.clone();
-        self.heard_us(&About::Replace(id));
-        self.unload(at, "it was replaced".into());
-        let content = &mut self.contents[at];
-        content.swaps += 1;
-        if content.direction == Direction::Give {
-            match said {
-                Some(offset) => content.rewind(offset),
-                None => Some(()),
-            };
-        }
-        if was_flowing || content.is_agreed() {
-            content.stage = Stage::Connecting;
-            content.until = Some(now + self.settings.connect_timeout);
-        }
-        content.swap = Swap::Theirs { says_range: said.is_some() };
-        self.take_transport(now, at, transport);
-        self.proceed(now);
-    }
-
-    /// Whether a transport may take the place of what there is: whatever arrived must not be lost by it.
-    fn may_swap(&self, at: usize, transport: &Transport, said: Option<u64>) -> bool {
-        let content = &self.contents[at];
-        let is_time = matches!(content.stage, Stage::Connecting | Stage::Flowing | Stage::Confirming);
-        let is_known = content.moved == 0 && content.stage != Stage::Confirming || said.is_some() && self.settings.own.ranges;
-        let is_there = match (content.direction, said) {
-            (Direction::Give, Some(offset)) => {
-                let end = content.expected().map(|expected| content.span.offset.saturating_add(expected));
-                offset >= content.span.offset && end.is_none_or(|end| offset <= end)
-            }
-            _ => true,
-        };
-        is_time && is_known && is_there && content.swaps < MAX_SWAPS && self.can_take(transport)
-    }
-
-    fn reject_swap(&mut self, now: Instant, at: usize, transport: &Transport) {
-        let mut jingle = self.about(Verb::TransportReject, at, Show::Name);
-        jingle.contents[0].transport = Some(transport.clone());
-        self.say(now, About::Info, &jingle);
-        let content = &self.contents[at];
-        if let Vehicle::Broken { why } = &content.vehicle
-            && !matches!(content.swap, Swap::Ours { .. })
-        {
-            let reason = content.lost(why.clone());
-            self.refuse(now, at, reason);
-        }
-    }
-
-    fn accept_swap(&mut self, now: Instant, at: usize, with_range: bool) {
-        let jingle = self.about(Verb::TransportAccept, at, Show::Transport { with_range });
-        let id = self.contents[at].id.clone();
-        self.say(now, About::ReplaceAccept(id.clone()), &jingle);
-        let is_in_band = matches!(self.contents[at].vehicle, Vehicle::InBand { .. });
-        if is_in_band {
-            self.tell(Event::FellBack { content: id, why: "the other side asked for it".into() });
-        }
-        if is_in_band && self.wins() {
-            self.contents[at].swap = Swap::Opening; // they must know before `open` comes
-        } else {
-            self.contents[at].swap = Swap::None;
-            self.connect(now, at);
-        }
-    }
-
-    /// The peer takes the transport that we proposed, and says perhaps from which byte on.
-    pub(super) fn swapped(&mut self, now: Instant, at: usize, theirs: &balcony_wire::jingle::IbbTransport, said: Option<u64>) {
-        let Vehicle::Broken { why } = &self.contents[at].vehicle else { return };
-        let why = why.clone();
-        let Swap::Ours { stream, terms, .. } = std::mem::replace(&mut self.contents[at].swap, Swap::None) else { return };
-        let Some(terms) = terms.answered(theirs) else { return };
-        let content = &mut self.contents[at];
-        let next = content.rest().offset;
-        let goes_on = match (content.direction, said) {
-            (Direction::Give, Some(offset)) => content.rewind(offset).is_some(),
-            (Direction::Take, Some(offset)) => offset == next,
-            (_, None) => content.moved == 0,
-        };
-        if !goes_on {
-            let reason = content.lost(why);
-            return self.refuse(now, at, reason);
-        }
-        content.vehicle = Vehicle::InBand { stream, terms };
-        let id = content.id.clone();
-        self.tell(Event::FellBack { content: id, why });
-        self.connect(now, at);
-    }
 }
-
-/// Transports of one content that are replaced: nobody needs more.
-const MAX_SWAPS: u8 = 4;

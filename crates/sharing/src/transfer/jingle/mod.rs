@@ -16,6 +16,7 @@
 //! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
 
 mod action;
+mod answered;
 mod carrying;
 mod chance;
 mod content;
@@ -25,12 +26,15 @@ mod flowing;
 mod heard;
 mod incoming;
 mod names;
+mod offered;
 mod outgoing;
 pub mod proposal;
 mod refusal;
 mod session;
 mod settings;
+mod swapping;
 mod table;
+mod told;
 mod waiting;
 
 pub use action::{Action, Event};
