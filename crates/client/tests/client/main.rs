@@ -14,6 +14,7 @@ mod fetching;
 mod giving;
 mod hostile;
 mod initiations;
+mod hostile_peers;
 mod live;
 mod logs;
 mod misbehaving;
