@@ -103,11 +103,11 @@ impl Work {
                     Action::Close => link = Link::None,
                     Action::OpenSession(open) => link = self.call(*open).await,
                     Action::EndSession(SessionEnd::Kept) => parting = link.take_session().map(Parting::new),
-                    Action::EndSession(end) => match link.take_session() {
-                        // It is told meanwhile: whatever comes next need not wait for that.
-                        Some(body) => drop(tokio::spawn(Parting::new(body).say(end))),
-                        None => {}
-                    },
+                    Action::EndSession(end) => {
+                        if let Some(body) = link.take_session() {
+                            tokio::spawn(Parting::new(body).say(end)); // whatever comes next need not wait for that
+                        }
+                    }
                     Action::Restart => place = Place::Sink(emptied(place, &algos, None).await?),
                     Action::Through(envelope) => place = Place::Sink(emptied(place, &algos, Some(envelope)).await?),
                     Action::Note(point) => place = self.note(place, &point).await?,
