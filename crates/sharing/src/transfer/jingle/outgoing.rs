@@ -67,7 +67,8 @@ impl Session {
     pub(super) fn say(&mut self, now: Instant, about: About, jingle: &Jingle) {
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        self.pending.push(Pending { id, about, until: now + self.settings.answer_timeout });
+        let patience = if matches!(about, About::Replace(_)) { self.settings.replace_timeout } else { self.settings.answer_timeout };
+        self.pending.push(Pending { id, about, until: now + patience });
         self.actions.push_back(Action::Ask { id, jingle: jingle.write() });
     }
 
@@ -222,6 +223,8 @@ impl Session {
                 About::Initiate | About::Accept => self.end_session(now, reason, true),
                 About::Add(content) | About::ContentAccept(content) | About::Replace(content) | About::ReplaceAccept(content) => {
                     if let Some(at) = self.at(content).filter(|at| self.contents[*at].is_open()) {
+                        let is_broken = self.contents[at].moved > 0;
+                        let reason = if is_broken { self.contents[at].lost(reason.to_string()) } else { reason };
                         self.refuse(now, at, reason);
                     }
                 }

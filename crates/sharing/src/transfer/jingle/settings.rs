@@ -23,6 +23,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long the responder waits for the initiator to replace a transport that failed, before it does so itself.
     pub fallback_wait: Duration,
+    /// How long the peer may take to show that it heard of a replaced transport: a device that is there does so at once.
+    pub replace_timeout: Duration,
     /// How long no byte may move.
     pub stall_timeout: Duration,
     /// How long a transfer may be held by whom it does not suit.
@@ -54,6 +56,7 @@ impl Default for Settings {
             more_decisions: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(60),
             fallback_wait: Duration::from_secs(4),
+            replace_timeout: Duration::from_secs(6),
             stall_timeout: Duration::from_secs(30),
             longest_hold: Duration::from_secs(300),
             checksum_wait: Duration::from_secs(10),

@@ -106,7 +106,11 @@ impl Session {
         }
         match self.side {
             Side::Initiator => self.go_in_band(now, at),
-            Side::Responder => self.contents[at].swap = Swap::Awaited { until: now + self.settings.fallback_wait },
+            // what moved broke for both sides at the same time: who is still there has seen it
+            Side::Responder => {
+                let wait = self.settings.fallback_wait / if self.contents[at].moved > 0 { 2 } else { 1 };
+                self.contents[at].swap = Swap::Awaited { until: now + wait };
+            }
         }
     }
 

@@ -88,6 +88,29 @@ fn the_taking_side_may_have_begun_the_session_when_it_breaks() {
     }
 }
 
+/// A device that is killed closes its sockets and says nothing more; its server holds what is said to it.
+#[test]
+fn a_device_that_died_midway_is_given_up_within_seconds() {
+    for taker_begins in [false, true] {
+        let mut world = World::new(3, Weather { cut_socket: Some(300_000), ..Weather::fine() });
+        let file = bytes(400_000);
+        if taker_begins {
+            world.devices[JULIET].shared = vec![file.clone()];
+            world.ask(vec![described("summit.jpg", &file)], Version::V5);
+        } else {
+            world.offer(vec![(described("summit.jpg", &file), file)], Version::V5);
+        }
+        world.run_for(Duration::from_millis(80));
+        world.weather.lost = 100;
+        let took = world.run();
+        for device in &world.devices {
+            let end = device.end().unwrap();
+            assert!(matches!(end, EndReason::Broke { .. }) && end.is_passing(), "{end}");
+        }
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+}
+
 /// Proves: JFT-6.4-1.
 #[test]
 fn what_broke_for_good_goes_on_in_a_new_session_from_the_byte_it_came_to() {
