@@ -122,6 +122,7 @@ fn a_request_is_served_with_the_part_it_asks_for_or_refused() {
     assert_eq!((said_error(&beyond), said_error(&unknown)), (expected.clone(), expected)); // both look the same
 }
 
+/// Decision 23.
 /// Proves: JFT-D-3, JFT-9.1-1.
 #[test]
 fn of_several_requests_one_is_refused_by_content_reject() {
@@ -152,6 +153,7 @@ fn too_much_data_ends_the_file_by_name() {
     assert!(unknown.end().is_some());
 }
 
+/// Decision 54.
 /// Proves: JFT-8.2-1, JFT-8.2-2, JFT-8.2-3.
 #[test]
 fn checksums_of_files_and_of_parts_are_said_and_heard() {
@@ -284,6 +286,7 @@ fn listeners_are_told_what_to_expect_before_the_peer_hears_of_them() {
     assert!(matches!(&actions[..], [Action::Socket { action: SocketAction::Expect { .. }, .. }, Action::Ask { .. }]), "{actions:?}");
 }
 
+/// Decision 22.
 /// Proves: JFT-D-1.
 #[test]
 fn an_offer_of_version_4_is_answered_in_version_4() {

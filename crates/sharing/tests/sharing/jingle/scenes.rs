@@ -152,7 +152,7 @@ fn a_file_is_asked_for_by_its_hash_and_from_a_byte_on() {
     }
 }
 
-/// Decision 44: what is asked for and not there is refused, the same way as what is not given.
+/// What is asked for and not there is refused, the same way as what is not given.
 #[test]
 fn a_file_that_is_not_there_is_refused_by_name() {
     let mut world = World::new(1, Weather::fine());
@@ -316,6 +316,7 @@ fn our_own_disk_may_fail() {
     assert!(world.devices[ROMEO].end().unwrap().to_string().contains("failed-application"));
 }
 
+/// Decision 22.
 /// Proves: JFT-D-1.
 #[test]
 fn peers_of_version_4_are_talked_to_in_version_4() {
