@@ -62,7 +62,7 @@ impl Pair {
         let got = tokio::task::spawn_blocking(move || {
             let offered = listening.wait_for("an offer", |event| event["event"] == "si_offered");
             assert_eq!((offered["name"].as_str(), offered["size"].as_str()), (Some("to bob.bin"), Some(length.to_string().as_str())));
-            // slixmpp connects to all places at once, and the others end empty.
+            // slixmpp connects to all places at once, and only one of them carries the file.
             let is_it = |event: &str| event == "s5b_received" || event == "ibb_received";
             listening.wait_for("the bytes", |event| event["event"].as_str().is_some_and(is_it) && event["sha256"] == expected.as_str());
         });
