@@ -105,13 +105,14 @@ async fn progress_can_be_watched_on_both_sides() {
     while let Some(event) = progress.next().await {
         seen.push(match event {
             FetchEvent::Asking { from_byte: 0, .. } => "asking",
+            FetchEvent::Way(_) => "way",
             FetchEvent::Checking => "checking",
             FetchEvent::Ended(result) => result.map(|_| "ended").unwrap(),
             FetchEvent::Received(_) => continue,
             other => panic!("{other:?}"),
         });
     }
-    assert_eq!(seen, ["asking", "checking", "ended"]);
+    assert_eq!(seen, ["asking", "way", "checking", "ended"]);
 }
 
 #[tokio::test]
