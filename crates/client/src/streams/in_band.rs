@@ -232,6 +232,8 @@ impl InBandReader {
                 };
                 self.link.answer(&request, result.map_err(IbbRefusal::condition));
             }
+            // Nothing of ours can come back: we send no blocks here.
+            InBand::Message(message) if message.kind == MessageKind::Error => {}
             InBand::Message(message) => {
                 for payload in message.payloads.iter().filter(|payload| payload.is("data", ns::IBB)) {
                     // Nobody is told what is wrong with it; the machine closes the stream where it has to.

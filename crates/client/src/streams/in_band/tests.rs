@@ -312,3 +312,28 @@ async fn a_peer_that_takes_blocks_one_by_one_is_known_the_next_time() {
         }
     }
 }
+
+/// Proves: IBB-2.2-6.
+#[tokio::test]
+async fn a_block_in_a_message_that_comes_back_ends_the_stream_of_who_sent_it_alone() {
+    let people = people();
+    let most = Some(1 << 20);
+    let terms = terms(StanzaKind::Message);
+    let mut reader = Reader::in_band(people[1].courier.clone(), mail(&people, 1), full(0), terms, false, most);
+    let mut writer = writer(&people, true, StanzaKind::Message);
+    let (sent, first) = tokio::join!(writer.send(&[7; 4096]), reader.next());
+    sent.unwrap();
+    assert_eq!(first.unwrap().unwrap().len(), 4096);
+    let bounced = |from: usize| {
+        let mut message = Message::new(MessageKind::Error, None);
+        message.from = Some(full(from).into_jid());
+        message.payloads.push(block(SID, 1, b"forged"));
+        message
+    };
+    // To the reader it is nothing: it would be the next block otherwise.
+    people[1].board.hear(&bounced(0));
+    people[0].board.hear(&bounced(1));
+    let (ended, came) = tokio::join!(writer.finish(), all(&mut reader));
+    assert!(matches!(ended, Err(StreamError::InBand(IbbFailed::BlockRefused { .. }))), "{ended:?}");
+    assert!(matches!(came, Err(StreamError::Short { missing }) if missing == (1 << 20) - 4096), "{came:?}");
+}

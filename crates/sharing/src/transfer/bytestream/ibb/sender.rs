@@ -198,10 +198,13 @@ impl IbbSender {
         self.close_if_done(now);
     }
 
-    /// A message of ours came back.
-    pub fn handle_bounce(&mut self, now: Instant, why: String) {
-        if matches!(self.stage, Stage::Open { .. }) {
-            self.fail(now, IbbFailed::BlockRefused { why, in_company: self.under_way.len() > 1 });
+    /// A message of ours came back: the other side has a gap, perhaps at the very end.
+    pub fn handle_bounce(&mut self, now: Instant, refusal: String) {
+        let refused = IbbFailed::BlockRefused { why: refusal, in_company: self.under_way.len() > 1 };
+        match &mut self.stage {
+            Stage::Open { .. } => self.fail(now, refused),
+            Stage::Closing { why, .. } => drop(why.get_or_insert(refused)),
+            Stage::Opening { .. } | Stage::Awaiting { .. } | Stage::Over => {}
         }
     }
 
