@@ -156,6 +156,10 @@ impl View<'_> {
             }
             DirectEvent::NotSent { position, why } => {
                 self.no_bar(position);
+                // Of a single file it is said at the end.
+                if self.names.len() == 1 && !self.console.is_json() {
+                    return;
+                }
                 let class = class_of(why.class()).name();
                 let words = format!("{}: {}", self.name(position), Safe(&why.to_string()));
                 self.step("not-sent", position, json!({"error": why.to_string(), "class": class}), words);

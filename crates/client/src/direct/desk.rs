@@ -27,6 +27,9 @@ use crate::account::Connection;
 use crate::net::network::Network;
 use crate::streams::{self, Proxies, Sockets, Surroundings};
 
+/// How long a device may take to acknowledge a request: one that is gone, and whose server does not know yet, holds up whatever comes
+/// after it.
+const ANSWER: Duration = Duration::from_secs(12);
 /// How long a session that was named may take to begin.
 const BEGINS: Duration = Duration::from_secs(30);
 /// Orders that may wait for a session.
@@ -173,7 +176,7 @@ impl Desk {
     }
 
     fn terms(&self, abilities: Abilities, reach: Reach) -> Terms {
-        let settings = Settings { streams: streams::settings(&self.network), ..Settings::default() };
+        let settings = Settings { streams: streams::settings(&self.network), answer_timeout: ANSWER, ..Settings::default() };
         Terms { peer: means(abilities), reach, settings, random: random() }
     }
 

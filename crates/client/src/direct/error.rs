@@ -123,11 +123,12 @@ impl DirectError {
             Self::TooMany => "wait until one of them has ended",
             Self::File(_) => "check the file, then send it again",
             Self::Inside => "try again",
-            Self::Ended { reason, .. } => match reason {
+            Self::Ended { reason, stage, .. } => match reason {
                 R::PeerDeclined(_) | R::Declined | R::Stopped | R::Done => return None,
                 R::NotServed | R::PeerGone => "try again when they are online, or send it without --direct: a link waits for them",
                 R::NoWay(_) => "try again without --relay-only, or send it without --direct",
                 R::PeerStopped(_) => "ask them, then try again",
+                R::NoAnswer(_) if *stage == Stage::Asking => "they may have gone offline a moment ago: try again when they are there",
                 R::Undecided => "tell them that a file waits for their answer, then send it again",
                 R::Unconfirmed => "ask them whether they have it",
                 reason if reason.is_passing() => "try again: it goes on where it stopped",
@@ -148,7 +149,11 @@ impl DirectError {
 
     /// As the fetch wants to hear it.
     pub(crate) fn to_failure(&self) -> SessionFailure {
-        let words = || self.to_string();
+        // Whoever hears it knows whom it asked.
+        let words = || match self {
+            Self::Ended { stage, reason, .. } => format!("{reason}, {}", stage.words()),
+            error => error.to_string(),
+        };
         match self {
             Self::Offline => SessionFailure::Offline,
             Self::Over { .. } => SessionFailure::Over,
