@@ -14,7 +14,8 @@ use balcony_wire::Payload as _;
 use balcony_wire::file_metadata::FileMetadata;
 
 use super::attach::{check_digests, stays_encrypted};
-use super::live::{Keeper, Lent, LiveShares, Told, life, send, source};
+use super::lent::{Keeper, Lent, Told, life, send, source};
+use super::live::LiveShares;
 use super::outbox::{Guard, random_id};
 use super::sending::xml;
 use super::{AttachError, SentFile, ShareError};

@@ -12,6 +12,7 @@ mod error;
 mod file_from;
 mod here_too;
 mod keep;
+mod lent;
 mod live;
 mod looked_at;
 mod outbox;
