@@ -42,10 +42,8 @@ impl Both {
         let device = Source::Published { from: told.from.unwrap(), id: told.id, applications: Vec::new() };
         let mut hasher = Hasher::new(SHARED_ALGOS);
         hasher.update(&bytes);
-        let file = OutgoingFile {
-            sources: vec![Source::url(web.url()), device],
-            ..OutgoingFile::new("s1", "summit.jpg", None, &hasher.finish())
-        };
+        let file =
+            OutgoingFile { sources: vec![Source::url(web.url()), device], ..OutgoingFile::new("s1", "summit.jpg", None, &hasher.finish()) };
         let share = OutgoingShare { to: juliet(), to_room: false, id: "both".into(), text: None, files: vec![file] };
         couple.romeo.send(write(&share).message).await.unwrap();
         let offer = couple.next().await;

@@ -114,13 +114,13 @@ impl Outcome {
     /// What else is known, as text; empty for nothing.
     pub fn detail(&self) -> String {
         match self {
-            Self::Fetched | Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::WrongRange | Self::NoProof => {
-                String::new()
-            }
+            Self::Fetched | Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::WrongRange | Self::NoProof => String::new(),
             Self::Gone(status) | Self::Refused(status) | Self::ServerFailed(status) | Self::Unusable(status) => status.to_string(),
             Self::TooLong(number) | Self::Stalled(number) => number.to_string(),
             Self::TooShort { got, expected } => format!("{got}/{expected}"),
-            Self::Blocked(words) | Self::Unreachable(words) | Self::NotGiven(words) | Self::Withheld(words) | Self::NoWay(words) => words.clone(),
+            Self::Blocked(words) | Self::Unreachable(words) | Self::NotGiven(words) | Self::Withheld(words) | Self::NoWay(words) => {
+                words.clone()
+            }
         }
     }
 

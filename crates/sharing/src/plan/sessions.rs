@@ -144,8 +144,7 @@ fn pair(source: &Source, named_by: &NamedBy, device: Device, offer: &Offer, arou
     let (peer, abilities, way) = device;
     let is_own = peer.bare() == *offer.provenance().account();
     let attempt = |reach, exposure| {
-        let request =
-            SessionRequest { peer: peer.clone(), abilities, way: way.clone(), file: told(offer), reach, takes_unproven: false };
+        let request = SessionRequest { peer: peer.clone(), abilities, way: way.clone(), file: told(offer), reach, takes_unproven: false };
         Attempt { source: source.key(), named_by: named_by.clone(), how: How::Session(Box::new(request)), exposure }
     };
     if is_own {

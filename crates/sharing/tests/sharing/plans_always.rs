@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use balcony_sharing::plan::{
-    Abilities, Answer, Attempt, Circumstances, Contacts, Decision, Devices, History, How, HttpRequest, Outcome, Plan, Policy, Record, decide,
-    lay_out,
+    Abilities, Answer, Attempt, Circumstances, Contacts, Decision, Devices, History, How, HttpRequest, Outcome, Plan, Policy, Record,
+    decide, lay_out,
 };
 use balcony_sharing::transfer::{Reach, SessionRequest, SessionWay};
 use balcony_sharing::{Disposition, Exposure, ExposureKind, NamedBy, NetRules, Offer, Proof, Received, Source, SourceKey};

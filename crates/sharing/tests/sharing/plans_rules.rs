@@ -143,7 +143,8 @@ fn no_rule_makes_what_everybody_could_read_come() {
 
 #[test]
 fn the_rules_everybody_begins_with_are_few_and_read_aloud() {
-    let text = "fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, relayed, senders-server\nask everybody\n";
+    let text =
+        "fetch contacts, own-devices up to 10 MiB from message, own-server, senders-device, relayed, senders-server\nask everybody\n";
     assert_eq!(Policy::default().to_string(), text);
     assert_eq!(rules(text), Policy::default());
     let words: Vec<_> = Policy::default().rules().iter().map(Rule::words).collect();
@@ -204,7 +205,8 @@ fn any_rule() -> impl Strategy<Value = String> {
         Just(String::new())
     ];
     let types = prop::sample::select(vec!["", " image/*", " */*", " image/svg+xml, application/pdf"]);
-    let places = prop::sample::select(vec!["", " from message", " from own-server, senders-device, relayed, senders-server, third-hosts, peers"]);
+    let places =
+        prop::sample::select(vec!["", " from message", " from own-server, senders-device, relayed, senders-server, third-hosts, peers"]);
     let words = prop::sample::select(vec!["", " unproven", " metered", " attached"]);
     (verdict, prop::collection::vec(one, 1..4), size, types, places, words).prop_map(|(verdict, who, size, types, places, word)| {
         let how = if verdict == "fetch" { " even" } else { " if" };
