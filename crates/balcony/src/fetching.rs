@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile, Taken, WayTaken};
 use balcony_sharing::plan::{Answer, Question, Refusal, Wait};
 use balcony_sharing::transfer::Reach;
-use balcony_sharing::{ByteLen, ExposureKind};
+use balcony_sharing::{ByteLen, ExposureKind, Proof};
 use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
 
@@ -232,6 +232,11 @@ pub(crate) async fn save(
             ("size".to_owned(), json!(file.blob().size())),
             ("way".to_owned(), json!(way.as_ref().map(Taken::word))),
         ]);
+        // The hash that the other side said behind the bytes.
+        if proven && offer.proof() == Proof::None && matches!(way, Some(Taken::Session(_))) {
+            object.insert("proof".to_owned(), json!(Proof::Digest.as_str()));
+            object.insert("digests".to_owned(), json!({"sha-256": file.blob().sha256().to_hex()}));
+        }
         if let Some(Taken::Session(WayTaken::Proxy(proxy))) = way {
             object.insert("proxy".to_owned(), json!(proxy.as_str()));
         }

@@ -129,6 +129,8 @@ fn a_session_that_both_programs_lost_fails_nobody_and_the_file_can_be_sent_again
     let receiving = receiving(&bob, &["--yes"]);
     let sending = alice.start(&send);
     let done = receiving.wait().ok();
-    assert_eq!(done.event("saved")["sha256"], sha256(&file).as_str());
+    let saved = done.event("saved");
+    assert_eq!(saved["sha256"], sha256(&file).as_str());
+    assert_eq!((&saved["proven"], saved["proof"].as_str()), (&true.into(), Some("digest")), "by the hash that came behind the bytes");
     sending.wait().ok();
 }
