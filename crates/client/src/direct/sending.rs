@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use balcony_sharing::plan::Abilities;
+use balcony_sharing::plan::{Abilities, Devices};
 use balcony_sharing::transfer::Reach;
 use balcony_sharing::transfer::jingle::EndReason;
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_sharing::{DigestSet, MediaType};
+use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::reading::LangText;
 use balcony_wire::{FullJid, Jid};
@@ -39,6 +40,8 @@ const AT_ONCE: usize = 8;
 const HASHED_FIRST: u64 = 64 << 20;
 /// How often a file goes on in a new session after its way broke.
 const RETRIES: u32 = 5;
+/// How long to wait before all devices are asked again.
+const BETWEEN: Duration = Duration::from_secs(5);
 /// How long to wait for a device that has too much to do.
 const BUSY: Duration = Duration::from_secs(1);
 /// How long a device that went away may take to come back.
@@ -367,7 +370,7 @@ impl Work {
                 Err(why) if retry < RETRIES && why.is_busy() => sleep(BUSY).await,
                 Err(why) if retry < RETRIES && trip.way.is_some() && why.is_passing() => {
                     self.events.tell(DirectEvent::Again { position, why }).await;
-                    self.is_back(&device).await?;
+                    named = Some(self.back(&device, &gift.file).await?);
                 }
                 Err(why) => return Err(why),
             }
@@ -479,6 +482,11 @@ impl Work {
         self.desk.devices.borrow().of(&self.to.bare()).filter(|(_, abilities)| takes_files(*abilities)).count()
     }
 
+    /// Whether one of them is to be asked by message.
+    fn hears_proposals(&self) -> bool {
+        self.desk.devices.borrow().of(&self.to.bare()).any(|(_, abilities)| abilities.message_initiation)
+    }
+
     /// A device that is there and takes files, or the one that was named.
     async fn device(&self) -> Result<FullJid, DirectError> {
         if let Ok(named) = self.to.clone().into_full() {
@@ -513,17 +521,35 @@ impl Work {
         }
     }
 
-    /// Waits for a device that went away, and for ourselves.
-    async fn is_back(&self, device: &FullJid) -> Result<(), DirectError> {
-        let gone = || DirectError::Silent { peer: device.clone().into(), stage: Stage::Moving };
+    /// Waits for a device of theirs after one went away, and for ourselves. They are asked by message: a server may take a device that is
+    /// gone for one that is there.
+    async fn back(&self, gone: &FullJid, file: &FileMetadata) -> Result<FullJid, DirectError> {
         if !self.desk.is_back(BACK).await {
             return Err(DirectError::Offline);
         }
-        let mut devices = self.desk.devices.clone();
-        let person = device.bare();
-        let is_it = |(other, abilities): (&Jid, Abilities)| takes_files(abilities) || *other == **device;
-        let back = devices.wait_for(|devices| devices.of(&person).any(is_it));
-        timeout(BACK, back).await.map_err(|_| gone())?.map(drop).map_err(|_| DirectError::Offline)
+        if !self.to.is_bare() {
+            return Ok(gone.clone());
+        }
+        // An old program knows no proposals, and shows when it is there.
+        let is_old = |devices: &Arc<Devices>| devices.get(gone).is_some_and(|abilities| abilities == Abilities::default());
+        if is_old(&self.desk.devices.borrow()) {
+            return Ok(gone.clone());
+        }
+        let until = Instant::now() + BACK;
+        loop {
+            match proposing::propose(&self.desk, &self.to.bare(), &JingleFile::from(file.clone())).await {
+                Ok(agreed) => {
+                    let device = agreed.device.clone();
+                    *self.lock() = Some(agreed);
+                    return Ok(device);
+                }
+                // None of those that are there knows proposals.
+                Err(DirectError::NoDevice { .. }) if self.takers() > 0 && !self.hears_proposals() => return self.device().await,
+                Err(DirectError::NoDevice { .. }) if Instant::now() < until => sleep(BETWEEN).await,
+                Err(DirectError::NoDevice { .. }) => return Err(DirectError::Silent { peer: gone.clone().into(), stage: Stage::Moving }),
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
