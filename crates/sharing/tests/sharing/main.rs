@@ -10,6 +10,7 @@ mod copies;
 mod dialects;
 mod encrypted;
 mod fetch;
+mod fetch_driver;
 mod fetch_sessions;
 mod giving;
 mod hostile;
