@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod layers;
+mod pairings;
 mod requirements;
 mod run;
 mod sources;
@@ -20,6 +21,7 @@ cargo xtask CHORE
   test            all tests, with foreign XMPP programs where they can be installed; ends with `N passed, N failed, N skipped`
   ci              what CI does: a fresh clone of HEAD, then .ci/run in it
   bench           measures speed and memory against other programs and writes docs/benchmarks.md
+  pairings        who can pass a file to whom, by which way, over which server, and how long it takes; writes docs/pairings.md
   layers          compares the dependencies with the plan of the house
   requirements    which requirement is proved by which test; writes docs/requirements/status.md
   xeps            writes docs/xeps.md and balcony.doap.xml from the heads of the source files
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         "ci" => ci::main(rest),
         "bench" => bench::main(rest),
         "layers" => layers::main(rest),
+        "pairings" => pairings::main(rest),
         "requirements" => requirements::main(rest),
         "xeps" => xeps::main(rest),
         "help" | "--help" | "-h" => {

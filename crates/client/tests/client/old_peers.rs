@@ -103,13 +103,13 @@ async fn files_go_both_ways(server: Server) {
     pair.alice.close().await;
 }
 
-/// Proves: USER-7-4, SIF-3.1-1, S5B-6.3-1, S5B-4-1.
+/// Proves: GL-20, USER-7-4, SIF-3.1-1, S5B-6.3-1, S5B-4-1.
 #[tokio::test]
 async fn slixmpp_and_we_give_each_other_files_over_prosody() {
     files_go_both_ways(Server::Prosody).await;
 }
 
-/// Proves: USER-7-4, SIF-3.1-1, S5B-6.3-1, S5B-4-1.
+/// Proves: GL-20, USER-7-4, SIF-3.1-1, S5B-6.3-1, S5B-4-1.
 #[tokio::test]
 async fn slixmpp_and_we_give_each_other_files_over_ejabberd() {
     files_go_both_ways(Server::Ejabberd).await;
