@@ -124,6 +124,13 @@ impl Ground {
         command.args(options).args(files);
         let started = Instant::now();
         let mut giving = Running::start(&mut self.lab.inside(*host, &command))?;
+        let deadline = Instant::now() + PATIENCE;
+        while taking.listen() {
+            giving.look()?;
+            if Instant::now() > deadline {
+                return Err(format!("{} does not end", taking.name));
+            }
+        }
         taking.finish()?;
         giving.finish()?;
         let took = started.elapsed().as_secs_f64();
@@ -140,6 +147,9 @@ impl Ground {
         let heard = taking.named("offer").next().map(|(at, _)| *at);
         let came = taking.events.iter().find(|(_, event)| event["event"] == "progress" || event["event"] == "saved").map(|(at, _)| *at);
         let (Some(heard), Some(came)) = (heard, came) else { return Err("the taker told neither of an offer nor of bytes".to_owned()) };
+        if giving.peak * taking.peak == 0.0 {
+            return Err("how much memory they had was not seen".to_owned());
+        }
         Ok(Transfer { took, first_byte: came.duration_since(heard).as_secs_f64(), ways, peaks: [giving.peak, taking.peak] })
     }
 }
@@ -202,6 +212,15 @@ impl Running {
             }
         }
         Ok(())
+    }
+
+    /// Sees how much memory it has, and that it has not failed.
+    fn look(&mut self) -> Result<()> {
+        self.peak = f64::max(self.peak, timing::resident(&self.child).unwrap_or(0.0));
+        match self.child.try_wait() {
+            Ok(Some(status)) if !status.success() => Err(format!("{} ended with {status}", self.name)),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the next event, if one comes soon; `false` when there will be none.
