@@ -141,9 +141,10 @@ fn we_offer_part(town: &Town, name: &str, size: usize, from: usize) -> (Done, Va
     (sent, taken)
 }
 
-/// They break off in the middle, say nothing, and offer it again.
+/// They break off in the middle, say nothing, and offer it again in another session: what is there is not sent twice.
+/// Proves: JFT-6.4-1, JFT-5-4.
 #[test]
-fn what_others_break_off_is_no_file_and_arrives_when_they_offer_it_again() {
+fn what_others_break_off_is_no_file_and_goes_on_when_they_offer_it_again() {
     let Some(town) = Town::with(At::Prosody) else { return };
     let file = town.alice.file("broken.bin", &random_bytes(3_000_000));
     let offer = |options: &[&str]| {
@@ -156,8 +157,10 @@ fn what_others_break_off_is_no_file_and_arrives_when_they_offer_it_again() {
     assert_ne!(first.code, 0, "{}", first.out);
     assert!(first.event("failed")["error"].as_str().unwrap().contains("alice@"), "{}", first.out);
     assert_eq!(town.bob.names(), [""; 0]);
-    let (second, _) = offer(&[]);
+    let (second, events) = offer(&[]);
     let saved = second.ok().event("saved");
+    let sent = events.unwrap().into_iter().find(|event| event["event"] == "sent").unwrap();
+    assert!(sent["bytes"].as_u64().unwrap() < 2_000_000, "it was sent anew: {sent}");
     assert_eq!((&saved["proven"], saved["sha256"].as_str()), (&true.into(), Some(sha256(&file).as_str())));
 }
 
