@@ -26,7 +26,9 @@ const SLOW: usize = 64;
 const ARRIVALS: usize = 64;
 /// Of these, what comes from one person: nobody keeps the others out.
 const OF_ONE: usize = 16;
-/// Transfers with one device of which nobody keeps a table but this one.
+/// And of these, what comes from all together whom the person does not know: they keep no contact out, by however many names they come.
+const OF_STRANGERS: usize = 32;
+/// Transfers with one person of which nobody keeps a table but this one.
 const WITH_ONE: usize = 64;
 /// Sessions and other transfers in all.
 const IN_ALL: usize = 256;
@@ -245,6 +247,10 @@ impl Switchboard {
         let Some(person) = arrival.person() else { return arrival.refused() };
         {
             let mut table = self.table();
+            let of_strangers = || table.waiting.iter().filter(|(other, _)| !self.knows(other)).map(|(_, count)| count).sum::<usize>();
+            if !self.knows(&person) && of_strangers() >= OF_STRANGERS {
+                return arrival.refused();
+            }
             let waiting = table.waiting.entry(person.clone()).or_default();
             if *waiting >= OF_ONE {
                 return arrival.refused();
@@ -281,7 +287,9 @@ impl Switchboard {
                     match proposal {
                         // It hears the next one, or its own deadline.
                         Some(proposal) => drop(proposal.try_send(message.clone())),
-                        None => drop(self.arrive(Arrival::Message(message.clone()))),
+                        // What strangers propose is answered by nobody.
+                        None if self.knows(&from.bare()) => drop(self.arrive(Arrival::Message(message.clone()))),
+                        None => {}
                     }
                     return;
                 }
@@ -349,7 +357,7 @@ impl Switchboard {
             if table.sessions.contains_key(&key) {
                 return Err(NoRoom::Taken);
             }
-            let with_one = table.sessions.keys().filter(|other| other.peer == key.peer).count();
+            let with_one = table.sessions.keys().filter(|other| other.peer.bare_str() == key.peer.bare_str()).count();
             if with_one >= WITH_ONE || table.sessions.len() >= IN_ALL {
                 return Err(NoRoom::TooMany);
             }
@@ -481,145 +489,4 @@ pub(super) fn unknown_session(request: &Iq) -> Iq {
 const STREAM_INITIATION: &str = "http://jabber.org/protocol/si";
 
 #[cfg(test)]
-mod tests {
-    use balcony_wire::Jid;
-    use balcony_wire::roster::RosterItem;
-
-    use super::*;
-
-    fn jingle(from: &str, action: &str, sid: &str) -> Iq {
-        let payload = Element::new("jingle", ns::JINGLE).with_attr("action", action).with_attr("sid", sid);
-        Iq { from: Some(Jid::parse(from).unwrap()), ..Iq::set("1", None, payload) }
-    }
-
-    fn switchboard() -> (Switchboard, mpsc::Receiver<(Arrival, Place)>) {
-        let known = ["romeo@montague.example", "mercutio@montague.example"].map(|jid| RosterItem::new(Jid::parse(jid).unwrap()));
-        let contacts = watch::channel(Arc::new(Contacts::from_items(known))).1;
-        Switchboard::new("juliet@capulet.example".parse().unwrap(), contacts, Expected::new().0)
-    }
-
-    fn key(peer: &str, sid: &str) -> Key {
-        Key { peer: Jid::parse(peer).unwrap().into_full().unwrap(), sid: sid.to_owned() }
-    }
-
-    fn refused(answer: Option<Iq>) -> StanzaError {
-        match answer.map(|answer| answer.kind) {
-            Some(IqKind::Error(error)) => error,
-            other => panic!("no error: {other:?}"),
-        }
-    }
-
-    /// Proves: JIN-D-1.
-    #[tokio::test]
-    async fn a_session_is_found_by_who_speaks_and_the_id_together() {
-        let (switchboard, mut arrivals) = switchboard();
-        let mut mine = switchboard.session(key("romeo@montague.example/balcony", "s1")).unwrap();
-        assert_eq!(switchboard.take(jingle("romeo@montague.example/balcony", "session-info", "s1")), None);
-        assert!(matches!(mine.next().await, Some(Mail::Request(_))));
-        for (from, sid) in
-            [("romeo@montague.example/other", "s1"), ("mallory@evil.example/x", "s1"), ("romeo@montague.example/balcony", "s2")]
-        {
-            let error = refused(switchboard.take(jingle(from, "session-terminate", sid)));
-            assert_eq!(error.condition, DefinedCondition::ItemNotFound, "{from} {sid}");
-            assert_eq!(error.application.unwrap().name(), "unknown-session");
-        }
-        // Who begins one is somebody else's business, also under an id that is taken with another.
-        assert_eq!(switchboard.take(jingle("mercutio@montague.example/x", "session-initiate", "s1")), None);
-        assert!(matches!(arrivals.recv().await, Some((Arrival::Session(_), _))));
-        drop(mine);
-        refused(switchboard.take(jingle("romeo@montague.example/balcony", "session-info", "s1")));
-    }
-
-    #[tokio::test]
-    async fn who_sends_too_much_is_told_so_at_once() {
-        let (switchboard, _arrivals) = switchboard();
-        let full = key("romeo@montague.example/balcony", "s1");
-        let _session = switchboard.session(full.clone()).unwrap();
-        for _ in 0..MAILBOX {
-            assert_eq!(switchboard.take(jingle(full.peer.as_str(), "session-info", "s1")), None);
-        }
-        let error = refused(switchboard.take(jingle(full.peer.as_str(), "session-info", "s1")));
-        assert_eq!(error.condition, DefinedCondition::ResourceConstraint);
-    }
-
-    /// Proves: JIN-6.3-2, JIN-13-1.
-    #[tokio::test]
-    async fn strangers_take_no_room_and_one_contact_never_all_of_it() {
-        let (switchboard, mut arrivals) = switchboard();
-        for _ in 0..ARRIVALS * 2 {
-            let error = refused(switchboard.take(jingle("mallory@evil.example/x", "session-initiate", "s")));
-            assert_eq!(error.condition, DefinedCondition::ServiceUnavailable, "as if we had never heard of sessions");
-        }
-        for _ in 0..OF_ONE {
-            assert_eq!(switchboard.take(jingle("mercutio@montague.example/x", "session-initiate", "s")), None);
-        }
-        let error = refused(switchboard.take(jingle("mercutio@montague.example/phone", "session-initiate", "more")));
-        assert_eq!(error.condition, DefinedCondition::ResourceConstraint);
-        assert_eq!(switchboard.take(jingle("romeo@montague.example/x", "session-initiate", "s")), None);
-        // Whatever was looked at makes room.
-        drop(arrivals.recv().await);
-        assert_eq!(switchboard.take(jingle("mercutio@montague.example/x", "session-initiate", "s")), None);
-    }
-
-    #[test]
-    fn so_many_sessions_with_one_device_and_so_many_in_all() {
-        let (switchboard, _arrivals) = switchboard();
-        let mut open = Vec::new();
-        let mut fill = |person: &str, count: usize| {
-            for sid in 0..count {
-                open.push(switchboard.session(key(&format!("{person}@montague.example/balcony"), &format!("s{sid}"))).unwrap());
-            }
-        };
-        fill("romeo", WITH_ONE);
-        assert_eq!(switchboard.session(key("romeo@montague.example/balcony", "more")).unwrap_err(), NoRoom::TooMany);
-        assert_eq!(switchboard.session(key("romeo@montague.example/balcony", "s0")).unwrap_err(), NoRoom::Taken);
-        for person in 0..(IN_ALL - WITH_ONE) / 4 {
-            fill(&format!("person{person}"), 4);
-        }
-        assert_eq!(switchboard.session(key("juliet@capulet.example/balcony", "s")).unwrap_err(), NoRoom::TooMany);
-        open.clear();
-        assert_eq!(switchboard.sessions(), 0);
-    }
-
-    /// Proves: IBB-D-1.
-    #[tokio::test]
-    async fn chunks_are_taken_only_from_the_peer_of_the_stream() {
-        let (switchboard, _arrivals) = switchboard();
-        let mut stream = switchboard.in_band(key("romeo@montague.example/balcony", "i1"));
-        let data = Element::new("data", ns::IBB).with_attr("sid", "i1").with_attr("seq", "0");
-        let chunk = |from: &str| Iq { from: Some(Jid::parse(from).unwrap()), ..Iq::set("1", None, data.clone()) };
-        assert_eq!(refused(switchboard.take(chunk("mallory@evil.example/x"))).condition, DefinedCondition::ItemNotFound);
-        assert_eq!(switchboard.take(chunk("romeo@montague.example/balcony")), None);
-        let mut message = Message::new(MessageKind::Normal, None);
-        message.payloads.push(data.clone());
-        for from in ["mallory@evil.example/x", "romeo@montague.example/balcony"] {
-            message.from = Some(Jid::parse(from).unwrap());
-            switchboard.hear(&message);
-        }
-        assert!(matches!(stream.next().await, Some(InBand::Request(_))));
-        assert!(
-            matches!(stream.next().await, Some(InBand::Message(message)) if message.from.as_ref().unwrap().domain() == "montague.example")
-        );
-        // A hole cannot be mended: the stream ends instead.
-        for _ in 0..=MAILBOX {
-            switchboard.hear(&message);
-        }
-        for _ in 0..MAILBOX {
-            assert!(stream.next().await.is_some());
-        }
-        assert!(stream.next().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn a_device_that_goes_offline_is_told_to_its_sessions_and_to_no_other() {
-        let (switchboard, _arrivals) = switchboard();
-        let mut romeos = switchboard.session(key("romeo@montague.example/balcony", "s1")).unwrap();
-        let mut others = switchboard.session(key("romeo@montague.example/phone", "s1")).unwrap();
-        let mut gone = Presence::new(PresenceKind::Unavailable, None);
-        gone.from = Some(Jid::parse("romeo@montague.example/balcony").unwrap());
-        switchboard.see(&gone);
-        assert!(matches!(romeos.next().await, Some(Mail::Unavailable)));
-        switchboard.renamed();
-        assert!(matches!(others.next().await, Some(Mail::Renamed)), "nothing came before");
-    }
-}
+mod tests;

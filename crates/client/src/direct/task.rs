@@ -3,6 +3,10 @@
 //! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html>
 //! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
 
+mod files;
+
+pub(super) use files::Giving;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -25,8 +29,10 @@ use balcony_wire::{Element, Iq, IqKind, Jid, Payload as _, StanzaError};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, select_all};
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, sleep_until};
+
+use files::Taking;
 
 use super::body::{Feed, Piece, Stands, Verdict};
 use super::desk::Order;
@@ -68,41 +74,6 @@ pub(super) struct Task {
     shown: bool,
     /// Whom to tell that the other side was told.
     leaving: Vec<oneshot::Sender<()>>,
-}
-
-/// A file that comes.
-struct Taking {
-    feed: Feed,
-    /// Up to which byte bytes were handed on; nothing before the first ones flowed.
-    fed: Option<Arc<AtomicU64>>,
-    pump: Option<Pump>,
-    stage: Stage,
-    /// It is kept already, since whoever takes the bytes may count faster than we do; where to say that the other side was told.
-    kept: Option<oneshot::Sender<()>>,
-}
-
-/// A file that goes.
-pub(super) struct Giving {
-    pub(super) gift: Gift,
-    pub(super) events: Option<mpsc::Sender<GiveEvent>>,
-    pump: Option<Pump>,
-    stage: Stage,
-    sent: u64,
-    /// Whether the other side, or we, hold it.
-    held: watch::Sender<bool>,
-    why: Option<String>,
-}
-
-impl Giving {
-    pub(super) fn new(gift: Gift, events: Option<mpsc::Sender<GiveEvent>>) -> Self {
-        Self { gift, events, pump: None, stage: Stage::Asking, sent: 0, held: watch::channel(false).0, why: None }
-    }
-
-    async fn tell(&self, event: GiveEvent) {
-        if let Some(events) = &self.events {
-            let _ = events.send(event).await; // nobody watches any more
-        }
-    }
 }
 
 /// What was done beside.
@@ -631,35 +602,6 @@ impl Task {
             giving.ended(&self.key, reason).await;
         }
         self.desk.unregister(&self.key);
-    }
-}
-
-impl Taking {
-    /// Behind the bytes that wait to be taken; nobody waits here for that.
-    fn say(&self, piece: Piece) {
-        let pieces = self.feed.pieces.clone();
-        tokio::spawn(async move { pieces.send(piece).await });
-    }
-
-    fn ended(mut self, key: &Key, reason: &EndReason) {
-        let error = DirectError::Ended { peer: Jid::from(key.peer.clone()), stage: self.stage, reason: reason.clone() };
-        match self.feed.stands.take() {
-            Some(stands) => drop(stands.send(Err(error))),
-            None if reason.is_done() => {}
-            None => self.say(Piece::Failed(error)),
-        }
-    }
-}
-
-impl Giving {
-    async fn ended(self, key: &Key, reason: &EndReason) {
-        let peer = Jid::from(key.peer.clone());
-        let end = match (reason, &self.why) {
-            (EndReason::Done, _) => Ok(()),
-            (_, Some(why)) => Err(DirectError::File(why.clone())),
-            (reason, None) => Err(DirectError::Ended { peer, stage: self.stage, reason: reason.clone() }),
-        };
-        self.tell(GiveEvent::Ended(end)).await;
     }
 }
 
