@@ -111,7 +111,10 @@ impl Asking<'_> {
         candidates.extend(self.sent(sought)?);
         candidates.extend(self.stored(sought)?);
         for candidate in candidates {
-            if sought.fits(&candidate.file, &candidate.digests) == Fit::Yes
+            // Of what was not offered to them they have to know a digest, whatever a rule gives: a name is easily guessed.
+            let may_ask = candidate.is_offered || sought.digests.has_proof();
+            if may_ask
+                && sought.fits(&candidate.file, &candidate.digests) == Fit::Yes
                 && let Some(grant) = self.judge(&candidate)
                 && let Some(gift) = self.gift(candidate, grant)?
             {
@@ -190,6 +193,8 @@ impl Asking<'_> {
             self.complain(&candidate);
             return Ok(None);
         };
+        // Who shared it directly showed the address to those who were told, and to nobody else.
+        let shared = candidate.shared.filter(|reach| candidate.is_offered || *reach == Reach::Relay);
         let hashes = candidate.digests.iter().filter(|digest| SHARED_ALGOS.contains(&digest.algo())).cloned().map(Hash::from).collect();
         Ok(Some(Gift {
             from,
@@ -197,7 +202,7 @@ impl Asking<'_> {
             file: FileMetadata { size: Some(candidate.size), hashes, ..candidate.file },
             size: candidate.size,
             digests: candidate.digests,
-            reach: grant.reach(candidate.shared),
+            reach: grant.reach(shared),
             rate: grant.rate,
             share: candidate.share,
         }))

@@ -229,6 +229,22 @@ fn whole_files_of_the_store_go_to_own_devices_and_to_others_by_a_rule_alone() {
     assert!(scene.asks("romeo@montague.example/phone", &by_hash(b"kept")).is_err(), "without rules nothing is given");
 }
 
+#[test]
+fn what_is_shared_with_one_is_given_to_another_by_a_rule_only_if_they_know_a_digest() {
+    let scene = Scene::new();
+    let path = scene.file("summit.jpg", b"the summit");
+    scene.share(&path, b"the summit", Reach::Direct, &["juliet@capulet.example"]);
+    scene.rules("give contacts even unoffered");
+    let nurse = "nurse@capulet.example/x";
+    let gift = scene.asks(nurse, &by_hash(b"the summit")).unwrap();
+    assert_eq!(gift.reach, Reach::Relay, "the address was shown to Juliet alone");
+    let size = FileMetadata { size: Some(10), ..FileMetadata::default() };
+    for asked in [named("summit.jpg", Some(10)), named("summit.jpg", None), Asked::ByFile(Box::new(size))] {
+        assert_eq!(scene.asks(nurse, &asked).unwrap_err(), NotGiven::Unknown, "{asked:?}");
+        assert!(scene.asks(JULIET, &asked).is_ok(), "{asked:?}");
+    }
+}
+
 /// Proves: JFT-D-2.
 #[test]
 fn what_was_shared_live_is_not_given_by_its_hash_once_that_has_ended() {
