@@ -37,11 +37,11 @@ pub(super) async fn run(desk: Arc<Desk>, shelf: Shelf, mut arrivals: mpsc::Recei
             request = back.recv() => request.map(|request| (Arrival::Session(request), None)),
             _ = state.wait_for(|state| matches!(state, Connection::Ended(_))) => return,
         };
-        let Some((arrival, _place)) = arrival else { return };
+        let Some((arrival, place)) = arrival else { return };
         match arrival {
-            Arrival::Session(request) => session(&desk, &shelf, request).await,
+            Arrival::Session(request) => session(&desk, &shelf, request, place).await,
             Arrival::Added(peer, jingle) => shelf.keep(peer, jingle).await,
-            Arrival::Start(request) => drop(tokio::spawn(start(Arc::clone(&desk), request))),
+            Arrival::Start(request) => drop(tokio::spawn(start(Arc::clone(&desk), request, place))),
             Arrival::Older(request) => si::arrive(&desk, &shelf, request).await,
             // Only where somebody waits for offers: the account itself listens for its clones.
             Arrival::Message(message) if shelf.news.receiver_count() > 1 => proposing::answer(&desk, &message).await,
@@ -54,8 +54,8 @@ async fn refuse(desk: &Desk, request: &Iq, condition: DefinedCondition) {
     desk.courier.answer(request.refuse(StanzaError::new(condition))).await;
 }
 
-/// Somebody opens a session.
-async fn session(desk: &Arc<Desk>, shelf: &Shelf, request: Iq) {
+/// Somebody opens a session. The place is taken as long as it is looked at.
+async fn session(desk: &Arc<Desk>, shelf: &Shelf, request: Iq, place: Option<Place>) {
     let Some(key) = key(&request) else { return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await };
     if desk.knows(&key.peer.bare()) {
         return begin(desk, shelf, key, &request).await;
@@ -63,6 +63,7 @@ async fn session(desk: &Arc<Desk>, shelf: &Shelf, request: Iq) {
     // Whoever is no contact asks for a file: looking takes a while, and nobody waits for that here.
     let (desk, shelf) = (Arc::clone(desk), shelf.clone());
     tokio::spawn(async move {
+        let _place = place;
         if gives(&desk, &key.peer, &request).await {
             begin(&desk, &shelf, key, &request).await;
         } else {
@@ -100,8 +101,8 @@ fn key(request: &Iq) -> Option<Key> {
     Some(Key { sid: payload.attr("sid").unwrap_or_default().to_owned(), peer })
 }
 
-/// Somebody asks for a session that we published.
-async fn start(desk: Arc<Desk>, request: Iq) {
+/// Somebody asks for a session that we published. The place is taken until they have their answer.
+async fn start(desk: Arc<Desk>, request: Iq, _place: Option<Place>) {
     let started = publish::start(&desk.giver, &request).await;
     desk.courier.answer(started.answer).await;
     let peer = request.from.and_then(|from| from.into_full().ok());

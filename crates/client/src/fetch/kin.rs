@@ -1,9 +1,9 @@
 //! Bytes that another fetch of the same file left: the same file offered once more, by a peer whose session broke, or as a link that was
-//! sent twice. Which file it is, a digest says; so nothing is fetched twice.
+//! sent twice. Which file it is, a digest says; so nothing is fetched twice. Only by the same person: else anybody who knows the digest
+//! could put wrong bytes in front of what an honest one gives, and the whole would be wrong.
 
-use balcony_sharing::{Agreement, Claim, Offer};
+use balcony_sharing::{Agreement, Claim, Offer, Provenance};
 use balcony_store::{OfferKey, Staging, Store, StoreError};
-use balcony_wire::BareJid;
 
 use super::work::job_of;
 use crate::offers::CataloguedOffer;
@@ -11,13 +11,13 @@ use crate::offers::CataloguedOffer;
 /// What a file must be to be the same.
 pub(super) struct Kin {
     key: OfferKey,
-    account: BareJid,
+    provenance: Provenance,
     claim: Claim,
 }
 
 impl Kin {
     pub(super) fn of(key: OfferKey, offer: &Offer) -> Self {
-        Self { key, account: offer.provenance().account().clone(), claim: offer.claim() }
+        Self { key, provenance: offer.provenance().clone(), claim: offer.claim() }
     }
 
     /// The most that another fetch left of this file, unless it is under way; plain bytes only.
@@ -51,6 +51,7 @@ impl Kin {
         let Some(row) = store.offer(other)? else { return Ok(false) };
         let Some(offer) = CataloguedOffer::from_row(&row, &[]) else { return Ok(false) };
         let is_same_file = offer.digests().agreement(&self.claim.digests) == Agreement::Same && offer.size() == self.claim.size;
-        Ok(is_same_file && *offer.provenance().account() == self.account)
+        let (own, other) = (&self.provenance, offer.provenance());
+        Ok(is_same_file && other.account() == own.account() && other.is_same_sender(own))
     }
 }

@@ -6,6 +6,7 @@ mod floods;
 mod ids;
 mod mallory;
 mod proxies;
+mod trust;
 
 use std::future::Future;
 use std::process::Command;
