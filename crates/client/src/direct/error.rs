@@ -54,7 +54,7 @@ pub enum DirectError {
         stage: Stage,
     },
     /// The session ended, with or without a word.
-    #[error("{peer}: {reason}, {}", .stage.words())]
+    #[error("{peer}: {}", ended(reason, *.stage))]
     Ended {
         /// with whom it was
         peer: Jid,
@@ -118,20 +118,21 @@ impl DirectError {
             }
             Self::Over { .. } | Self::NotAvailable { .. } => "ask them to send it again",
             Self::Rules { .. } => "try again, or send it without --direct",
-            Self::Silent { .. } => "try again when they are online: it goes on where it stopped",
+            Self::Silent { .. } => "send it again when they are online",
             Self::Offline => "check the network",
             Self::TooMany => "wait until one of them has ended",
             Self::File(_) => "check the file, then send it again",
             Self::Inside => "try again",
             Self::Ended { reason, stage, .. } => match reason {
-                R::PeerDeclined(_) | R::Declined | R::Stopped | R::Done => return None,
+                R::PeerDeclined(_) => "ask them whether they want it before you send it again",
+                R::Declined | R::Stopped | R::Done => return None,
                 R::NotServed | R::PeerGone => "try again when they are online, or send it without --direct: a link waits for them",
                 R::NoWay(_) => "try again without --relay-only, or send it without --direct",
-                R::PeerStopped(_) => "ask them, then try again",
+                R::PeerStopped(_) => "ask them, then send it again",
                 R::NoAnswer(_) if *stage == Stage::Asking => "they may have gone offline a moment ago: try again when they are there",
                 R::Undecided => "tell them that a file waits for their answer, then send it again",
                 R::Unconfirmed => "ask them whether they have it",
-                reason if reason.is_passing() => "try again: it goes on where it stopped",
+                reason if reason.is_passing() => "send it again, or send it without --direct: a link waits for them",
                 _ => "try again, or send it without --direct",
             },
         })
@@ -151,7 +152,7 @@ impl DirectError {
     pub(crate) fn to_failure(&self) -> SessionFailure {
         // Whoever hears it knows whom it asked.
         let words = || match self {
-            Self::Ended { stage, reason, .. } => format!("{reason}, {}", stage.words()),
+            Self::Ended { stage, reason, .. } => ended(reason, *stage),
             error => error.to_string(),
         };
         match self {
@@ -167,14 +168,50 @@ impl DirectError {
     }
 }
 
+/// How far it had come is left out where the reason says so.
+fn ended(reason: &EndReason, stage: Stage) -> String {
+    use EndReason as R;
+    match reason {
+        R::PeerDeclined(_) | R::Declined | R::NotServed | R::PeerHasNot | R::Undecided | R::Unconfirmed => reason.to_string(),
+        _ => format!("{reason}, {}", stage.words()),
+    }
+}
+
 fn class_of(reason: &EndReason) -> Class {
     use EndReason as R;
     match reason {
-        R::PeerDeclined(_) | R::Declined | R::Stopped | R::NotGiven => Class::Policy,
+        R::PeerDeclined(_) | R::PeerStopped(_) | R::Declined | R::Stopped | R::NotGiven => Class::Policy,
         R::NotServed | R::NoWay(_) | R::Broke { .. } | R::PeerGone | R::Disconnected | R::Forgotten => Class::Network,
         R::NoAnswer(_) | R::Stalled { .. } | R::Undecided | R::Unconfirmed => Class::Timeout,
         R::Unusable => Class::Local,
         R::WrongBytes => Class::Proof,
         _ => Class::Source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(stage: Stage, reason: EndReason) -> DirectError {
+        DirectError::Ended { peer: Jid::parse("juliet@capulet.example/phone").unwrap(), stage, reason }
+    }
+
+    #[test]
+    fn how_far_it_had_come_is_said_where_it_is_news() {
+        let declined = ended(Stage::Asking, EndReason::NotServed);
+        assert_eq!(declined.to_string(), "juliet@capulet.example/phone: the other side is not there, or knows no file transfer");
+        let stopped = ended(Stage::Moving, EndReason::Stalled { at: 2_000_000 });
+        let words = "juliet@capulet.example/phone: nothing came for too long, after 2 MB, while the bytes were on their way";
+        assert_eq!(stopped.to_string(), words);
+    }
+
+    #[test]
+    fn who_says_no_at_whatever_time_is_a_person_and_no_broken_source() {
+        for (stage, words) in [(Stage::Asking, None), (Stage::Moving, Some("not now"))] {
+            let no = EndReason::PeerStopped(balcony_sharing::transfer::jingle::Words::new(words));
+            assert_eq!(ended(stage, no).class(), Class::Policy);
+        }
+        assert_eq!(ended(Stage::Moving, EndReason::WrongBytes).class(), Class::Proof);
     }
 }
