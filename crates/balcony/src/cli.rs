@@ -305,6 +305,15 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_the_help_is_wrapped_once() {
+        for command in Cli::command().get_subcommands() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let broken = after.lines().find(|line| line.starts_with(char::is_lowercase));
+            assert_eq!(broken, None, "{}: the terminal breaks lines, the text does not", command.get_name());
+        }
+    }
+
+    #[test]
     fn sizes_are_read_with_units() {
         assert_eq!(parse_size("100"), Ok(100));
         assert_eq!(parse_size("64K"), Ok(64 << 10));

@@ -10,11 +10,11 @@ use super::DispositionArg;
 /// `balcony share-live`
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-The bytes go from this device to theirs while this command runs; nothing is uploaded unless you say --upload. Who takes
-a file sees the address of this device, because you named them here; with --relay-only the bytes go through servers and
+The bytes go from this device to theirs while this command runs; nothing is uploaded unless you say --upload. Who takes \
+a file sees the address of this device, because you named them here; with --relay-only the bytes go through servers and \
 no address is shown. `balcony give` has the rules that hold for everybody.
 
-They see the offer at once. They can have the file while this command runs and both are online; with --upload one offer
+They see the offer at once. They can have the file while this command runs and both are online; with --upload one offer \
 has the link and this device, and what remains is used. ^C ends it: what is under way is told so.
 
 Examples:
@@ -57,8 +57,8 @@ pub(crate) struct ShareLive {
 /// `balcony give`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Others may ask this device for a file while `balcony receive` or `balcony share-live` runs: for one that was shared
-live, or by its digest. Who may not have it hears the same as for a file that is not here. The first rule that is about
+Others may ask this device for a file while `balcony receive` or `balcony share-live` runs: for one that was shared \
+live, or by its digest. Who may not have it hears the same as for a file that is not here. The first rule that is about \
 who asks and what they ask for decides; where none is, they get nothing.")]
 pub(crate) struct Give {
     #[command(subcommand)]
