@@ -43,7 +43,7 @@ impl Class {
         (Self::Source, "the file cannot be had where the sender says it is: gone, forbidden, cut short"),
         (Self::Proof, "the bytes are not the file that was offered"),
         (Self::Local, "this machine: disk full, no permission, no such file, the file changed"),
-        (Self::Policy, "the policy forbids it, or it needs an answer that was not given"),
+        (Self::Policy, "the policy forbids it, it needs an answer that was not given, or the other side said no"),
         (Self::Timeout, "waited long enough"),
         (Self::Interrupted, "interrupted; what was begun can be taken up again"),
     ];
