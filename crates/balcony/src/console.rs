@@ -83,8 +83,8 @@ impl Console {
     pub(crate) fn bar(&self, label: &str, total: Option<u64>) -> Bar {
         let bar = self.bars.add(ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden()));
         let template = match total {
-            Some(_) => "{msg:24!} {bar:30} {bytes:>10}/{total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}",
-            None => "{msg:24!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}",
+            Some(_) => "{msg:24!} {bar:30} {decimal_bytes:>10}/{decimal_total_bytes:<10} {decimal_bytes_per_sec:>12} {eta:>4}",
+            None => "{msg:24!} {spinner} {decimal_bytes:>10} {decimal_bytes_per_sec:>12}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);

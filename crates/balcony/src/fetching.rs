@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile, Taken, WayTaken};
 use balcony_sharing::plan::{Answer, Question, Refusal, Wait};
 use balcony_sharing::transfer::Reach;
-use balcony_sharing::{ByteLen, ExposureKind, Proof};
+use balcony_sharing::{ByteLen, ExposureKind, Proof, Source};
 use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
 
@@ -159,7 +159,7 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
         };
         match event {
             Some(FetchEvent::Asking { host, from_byte }) => {
-                let at = if from_byte > 0 { format!(" from byte {from_byte} on") } else { String::new() };
+                let at = goes_on(from_byte);
                 console.step(
                     "asking",
                     json!({"offer": number, "host": host, "from_byte": from_byte}),
@@ -167,7 +167,7 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
                 );
             }
             Some(FetchEvent::Calling { peer, from_byte, reach }) => {
-                let at = if from_byte > 0 { format!(" from byte {from_byte} on") } else { String::new() };
+                let at = goes_on(from_byte);
                 let relayed = if reach == Reach::Relay { ", by way of servers only" } else { "" };
                 console.step(
                     "asking",
@@ -185,6 +185,8 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
             Some(FetchEvent::Received(progress)) => bar.get_or_insert_with(|| console.bar(&name, progress.total)).at(progress.have),
             Some(FetchEvent::SourceEnded(outcome)) => {
                 if !outcome.is_success() {
+                    // What comes next may take a while to begin: a bar that stands still would say that it comes.
+                    bar.take().map(Bar::done).unwrap_or_default();
                     let words = outcome.to_string();
                     console.step("source-failed", json!({"offer": number, "why": words}), format!("{}: {}", Safe(&name), Safe(&words)));
                 }
@@ -292,8 +294,22 @@ fn needs_answer(offer: &CataloguedOffer, question: &Question) -> Failure {
 /// The person said no.
 fn declined(offer: &CataloguedOffer) -> Failure {
     let number = offer.key().number();
-    Failure::new(Class::Policy, format!("{}: not fetched, as you said", Safe(offer.name().as_str())))
-        .advise(format!("you are not asked again; `balcony fetch {number}` if you change your mind"))
+    Failure::new(Class::Policy, format!("{}: not fetched, as you said", Safe(offer.name().as_str()))).advise(match is_in_session(offer) {
+        true => {
+            format!("they were told; if you change your mind, `balcony fetch {number}` asks their devices for it, or they send it again")
+        }
+        false => format!("you are not asked again; `balcony fetch {number}` if you change your mind"),
+    })
+}
+
+/// Whether it was offered in a session, which ends with the answer.
+pub(crate) fn is_in_session(offer: &CataloguedOffer) -> bool {
+    offer.sources().any(|source| matches!(source, Source::Session { .. } | Source::Stream { .. }))
+}
+
+/// Where a file goes on, for people.
+fn goes_on(from_byte: u64) -> String {
+    if from_byte > 0 { format!(", going on after {}", ByteLen(from_byte)) } else { String::new() }
 }
 
 fn local(error: &dyn std::error::Error) -> Failure {

@@ -209,6 +209,7 @@ impl Tally {
 
 fn announce(console: &Console, offer: &CataloguedOffer, show_xml: bool) {
     let (event, words) = match offer.is_again() {
+        true if fetching::is_in_session(offer) => ("source", format!("{}: it is offered again", Safe(offer.name().as_str()))),
         true => ("source", format!("{}: there is another place for it now", Safe(offer.name().as_str()))),
         false => ("offer", fetching::words(offer)),
     };

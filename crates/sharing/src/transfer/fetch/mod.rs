@@ -33,7 +33,7 @@ use candidate::Candidate;
 use crate::cipher::{Envelope, Fault, Opened};
 use crate::plan::Outcome;
 use crate::transfer::{OpenSession, OpenUrl, SessionEnd};
-use crate::{Hashed, Plan, SourceKey, Unproven, Verified};
+use crate::{ByteLen, Hashed, Plan, SourceKey, Unproven, Verified};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl FetchFailed {
         let told = if told.is_empty() { "there is no source left to try".to_owned() } else { told.join("; ") };
         match self.kept {
             0 => format!("the file could not be fetched: {told}"),
-            kept => format!("the file could not be fetched: {told}; {kept} bytes are kept for another try"),
+            kept => format!("the file could not be fetched: {told}; {} are kept for another try", ByteLen(kept)),
         }
     }
 
