@@ -31,6 +31,11 @@ pub(super) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 async fn go(console: &Console, account: &Account, args: &cli::Send, to: &Jid) -> Result<(), Failure> {
     let files = super::send::files(account, args).await?;
     let Some(sending) = sending(account, files, args, to) else { return Ok(()) };
+    console.step(
+        "looking",
+        json!({"for": to.as_str()}),
+        format!("looking for a device of {} that is online and takes files", Safe(to.as_str())),
+    );
     let sent = watch(console, sending).await?;
     match sent.failed.first() {
         None => Ok(()),
@@ -178,7 +183,8 @@ impl View<'_> {
         });
         fields.extend(about.as_object().cloned().unwrap_or_default());
         let shown = if file.address_shown { "; that device was shown your address" } else { "; nobody but servers was shown your address" };
-        let way = file.way.as_ref().map_or_else(|| "who had it already".to_owned(), WayTaken::words);
+        let without = if file.size == 0 { "where there was nothing to carry" } else { "who had it already" };
+        let way = file.way.as_ref().map_or_else(|| without.to_owned(), WayTaken::words);
         let (name, device) = (Safe(&file.name), Safe(file.device.as_str()));
         let words = format!("sent {name} ({}) to {device}, {}{shown}", ByteLen(file.size), Safe(&way));
         self.console.result("delivered", Value::Object(fields), words);

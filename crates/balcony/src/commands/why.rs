@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use balcony_client::{Policy, Way, Why, Wish};
-use balcony_sharing::plan::{Answer, Decision, LeftOut, Record, Verdict};
+use balcony_sharing::plan::{Answer, Decision, LeftOut, Reason, Record, Verdict};
 use balcony_sharing::{ExposureKind, NamedBy, SourceKey};
 use balcony_store::OfferState;
 use serde_json::{Value, json};
@@ -29,6 +29,11 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     let policy = fetcher.policy();
     let why = fetcher.why(&offer, &policy, Wish::default()).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     show(console, &why, &policy);
+    let is_offline = |left_out: &LeftOut| matches!(left_out.reason, Reason::Offline);
+    if !matches!(why.unasked, Decision::Have(_)) && why.left_out.iter().any(is_offline) && !console.is_json() {
+        let words = format!("  `balcony fetch {}` connects and looks whose devices are there", args.offer);
+        console.result("hint", Value::Null, words);
+    }
     Ok(())
 }
 
