@@ -46,7 +46,11 @@ pub(super) fn proxied(setting: &Setting) -> Result<Outcome> {
     let there = ground.couple(setting, &theirs, "ejabberd", APART)?;
     let file = large(setting, setting.size)?;
     let (mut balcony, mut ejabberd) = (Vec::new(), Vec::new());
+    let mut alone = [Vec::new(), Vec::new()];
     for _ in 0..setting.runs {
+        for (serving, rates) in [&ours, &theirs].into_iter().zip(&mut alone) {
+            rates.push(proxy_alone(&ground, setting, serving)?);
+        }
         for (couple, took) in [(&here, &mut balcony), (&there, &mut ejabberd)] {
             timing::freshen(&file)?;
             timing::settle();
@@ -56,7 +60,11 @@ pub(super) fn proxied(setting: &Setting) -> Result<Outcome> {
     }
     let (balcony, ejabberd) = (speed("by our proxy", setting.size, &balcony), speed("by ejabberd's proxy", setting.size, &ejabberd));
     let verdict = balcony.against(&ejabberd, "by ejabberd's", 1.5);
-    Ok(Outcome { measures: vec![balcony, ejabberd], verdicts: vec![verdict] })
+    // What the clients, with disk and digests, leave of the difference is above; this is all of it.
+    let [own, other] = alone;
+    let own = Measure::new("our proxy, bare sockets", "MB/s", own);
+    let other = Measure::new("ejabberd's proxy, bare sockets", "MB/s", other);
+    Ok(Outcome { measures: vec![balcony, ejabberd, own, other], verdicts: vec![verdict] })
 }
 
 /// There is no proxy, and addresses are not shown.
@@ -173,6 +181,14 @@ fn without_proxy(serving: &Serving, how: fn(Host, Host) -> Rule) -> Result<Vec<R
     let mut rules = apart(how);
     rules.extend(APART.map(|host| how(host, Host::Server).port(port)));
     Ok(rules)
+}
+
+/// MB/s through a proxy between two sockets that do nothing else.
+fn proxy_alone(ground: &Ground, setting: &Setting, serving: &Serving) -> Result<f64> {
+    let mut command = Command::new(setting.programs.join("testing-bench"));
+    command.args(["relayed", &setting.size.to_string()]).arg(serving.file());
+    let (_, printed) = timing::timed(&mut ground.lab.inside(Host::Alice, &command))?;
+    printed.trim().parse().map_err(|_| format!("testing-bench printed no number: {printed}"))
 }
 
 /// Seconds of a bare copy between two programs on one host.

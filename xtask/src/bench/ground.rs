@@ -155,6 +155,11 @@ impl Ground {
 }
 
 impl Serving {
+    /// The file that tells where it is.
+    pub(super) fn file(&self) -> &Path {
+        self.endpoints.file()
+    }
+
     /// The port of the proxy.
     pub(super) fn proxy_port(&self) -> Result<u16> {
         self.endpoints.find("PROXY65_PORT").and_then(|port| port.parse().ok()).ok_or_else(|| "the server told no proxy".to_owned())
