@@ -227,6 +227,7 @@ pub(super) fn weigh(laid: Laid) -> Decision<DigestSet> {
             _ => left_out.push(later(candidate)),
         }
     }
+    now.sort_by_key(|candidate| candidate.rank); // relayed they stand elsewhere
     let mut concerns: Vec<Concern> = Vec::new();
     let mut attempts = Vec::with_capacity(now.len());
     for candidate in now {

@@ -23,7 +23,7 @@ use super::{Attempt, Circumstances, Concern, History, How, HttpRequest, LeftOut,
 use crate::exposure::is_within;
 use crate::net_rules::check_url;
 use crate::offer::{NamedBy, Place};
-use crate::{Exposure, Offer, Proof, Source, SourceKey, UrlSource};
+use crate::{Exposure, ExposureKind, Offer, Proof, Source, SourceKey, UrlSource};
 
 /// Something that may be tried, and what a person would have to agree to before.
 pub(super) struct Candidate {
@@ -33,6 +33,28 @@ pub(super) struct Candidate {
     pub(super) concerns: Vec<Concern>,
     /// The same without showing our address, where that asks for other things.
     pub(super) relayed: Option<Box<Candidate>>,
+    pub(super) rank: Rank,
+}
+
+/// By which candidates are put into their order, the weightiest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    is_others: bool,
+    has_failed: bool,
+    is_unproven: bool,
+    order: u8,
+    exposure: ExposureKind,
+    /// As named.
+    at: usize,
+}
+
+impl Candidate {
+    /// It was named as this one.
+    fn placed(mut self, at: usize) -> Self {
+        self.rank.at = at;
+        self.relayed = self.relayed.map(|relayed| Box::new(relayed.placed(at)));
+        self
+    }
 }
 
 /// Every source of an offer: something to try, or a reason why not.
@@ -47,25 +69,19 @@ pub(super) fn lay(offer: &Offer, policy: &Policy, history: &History, around: &Ci
     let desk = Desk::new(offer, policy, around);
     let (redirects, pasts) = (desk.redirects(), history.pasts());
     let mut laid = Laid::default();
-    let mut ranked = Vec::with_capacity(offer.places().len());
     let mut found = Vec::new();
     for place in offer.places() {
         ways(place, offer, &redirects, around, &mut found);
     }
     found.extend(sessions::implied(offer, around).into_iter().map(|pair| Ok(Way::Device(Box::new(pair)))));
-    for way in once(found) {
+    for (at, way) in once(found).into_iter().enumerate() {
         let past = way.as_ref().ok().and_then(|way| pasts.get(way.source()));
         match way.and_then(|way| way.judge(&desk, past)) {
-            Ok((failures, candidate)) => {
-                let Attempt { how, exposure, named_by, .. } = &*candidate.attempt;
-                let is_others = *named_by != NamedBy::Sender;
-                ranked.push(((is_others, failures > 0, !desk.is_proven(how), sessions::order(how), exposure.kind()), candidate));
-            }
+            Ok(candidate) => laid.candidates.push(candidate.placed(at)),
             Err(left_out) => laid.left_out.push(left_out),
         }
     }
-    ranked.sort_by_key(|(rank, _)| *rank); // stable: the sender's order decides what is equal
-    laid.candidates = ranked.into_iter().map(|(_, candidate)| candidate).collect();
+    laid.candidates.sort_by_key(|candidate| candidate.rank);
     laid
 }
 
@@ -129,7 +145,7 @@ impl Way {
     }
 
     /// Of the two manners the direct one, which is the fast one, unless it needs an answer that the other does not.
-    fn judge(self, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(u32, Candidate), LeftOut> {
+    fn judge(self, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<Candidate, LeftOut> {
         let (direct, relayed) = match self {
             Self::One(attempt) => return judge(*attempt, desk, past),
             Self::Device(pair) => (pair.direct, pair.relayed),
@@ -139,22 +155,19 @@ impl Way {
             return judge(relayed, desk, past);
         }
         match (judge(direct, desk, past), judge(relayed, desk, past)) {
-            (Ok((failures, direct)), Ok((_, relayed))) => Ok((
-                failures,
-                match () {
-                    () if direct.concerns.is_empty() => direct,
-                    () if relayed.concerns.is_empty() => relayed,
-                    () => Candidate { relayed: Some(Box::new(relayed)), ..direct },
-                },
-            )),
+            (Ok(direct), Ok(relayed)) => Ok(match () {
+                () if direct.concerns.is_empty() => direct,
+                () if relayed.concerns.is_empty() => relayed,
+                () => Candidate { relayed: Some(Box::new(relayed)), ..direct },
+            }),
             (Err(_), relayed) => relayed,
             (direct, Err(_)) => direct,
         }
     }
 }
 
-/// How often it failed in a row before and what may be tried, or why nothing.
-fn judge(mut attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<(u32, Candidate), LeftOut> {
+/// What may be tried, or why nothing.
+fn judge(mut attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Result<Candidate, LeftOut> {
     if let How::Session(request) = &mut attempt.how {
         request.takes_unproven = desk.takes_unproven(attempt.exposure.kind());
     }
@@ -165,7 +178,13 @@ fn judge(mut attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Resu
     }
     question::leave_open(&mut concerns, desk.offer(), desk.around());
     match failures(past, desk.around()) {
-        Ok(failures) => Ok((failures, Candidate { attempt: Box::new(attempt), concerns, relayed: None })),
+        Ok(failures) => {
+            let Attempt { how, exposure, named_by, .. } = &attempt;
+            let (is_others, is_unproven) = (*named_by != NamedBy::Sender, !desk.is_proven(how));
+            let (has_failed, order, exposure) = (failures > 0, sessions::order(how), exposure.kind());
+            let rank = Rank { is_others, has_failed, is_unproven, order, exposure, at: 0 };
+            Ok(Candidate { attempt: Box::new(attempt), concerns, relayed: None, rank })
+        }
         Err(reason) => Err(attempt.left_out(|_| reason)),
     }
 }
