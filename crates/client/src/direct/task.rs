@@ -138,7 +138,7 @@ impl Task {
             leaving: Vec::new(),
         };
         for (content, feed) in contents.into_iter().zip(takes) {
-            task.expect(content, feed);
+            task.expect(content, feed, Stage::Asking);
         }
         let gifts: Vec<Gift> = task.gives.values().map(|giving| giving.gift.clone()).collect();
         gifts.iter().for_each(|gift| task.until_unshared(gift));
@@ -433,7 +433,7 @@ impl Task {
                 };
                 self.session.set_reach(reach);
                 self.session.accept(now, &id, from_byte);
-                self.expect(id, feed);
+                self.expect(id, feed, Stage::FindingAWay);
             }
             Order::Refuse { content } => {
                 let id = self.session.contents().find(|id| id.name == content).cloned();
@@ -471,12 +471,12 @@ impl Task {
     }
 
     /// Somebody waits for this file.
-    fn expect(&mut self, content: ContentId, mut feed: Feed) {
+    fn expect(&mut self, content: ContentId, mut feed: Feed, stage: Stage) {
         if let Some(verdict) = feed.verdict.take() {
             let content = content.clone();
             self.work.push(Box::pin(async move { Done::Verdict(content, verdict.await.ok()) }));
         }
-        self.takes.insert(content, Taking { feed, fed: None, pump: None, stage: Stage::FindingAWay, kept: None });
+        self.takes.insert(content, Taking { feed, fed: None, pump: None, stage, kept: None });
     }
 
     async fn done(&mut self, now: Instant, done: Done) {
