@@ -124,6 +124,10 @@ impl View<'_> {
                 self.bars.push(None);
                 self.step("looked", position, json!({"size": size, "media_type": media_type.as_str()}), words);
             }
+            DirectEvent::Looking { person } => {
+                let words = format!("asking which device of {} is there", Safe(person.as_str()));
+                self.console.step("looking", json!({"person": person.as_str()}), words);
+            }
             DirectEvent::Hashing { position } => {
                 self.step("hashing", position, json!({}), format!("{}: taking its digests", self.name(position)));
             }

@@ -112,6 +112,11 @@ pub enum DirectEvent {
         /// its type
         media_type: MediaType,
     },
+    /// Nobody, or more than one device, is to be seen: all are asked which of them takes it.
+    Looking {
+        /// whose devices
+        person: Jid,
+    },
     /// Its digests are taken before it is offered.
     Hashing {
         /// which
@@ -460,6 +465,7 @@ impl Work {
             Ok(_) => {}
         }
         let file = JingleFile::from(first.ok_or_else(nobody)?.outgoing(None, None).file);
+        self.events.tell(DirectEvent::Looking { person: self.to.bare().into() }).await;
         match proposing::propose(&self.desk, &self.to.bare(), &file).await {
             Ok(agreed) => Ok(Some(agreed)),
             // None of them knows proposals: the first will do.
