@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 
 use crate::exit::{Class, Failure};
 use crate::safe::Safe;
@@ -68,6 +68,8 @@ async fn answer(question: &str, choices: &str) -> Option<String> {
         return None;
     }
     let _turn = TURN.lock().await;
+    // What was typed before the question is no answer to it.
+    let _ = tcflush(std::io::stdin(), QueueSelector::IFlush);
     anstream::eprint!("{} [{choices}] ", Safe(question));
     Some(line().await.ok()?.trim().to_lowercase())
 }
