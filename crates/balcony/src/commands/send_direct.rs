@@ -31,11 +31,6 @@ pub(super) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 async fn go(console: &Console, account: &Account, args: &cli::Send, to: &Jid) -> Result<(), Failure> {
     let files = super::send::files(account, args).await?;
     let Some(sending) = sending(account, files, args, to) else { return Ok(()) };
-    console.step(
-        "looking",
-        json!({"for": to.as_str()}),
-        format!("looking for a device of {} that is online and takes files", Safe(to.as_str())),
-    );
     let sent = watch(console, sending).await?;
     match sent.failed.first() {
         None => Ok(()),
