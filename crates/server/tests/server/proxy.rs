@@ -318,3 +318,60 @@ async fn an_account_is_carried_as_fast_as_it_may_be_and_no_faster() {
     // 800 kB at 1 MB/s, less what may go at once after a rest and the last piece, which is waited for afterwards.
     assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
 }
+
+/// Whoever knows an address before its parties come, and sits down on it, gets nobody's bytes: the stream cannot be brought together, and
+/// is free again when they leave. A party that sits down twice talks to itself.
+#[tokio::test]
+async fn who_takes_a_seat_before_the_parties_keeps_them_out_no_longer_than_they_stay() {
+    let house = house().await;
+    let mut romeo = house.login("romeo", "balcony").await;
+    let first = side(&house, "s", ROMEO, JULIET).await;
+    let second = side(&house, "s", ROMEO, JULIET).await;
+    let (mut third, answer) = connect_to(&house, &dstaddr("s", ROMEO, JULIET)).await;
+    assert_eq!(answer[1], 2, "not allowed");
+    closed(&mut third).await;
+    drop((first, second));
+    // They have left when nobody is known at that address any more.
+    within(async {
+        while condition(&activate(&mut romeo, "s", JULIET).await) != "item-not-found" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let (mut own, mut other) = running(&house, &mut romeo, "s").await;
+    let (mut late, answer) = connect_to(&house, &dstaddr("s", ROMEO, JULIET)).await;
+    assert_eq!(answer[1], 2, "nobody joins a stream that runs");
+    closed(&mut late).await;
+    carried(&mut own, &mut other, b"first bytes of the file").await;
+}
+
+/// The proxy carries nothing to anywhere: it only ever joins those who came to it.
+#[tokio::test]
+async fn nobody_is_connected_to_a_place_of_their_choice() {
+    let house = house().await;
+    let inside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = inside.local_addr().unwrap().port();
+    let [high, low] = port.to_be_bytes();
+    let named = |name: &str| [&[5, 1, 0, 3, u8::try_from(name.len()).unwrap()][..], name.as_bytes(), &[high, low]].concat();
+    let hash = dstaddr("s", ROMEO, JULIET);
+    let six = [&[5, 1, 0, 4][..], &[0; 15], &[1, high, low]].concat();
+    for request in [
+        vec![5, 1, 0, 1, 127, 0, 0, 1, high, low],
+        six,
+        named("localhost"),
+        named("127.0.0.1"),
+        named(&hash),
+        vec![5, 2, 0, 1, 127, 0, 0, 1, high, low],
+    ] {
+        let mut tcp = dial(&house).await;
+        tcp.write_all(&[5, 1, 0]).await.unwrap();
+        within(tcp.read_exact(&mut [0; 2])).await.unwrap();
+        tcp.write_all(&request).await.unwrap();
+        let mut head = [0; 2];
+        within(tcp.read_exact(&mut head)).await.unwrap();
+        assert_ne!(head[1], 0, "{request:?}");
+        closed(&mut tcp).await;
+    }
+    let came = tokio::time::timeout(Duration::from_millis(50), inside.accept()).await;
+    assert!(came.is_err(), "somebody was sent there");
+}
