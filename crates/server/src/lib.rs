@@ -1,4 +1,4 @@
-//! An XMPP server to share files with: accounts, messages and uploads in one process.
+//! An XMPP server to share files with: accounts, messages, uploads and a proxy between clients in one process.
 //!
 //! [`Server::start`] gives a [`Running`] server, on free ports of loopback unless [`Settings`] say otherwise, with an
 //! authority of its own making that clients are told to trust by [`Running::ca_pem`].

@@ -2,7 +2,8 @@
 //!
 //! No I/O, no clock, no chance: whoever drives these machines hands those in. The way of a file coming in is
 //! `Received<Message>` → [`dialect::read`] → [`Offer`] → [`plan::decide`] → [`transfer::fetch::FetchJob`] → [`verify::Verified`]; going out it is
-//! [`transfer::upload::UploadJob`] and [`verify::Hasher`] → [`dialect::write`].
+//! [`transfer::upload::UploadJob`] and [`verify::Hasher`] → [`dialect::write`]. From device to device it goes in a
+//! [`transfer::jingle::Session`]; who may have what of ours is said by [`give`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod attach;

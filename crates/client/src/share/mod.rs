@@ -1,4 +1,6 @@
 //! Sharing files: look at them, upload them while their digests are taken, say so in one message that every client understands.
+//! `account.share` begins in `sending.rs`, `account.share_live` in `live.rs` (where nothing is uploaded unless a link is wanted as well),
+//! `account.attach` in `attach.rs`. Files that go straight to a device (`account.send_direct`) are in `direct/`.
 //!
 //! The outbox has the message from the start: after a crash [`crate::Account::resume_outbox`] goes on where it stopped, and
 //! what is sent twice for want of knowledge has the same id both times.
