@@ -115,3 +115,37 @@ fn damage_is_found_put_aside_and_can_be_fetched_again() {
     assert_eq!(sha256(&bob.folder().join("file1.bin")), sha256(&alice.folder().join("file1.bin")));
     assert_eq!(bob.run(&["files", "check"]).ok().event("checked")["whole"], 3);
 }
+
+/// Whoever types ahead, or leans on a key, has not read what they are asked.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_typed_before_a_question_is_no_answer_to_it() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::process::Stdio;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let (_server, _alice, bob) = scene([300, 200, 100]);
+    a_day_passes(&bob);
+    let mut person = fs::File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let path = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+    let no_control = rustix::fs::OFlags::NOCTTY.bits().try_into().unwrap();
+    let terminal = fs::File::options().read(true).write(true).custom_flags(no_control).open(path).unwrap();
+    person.write_all(b"y\n").unwrap();
+    let mut command = bob.command(&["files", "sweep", "--keep-total", "0"]);
+    command.stdin(terminal.try_clone().unwrap()).stderr(terminal).stdout(Stdio::piped());
+    let sweep = command.spawn().unwrap();
+    drop(command); // it holds the terminal
+    let (mut shown, mut some) = (String::new(), [0; 1_000]);
+    while !shown.contains("[y/N]") {
+        let count = person.read(&mut some).unwrap();
+        shown.push_str(&String::from_utf8_lossy(&some[..count]));
+    }
+    person.write_all(b"n\n").unwrap();
+    let said = sweep.wait_with_output().unwrap();
+    assert!(said.status.success() && String::from_utf8_lossy(&said.stdout).contains("\"left\""), "{said:?}");
+    assert_eq!(kept(&bob).len(), 3);
+}
