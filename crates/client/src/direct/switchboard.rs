@@ -396,6 +396,15 @@ impl<T> Mailbox<T> {
     }
 }
 
+impl Mailbox<Mail> {
+    /// Takes nothing more, and gives the answers to what came too late: nobody is left without one.
+    pub(crate) fn close(&mut self) -> Vec<Iq> {
+        self.mail.close();
+        let left = std::iter::from_fn(|| self.mail.try_recv().ok());
+        left.filter_map(Option::<Iq>::from).map(|request| unknown_session(&request)).collect()
+    }
+}
+
 impl Mailbox<InBand> {
     /// Whether the peer is known to take blocks only one by one.
     pub(crate) fn is_slow(&self) -> bool {

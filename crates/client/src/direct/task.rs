@@ -158,6 +158,9 @@ impl Task {
             let input = self.input().await;
             self.feed(input).await;
         };
+        for answer in self.mailbox.close() {
+            self.desk.courier.answer(answer).await;
+        }
         self.over(&ended).await;
     }
 
