@@ -30,9 +30,9 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     let why = fetcher.why(&offer, &policy, Wish::default()).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     show(console, &why, &policy);
     let is_offline = |left_out: &LeftOut| matches!(left_out.reason, Reason::Offline);
-    if !matches!(why.unasked, Decision::Have(_)) && why.left_out.iter().any(is_offline) && !console.is_json() {
-        let words = format!("  `balcony fetch {}` connects and looks whose devices are there", args.offer);
-        console.result("hint", Value::Null, words);
+    if !matches!(why.unasked, Decision::Have(_)) && why.left_out.iter().any(is_offline) {
+        let next = format!("`balcony fetch {}` connects and looks whose devices are there", args.offer);
+        console.result("hint", json!({"next": next}), format!("  next: {next}"));
     }
     Ok(())
 }

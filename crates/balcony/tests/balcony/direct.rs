@@ -52,8 +52,7 @@ fn both_sides_are_told_which_way_a_file_took() {
 fn a_direct_transfer_wants_one_who_is_there_and_says_yes() {
     let (_server, alice, bob) = scene(&[]);
     alice.file("now.bin", &random_bytes(10_000));
-    let nobody = alice.run(&["send", "--direct", "now.bin", "--to", "bob@localhost"]);
-    assert_ne!(nobody.code, 0);
+    let nobody = alice.run(&["send", "--direct", "now.bin", "--to", "bob@localhost"]).exits(4);
     let failed = nobody.event("failed");
     assert!(failed["error"].as_str().unwrap().contains("bob@localhost"), "{failed}");
     assert!(failed["next"].as_str().unwrap().contains("without --direct"), "{failed}");
@@ -64,8 +63,7 @@ fn a_direct_transfer_wants_one_who_is_there_and_says_yes() {
     let mut waiting = bob.start(&["receive", "--count", "1", "--timeout", &patience()]);
     waiting.event("waiting");
     alice.file("never.bin", &random_bytes(10_000));
-    let refused = alice.run(&["send", "--direct", "never.bin", "--to", "bob@localhost"]);
-    assert_ne!(refused.code, 0);
+    let refused = alice.run(&["send", "--direct", "never.bin", "--to", "bob@localhost"]).exits(10);
     assert!(refused.event("failed")["error"].as_str().unwrap().contains("bob@localhost"), "{}", refused.out);
     assert_eq!(bob.names(), ["now.bin"]);
 }

@@ -105,6 +105,7 @@ fn fetch_asks_the_devices_that_are_there_where_nothing_else_gives_the_file() {
     assert!(bob.names().is_empty());
     let why = bob.run(&["why", &number]).ok();
     assert_eq!(why.event("left-out")["reason"], "offline", "{}", why.out);
+    assert!(why.event("hint")["next"].as_str().unwrap().contains(&format!("balcony fetch {number}")), "{}", why.out);
     let done = bob.run(&["fetch", &number, "--relay-only"]).ok();
     done.event("devices");
     assert!(done.event("asking")["device"].as_str().unwrap().starts_with("alice@localhost/"));
