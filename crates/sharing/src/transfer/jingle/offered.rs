@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use balcony_wire::jingle::{self, Jingle};
+use balcony_wire::jingle_file::JingleFile;
 
 use super::content::{Content, Stage, Vehicle};
 use super::incoming::Heard;
@@ -62,7 +63,11 @@ impl Session {
 
     fn read_content(&self, id: ContentId, content: &jingle::Content) -> (Content, Option<EndReason>) {
         let direction = self.direction(content);
-        let file = content.file().cloned();
+        let mut file = content.file().cloned();
+        if let Some(JingleFile { metadata, .. }) = &mut file {
+            // Many sessions may wait for long: what is only for people to look at takes little room in them, and is not said back.
+            metadata.descs.retain(|desc| desc.text.len() <= LONGEST_DESC);
+        }
         let application = content.file_description().is_some_and(|found| found.version == self.version);
         let fault = if content.security.is_some() {
             Some(EndReason::Security)
@@ -109,3 +114,5 @@ impl Session {
 
 /// Bytes of a content's name at most.
 const LONGEST_NAME: usize = 256;
+/// Bytes of a description that is kept here at most; the catalogue has the longer ones.
+const LONGEST_DESC: usize = 1024;

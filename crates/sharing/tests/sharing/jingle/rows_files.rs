@@ -322,6 +322,16 @@ fn what_a_peer_calls_its_file_is_kept_as_it_said_and_made_safe_elsewhere() {
     assert!(!safe.to_string().contains('/') && !safe.to_string().starts_with('.'), "{safe}");
 }
 
+/// Many sessions may wait for an answer at once.
+#[test]
+fn a_description_without_end_takes_no_room_in_a_session_that_waits() {
+    let file = format!("<name>f</name><size>1</size><desc>{}</desc><desc xml:lang='de'>Die Aussicht</desc>", "x".repeat(200_000));
+    let juliet = Lone::incoming(&content("f", "initiator", &file, IBB)).unwrap();
+    let [Event::Offered { file, .. }] = &juliet.events[..] else { panic!("{:?}", juliet.events) };
+    let kept: Vec<_> = file.metadata.descs.iter().map(|desc| desc.text.as_str()).collect();
+    assert_eq!(kept, ["Die Aussicht"]);
+}
+
 #[test]
 fn other_applications_and_transports_are_refused_by_name() {
     let rtp = content("f", "initiator", FILE, IBB).replace(
