@@ -79,8 +79,8 @@ pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;
 pub use share::{
-    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, LiveSending, LiveShares, Place, Resumed, Sending, Sent, SentFile, Share, ShareError,
-    ShareEvent, ShareLive, ShareProgress, Unfinished, draft,
+    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, LiveSending, LiveShares, Place, Resumed, Sending, Sent,
+    SentFile, Share, ShareError, ShareEvent, ShareLive, ShareProgress, Unfinished, draft,
 };
 
 /// The program in the readme, compiled as a test of the documentation.

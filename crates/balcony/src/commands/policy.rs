@@ -74,7 +74,8 @@ fn show(console: &Console, policy: &Policy) {
 
 fn add(console: &Console, policy: &mut Policy, words: &[String], at: Option<usize>) -> Result<(), Failure> {
     let text = joined(words);
-    let rule: Rule = text.parse().map_err(|error| misread(console, &text, &error, "`balcony policy add --help` shows rules to begin with"))?;
+    let rule: Rule =
+        text.parse().map_err(|error| misread(console, &text, &error, "`balcony policy add --help` shows rules to begin with"))?;
     let at = at.map_or(0, |at| at.saturating_sub(1));
     if !policy.insert(at, rule) {
         return Err(Failure::new(Class::Usage, "there are too many rules already").advise("remove one with `balcony policy remove N`"));

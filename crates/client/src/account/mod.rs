@@ -35,8 +35,8 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::bits::{Asker, HandOut};
 use crate::blocking::blocking;
-use crate::direct::{Courier, Direct, Setting};
 use crate::direct::give::{Giver, GivingEvent};
+use crate::direct::{Courier, Direct, Setting};
 use crate::error::{Class, ConnectError, class_of};
 use crate::fetch::Fetcher;
 use crate::fetch::standing::Standing;
@@ -45,8 +45,8 @@ use crate::offers::{self, CataloguedOffer, Offers};
 use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError, ShareLive};
 use bounce::{BOUNCES, Bounce};
 use contacts::{Book, BookView};
-use devices::DeviceBook;
 use copies::{Copies, Runner};
+use devices::DeviceBook;
 use driver::{Driver, Lines};
 use state::{Command, Delivery};
 
@@ -144,7 +144,17 @@ impl Account {
             loopback: options.loopback_http,
         };
         let (direct, switchboard) = Direct::start(setting);
-        let lines = Lines { commands: taken, inbox, state, book: kept, devices: device_book, bounces: bounces.clone(), copies, hand_out, switchboard };
+        let lines = Lines {
+            commands: taken,
+            inbox,
+            state,
+            book: kept,
+            devices: device_book,
+            bounces: bounces.clone(),
+            copies,
+            hand_out,
+            switchboard,
+        };
         tokio::spawn(Driver::new(options, network.clone(), lines).run());
         let inner = Inner {
             jid,

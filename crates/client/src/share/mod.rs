@@ -31,9 +31,9 @@ pub use draft::draft;
 pub use error::ShareError;
 pub use file_from::FileFrom;
 pub(crate) use file_from::Input;
-pub(crate) use looked_at::{LookedAt, Wanted};
 pub use keep::KeepError;
 pub use live::{LiveSending, LiveShares, ShareLive};
+pub(crate) use looked_at::{LookedAt, Wanted};
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
 
