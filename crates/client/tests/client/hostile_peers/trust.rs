@@ -8,7 +8,7 @@ use balcony_wire::Jid;
 use tokio::time::timeout;
 
 use super::mallory::{Mallory, refusal};
-use super::{Offer, PATIENCE, Stage, chunk, in_band, open, polite};
+use super::{Offer, PATIENCE, Stage, about, chunk, in_band, open, polite, socks};
 use crate::scene::{PASSWORD, noise};
 
 /// Mallory knows which file Romeo will send, offers it first, and breaks off behind bytes that are none of it.
@@ -68,4 +68,42 @@ async fn a_stranger_who_asks_without_end_is_looked_after_a_few_times_at_once() {
     let looked = heard.get("not-acceptable").copied().unwrap_or_default();
     assert!(looked <= AT_ONCE * looks, "{looked} looks in {:?}: {heard:?}", began.elapsed());
     stage.honest_file_goes_through("honest.bin").await;
+}
+
+/// Mallory calls a machine of their own a proxy, and puts a name into the list that only their own server can look up. Who says that no
+/// address is to be shown comes to neither, and looks nothing up: the file comes in band.
+#[tokio::test]
+async fn with_relays_alone_nobody_comes_to_a_place_that_the_peer_names() {
+    let stage = Stage::new().await;
+    stage.juliet.use_policy("fetch everybody from relayed".parse().unwrap());
+    let victim = stage.victim().await;
+    let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = trap.local_addr().unwrap().port();
+    let places = [
+        ("127.0.0.1".to_owned(), port, None),
+        ("127.0.0.1".to_owned(), port, Some("proxy.localhost")),
+        ("127.0.0.1".to_owned(), port, Some("proxy.mallory.example")),
+        ("localhost".to_owned(), port, Some("proxy.localhost")),
+    ];
+    let bytes = noise(8_192);
+    let transport = socks("x1", &stage.mallory.jid, &places);
+    let promised = Offer { sid: "s1", name: "trap.bin", size: bytes.len(), bytes: &bytes, transport };
+    assert!(refusal(&stage.offers(&promised).await).is_none());
+    let offer = stage.offered("trap.bin").await;
+    let give = async {
+        let accepted = stage.mallory.action("s1", "session-accept").await.to_xml();
+        assert!(!accepted.contains("type='direct'") && !accepted.contains("type=\"direct\""), "{accepted}");
+        let replace = about("transport-replace", "s1", &in_band("i1"));
+        assert!(refusal(&stage.mallory.ask("set", &victim, &replace).await).is_none());
+        stage.mallory.action("s1", "transport-accept").await;
+        assert!(refusal(&stage.mallory.ask("set", &victim, &open("i1")).await).is_none());
+        for (seq, block) in bytes.chunks(4_096).enumerate() {
+            assert!(refusal(&stage.mallory.ask("set", &victim, &chunk("i1", seq, block)).await).is_none());
+        }
+        stage.mallory.ask("set", &victim, "<close xmlns='http://jabber.org/protocol/ibb' sid='i1'/>").await;
+    };
+    let (fetched, ()) = tokio::join!(stage.fetches(&offer), give);
+    assert!(fetched.unwrap().is_proven());
+    let came = timeout(Duration::from_millis(50), trap.accept()).await;
+    assert!(came.is_err(), "somebody came to the trap");
 }
