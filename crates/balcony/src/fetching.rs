@@ -196,7 +196,7 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
             }
             Some(FetchEvent::Ended(done)) => {
                 bar.map(Bar::done).unwrap_or_default();
-                return done.map(|file| Got { file, way }).map_err(|error| failure(number, &name, &error));
+                return done.map(|file| Got { file, way }).map_err(|error| failure(offer, &error));
             }
             Some(_) => {}
             None => return Err(Failure::new(Class::Internal, "the fetch ended without a word")),
@@ -204,10 +204,14 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
     }
 }
 
-fn failure(number: i64, name: &str, error: &FetchError) -> Failure {
+fn failure(offer: &CataloguedOffer, error: &FetchError) -> Failure {
+    let (number, name) = (offer.key().number(), offer.name());
     let failure = Failure::from_error(class_of(error.class()), error);
-    let failure = Failure { what: format!("{}: {}", Safe(name), failure.what), ..failure };
+    let failure = Failure { what: format!("{}: {}", Safe(name.as_str()), failure.what), ..failure };
     match error.advice() {
+        Some(_) if failure.class == Class::Network && only_in_its_session(offer) => failure.advise(format!(
+            "it goes on if they are back soon; else ask them to send it again (`balcony fetch {number} --discard` throws away what is there)"
+        )),
         Some(advice) => failure
             .advise(format!("{advice} (`balcony fetch {number}` tries again, `balcony why {number}` tells what was tried and where)")),
         None => failure,
@@ -305,6 +309,13 @@ fn declined(offer: &CataloguedOffer) -> Failure {
 /// Whether it was offered in a session, which ends with the answer.
 pub(crate) fn is_in_session(offer: &CataloguedOffer) -> bool {
     offer.sources().any(|source| matches!(source, Source::Session { .. } | Source::Stream { .. }))
+}
+
+/// Whether it can be had in the session in which it was offered alone: no digest names it to anybody else.
+pub(crate) fn only_in_its_session(offer: &CataloguedOffer) -> bool {
+    offer.proof() != Proof::Digest
+        && offer.sources().count() > 0
+        && offer.sources().all(|source| matches!(source, Source::Session { .. } | Source::Stream { .. }))
 }
 
 /// Where a file goes on, for people.

@@ -109,6 +109,7 @@ async fn got(
         return got;
     }
     let may_be_elsewhere = devices_may_have_it(fetcher, offer, &decision);
+    let waits_for_us = is_offline(&decision);
     let failure = match fetching::get(console, fetcher, offer, decision, args.yes).await {
         Err(failure) if may_be_elsewhere && failure.class != Class::Local && failure.class != Class::Interrupted => failure,
         got => return got,
@@ -118,7 +119,21 @@ async fn got(
     let Ok(account) = connect::account(home, named, Availability::Available(-1)).await else { return Err(failure) };
     let got = from_devices(console, &account, offer, wish, args.yes).await;
     account.close().await;
-    got.unwrap_or(Err(failure))
+    got.unwrap_or_else(|| Err(if waits_for_us { nobody_has_it(offer) } else { failure }))
+}
+
+/// Whether some way was left out for nothing but that the account was not connected.
+fn is_offline(decision: &Decision) -> bool {
+    matches!(decision, Decision::Refuse(refusal) if refusal.left_out.iter().any(|left_out| matches!(left_out.reason, Reason::Offline)))
+}
+
+/// Connected, and still nothing.
+fn nobody_has_it(offer: &CataloguedOffer) -> Failure {
+    let next = match fetching::only_in_its_session(offer) {
+        true => "ask them to send it again",
+        false => "try again when a device that has it is online, or ask them to send it again",
+    };
+    Failure::new(Class::Source, format!("{}: no device that gives it is there", Safe(offer.name().as_str()))).advise(next)
 }
 
 /// Asks those who turn out to be there; `None` where nobody does.

@@ -31,7 +31,10 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     show(console, &why, &policy);
     let is_offline = |left_out: &LeftOut| matches!(left_out.reason, Reason::Offline);
     if !matches!(why.unasked, Decision::Have(_)) && why.left_out.iter().any(is_offline) {
-        let next = format!("`balcony fetch {}` connects and looks whose devices are there", args.offer);
+        let next = match fetching::only_in_its_session(&offer) {
+            true => "ask them to send it again, while `balcony receive` runs".to_owned(),
+            false => format!("`balcony fetch {}` connects and looks whose devices are there", args.offer),
+        };
         console.result("hint", json!({"next": next}), format!("  next: {next}"));
     }
     Ok(())

@@ -98,10 +98,12 @@ fn with_relay_only_a_yes_shows_no_address() {
 fn fetch_asks_the_devices_that_are_there_where_nothing_else_gives_the_file() {
     let (_server, alice, bob) = scene();
     let file = alice.file("summit.jpg", &random_bytes(200_000));
-    let mut sharing = alice.start(&["share-live", "summit.jpg", "--to", "bob@localhost"]);
+    alice.file("valley.jpg", &random_bytes(1_000));
+    let mut sharing = alice.start(&["share-live", "summit.jpg", "valley.jpg", "--to", "bob@localhost"]);
     sharing.event("sharing");
-    let offered = bob.run(&["receive", "--ask", "--timeout", "3"]);
-    let number = offered.event("offer")["offer"].to_string();
+    let offered = bob.run(&["receive", "--ask", "--timeout", "3"]).all("offer");
+    let number_of = |name: &str| offered.iter().find(|offer| offer["name"] == name).unwrap()["offer"].to_string();
+    let number = number_of("summit.jpg");
     assert!(bob.names().is_empty());
     let why = bob.run(&["why", &number]).ok();
     assert_eq!(why.event("left-out")["reason"], "offline", "{}", why.out);
