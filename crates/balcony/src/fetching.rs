@@ -153,7 +153,10 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
         let event = tokio::select! {
             event = progress.next() => event,
             () = interrupted() => {
-                let next = format!("what is there is kept; `balcony fetch {number}` goes on with it, `balcony fetch {number} --discard` throws it away");
+                let next = match only_in_its_session(offer) {
+                    true => format!("they are told; to have it all the same, ask them to send it again (`balcony fetch {number} --discard` throws away what is there)"),
+                    false => format!("what is there is kept; `balcony fetch {number}` goes on with it, `balcony fetch {number} --discard` throws it away"),
+                };
                 return Err(Failure::new(Class::Interrupted, "stopped").advise(next));
             }
         };
