@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use balcony_sharing::plan::Contacts;
 use balcony_sharing::transfer::jingle::{self, Bounds, Direction, JingleRefusal};
+use balcony_wire::element::Node;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::stanza::{DefinedCondition, MessageKind, PresenceKind};
@@ -20,6 +21,8 @@ use super::publish::Expected;
 
 /// What may wait for one session or stream; a peer that keeps to the windows we know of never fills it.
 const MAILBOX: usize = 64;
+/// A block of 65,535 bytes as it is written, some white space in it, and its attributes.
+const LONGEST_BLOCK: usize = 96 * 1024;
 /// Devices of which that is remembered.
 const SLOW: usize = 64;
 /// What begins something new and waits to be looked at.
@@ -215,6 +218,7 @@ impl Switchboard {
         match payload.ns() {
             ns::JINGLE => self.jingle(key, request),
             ns::IBB => match self.table().in_band.get(&key) {
+                Some(_) if !is_block(payload) => Some(request.refuse(StanzaError::new(DefinedCondition::BadRequest))),
                 Some(mailbox) => put(mailbox, InBand::Request(request)),
                 None => Some(request.refuse(StanzaError::new(DefinedCondition::ItemNotFound))),
             },
@@ -273,9 +277,11 @@ impl Switchboard {
                     let sid = payload.attr("sid").unwrap_or_default().to_owned();
                     let Ok(peer) = from.clone().into_full() else { continue };
                     let key = Key { peer, sid };
+                    // What else is in the message does not wait along with it.
+                    let block = Message { from: Some(from.clone()), payloads: vec![payload.clone()], ..Message::new(message.kind, None) };
                     let mut table = self.table();
-                    let is_full =
-                        table.in_band.get(&key).is_some_and(|mailbox| mailbox.try_send(InBand::Message(message.clone())).is_err());
+                    let is_lost = |mailbox: &mpsc::Sender<InBand>| !is_block(payload) || mailbox.try_send(InBand::Message(block)).is_err();
+                    let is_full = table.in_band.get(&key).is_some_and(is_lost);
                     if is_full {
                         // Nobody can be asked to send it again: a stream with a hole is no stream.
                         table.in_band.remove(&key);
@@ -481,6 +487,16 @@ impl From<InBand> for Option<Iq> {
 fn asks(jingle: &Element) -> bool {
     let mut contents = jingle.children().filter(|child| child.name() == "content").peekable();
     contents.peek().is_some() && contents.all(|content| content.attr("senders") == Some("responder"))
+}
+
+/// Whether it is no longer than a block of a stream can be: nothing longer waits for a reader who takes their time.
+fn is_block(payload: &Element) -> bool {
+    let attributes = payload.attributes().iter().map(|attribute| attribute.value().len());
+    let inside = payload.nodes().iter().map(|node| match node {
+        Node::Text(text) => text.len(),
+        Node::Element(_) => LONGEST_BLOCK,
+    });
+    attributes.chain(inside).sum::<usize>() < LONGEST_BLOCK
 }
 
 fn too_many(request: &Iq) -> Iq {

@@ -162,3 +162,28 @@ async fn one_person_has_no_more_transfers_for_having_many_devices() {
     assert!(switchboard.session(key("mercutio@montague.example/x", "s")).is_ok());
     drop(open);
 }
+
+#[tokio::test]
+async fn what_waits_for_a_slow_reader_is_blocks_and_nothing_that_came_along() {
+    let (switchboard, _arrivals) = switchboard();
+    let romeo = "romeo@montague.example/balcony";
+    let mut stream = switchboard.in_band(key(romeo, "i1"));
+    let data = |text: String| Element::new("data", ns::IBB).with_attr("sid", "i1").with_attr("seq", "0").with_text(text);
+    let chunk = |text| Iq { from: Some(Jid::parse(romeo).unwrap()), ..Iq::set("1", None, data(text)) };
+    assert_eq!(refused(switchboard.take(chunk("A".repeat(200_000)))).condition, DefinedCondition::BadRequest);
+    // The longest that there can be (XEP-0047 §2.1).
+    assert_eq!(switchboard.take(chunk("A".repeat(87_380))), None);
+    assert!(matches!(stream.next().await, Some(InBand::Request(_))));
+    let mut message = Message::new(MessageKind::Normal, None);
+    message.from = Some(Jid::parse(romeo).unwrap());
+    message.payloads = vec![Element::new("x", "urn:example:junk").with_text("x".repeat(200_000)), data("AAAA".to_owned())];
+    switchboard.hear(&message);
+    match stream.next().await {
+        Some(InBand::Message(block)) => assert_eq!(block.payloads, [data("AAAA".to_owned())]),
+        other => panic!("{other:?}"),
+    }
+    message.payloads.push(data("A".repeat(200_000)));
+    switchboard.hear(&message);
+    assert!(matches!(stream.next().await, Some(InBand::Message(_))));
+    assert!(stream.next().await.is_none(), "a hole cannot be mended");
+}
