@@ -395,7 +395,7 @@ async fn a_share_that_ends_takes_along_who_is_just_getting_it_and_the_next_one_g
     shares.stop().await.unwrap();
     let error = timeout(PATIENCE, fetching).await.unwrap().unwrap().unwrap_err();
     let words = words_of(&error);
-    assert!(words.contains("does not have the file, or does not give it") && words.contains("bytes are kept"), "{words}");
+    assert!(words.contains("does not have the file, or does not give it") && words.contains("are kept for another try"), "{words}");
     while !matches!(timeout(PATIENCE, events.recv()).await.unwrap().unwrap().step, GivingStep::Failed { .. }) {}
 
     // The same offer: its session is over, but who offered it is asked for it by its hash.
