@@ -206,7 +206,7 @@ async fn a_shorter_file_than_offered_is_not_the_file() {
 async fn a_body_that_breaks_off_every_time_is_given_up_and_what_came_is_kept() {
     let (error, desk, _) = fails_with([Manner::Breaks(1000), Manner::Breaks(0)]).await;
     assert_eq!(error.class(), Class::Network);
-    assert!(error.to_string().contains("1000 bytes are kept"), "{error}");
+    assert!(error.to_string().contains("1 kB are kept"), "{error}");
     assert_eq!(desk.staged(), 1000);
 }
 
@@ -214,7 +214,7 @@ async fn a_body_that_breaks_off_every_time_is_given_up_and_what_came_is_kept() {
 async fn a_server_that_stops_sending_is_left_and_what_came_is_kept() {
     let (error, desk, _) = fails_with([Manner::Stalls(1000), Manner::Stalls(0)]).await;
     assert_eq!(error.class(), Class::Network);
-    assert!(error.to_string().contains("1000 bytes are kept"), "{error}");
+    assert!(error.to_string().contains("1 kB are kept"), "{error}");
     assert_eq!(desk.staged(), 1000);
 }
 
