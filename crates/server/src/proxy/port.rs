@@ -74,7 +74,7 @@ impl Port {
                                 receive(stream, &proxy).await;
                             });
                         }
-                        None => tracing::info!("too many wait for a stream, a connection was turned away"),
+                        None => tracing::debug!("too many wait for a stream, a connection was turned away"),
                     },
                     Err(error) => pause_after(&error).await,
                 },
