@@ -141,6 +141,8 @@ impl Ground {
                 return Err(format!("{} did not arrive whole in {}", name.display(), into.display()));
             }
         }
+        // Else each run has less memory for what is read and written than the one before.
+        taker.forget_files()?;
         let mut ways: Vec<String> = taking.named("saved").filter_map(|(_, event)| Some(event["way"].as_str()?.to_owned())).collect();
         ways.sort();
         ways.dedup();

@@ -86,6 +86,13 @@ impl Client {
         Self { program: setting.programs.join("balcony"), home: setting.work.join(home), jid: endpoints.jid(user) }
     }
 
+    /// Removes what it was sent. It will ask for none of it again.
+    pub(super) fn forget_files(&self) -> Result<()> {
+        let accounts = self.home.join("accounts");
+        let entries = std::fs::read_dir(&accounts).map_err(|error| format!("cannot read {}: {error}", accounts.display()))?;
+        entries.flatten().try_for_each(|account| timing::empty(&account.path().join("blobs")))
+    }
+
     pub(super) fn jid(&self) -> &str {
         &self.jid
     }
