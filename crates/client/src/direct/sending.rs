@@ -276,7 +276,8 @@ async fn send(sending: DirectSending, events: Events<DirectEvent>) -> Result<Sen
     let DirectSending { share: DirectShare { account, files, reach }, to } = sending;
     let looked_at = look_at(&account, files, &events).await?;
     let desk = account.direct().desk().cloned().ok_or(DirectError::Offline)?;
-    let mut work = Work { account, desk, to, reach, events, agreed: Mutex::default() };
+    let hashing = tokio::sync::Mutex::default();
+    let mut work = Work { account, desk, to, reach, events, hashing, agreed: Mutex::default() };
     // Before anything is hashed: perhaps nobody is there.
     let agreed = work.choose(looked_at.first()).await?;
     work.agreed = Mutex::new(agreed);
@@ -323,6 +324,8 @@ struct Work {
     to: Jid,
     reach: Reach,
     events: Events<DirectEvent>,
+    /// Held while a file is read for its digests: each takes all there is of processors, and its share of memory.
+    hashing: tokio::sync::Mutex<()>,
     /// The device that was asked by message, and the id that its first session gets; then there is nothing to see of it otherwise.
     agreed: Mutex<Option<Agreed>>,
 }
@@ -440,6 +443,7 @@ impl Work {
 
     /// Reads a file for its digests, which are remembered.
     async fn hash(&self, looked: &LookedAt) -> Result<Hashed, DirectError> {
+        let _turn = self.hashing.lock().await;
         let unreadable = |why: String| DirectError::File(why);
         let (store, to_open) = (self.account.store().clone(), looked.clone());
         let input = blocking(move || to_open.open(&store)).await.map_err(|error| unreadable(error.to_string()))?;
