@@ -11,7 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Giving, GivingRule, GivingVerdict, Showing};
-use crate::plan::{MAX_RULES, Reader, RuleError, Size, Who, joined};
+use crate::plan::{Reader, RuleError, Size, Who, joined, read_lines};
 
 const VERDICTS: [GivingVerdict; 3] = [GivingVerdict::Give, GivingVerdict::Never, GivingVerdict::Announce];
 const CLAUSE: &str = "a rule goes on with up to SIZE, over SIZE, a media type such as image/*, and a give rule also with at SIZE/s, directly, \
@@ -22,19 +22,7 @@ impl FromStr for Giving {
 
     /// Reads rules line by line; empty lines and those that begin with `#` are left out.
     fn from_str(text: &str) -> Result<Self, RuleError> {
-        let mut rules = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let trimmed = line.trim_start();
-            if trimmed.is_empty() || trimmed.starts_with('#') {
-                continue;
-            }
-            if rules.len() == MAX_RULES {
-                let problem = format!("no more than {MAX_RULES} rules are kept");
-                return Err(RuleError { line: number + 1, column: 1, near: trimmed.to_owned(), problem });
-            }
-            rules.push(GivingRule::read(line, number + 1)?);
-        }
-        Ok(Self { rules })
+        read_lines(text, GivingRule::read).map(|rules| Self { rules })
     }
 }
 

@@ -7,7 +7,7 @@ mod text;
 mod words;
 
 pub use text::RuleError;
-pub(crate) use text::{Reader, Size, joined};
+pub(crate) use text::{Reader, Size, joined, read_lines};
 
 use balcony_wire::BareJid;
 

@@ -75,24 +75,29 @@ pub(crate) struct Reader {
     length: usize,
 }
 
+/// Reads rules line by line; empty lines and those that begin with `#` are left out.
+pub(crate) fn read_lines<R>(text: &str, read: impl Fn(&str, usize) -> Result<R, RuleError>) -> Result<Vec<R>, RuleError> {
+    let mut rules = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let trimmed = line.trim_start();
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        if rules.len() == MAX_RULES {
+            let problem = format!("no more than {MAX_RULES} rules are kept");
+            return Err(RuleError { line: number + 1, column: 1, near: trimmed.to_owned(), problem });
+        }
+        rules.push(read(line, number + 1)?);
+    }
+    Ok(rules)
+}
+
 impl FromStr for Policy {
     type Err = RuleError;
 
     /// Reads rules line by line; empty lines and those that begin with `#` are left out.
     fn from_str(text: &str) -> Result<Self, RuleError> {
-        let mut rules = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let trimmed = line.trim_start();
-            if trimmed.is_empty() || trimmed.starts_with('#') {
-                continue;
-            }
-            if rules.len() == MAX_RULES {
-                let problem = format!("no more than {MAX_RULES} rules are kept");
-                return Err(RuleError { line: number + 1, column: 1, near: trimmed.to_owned(), problem });
-            }
-            rules.push(Rule::read(line, number + 1)?);
-        }
-        Ok(Self { rules })
+        read_lines(text, Rule::read).map(|rules| Self { rules })
     }
 }
 
