@@ -1,17 +1,16 @@
 //! A file on its way out: read on a thread of its own, a little ahead of the stream, from any byte on; hashed on the way if its digests
 //! are not known. Notices when the file is not the one that was announced: then its last bytes never go out.
 
-use std::io::{self, Read as _};
 use std::ops::Range;
 
 use balcony_sharing::verify::{Hashed, Hasher};
 use bytes::Bytes;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::http::lanes::{Lanes, LanesError};
 use crate::http::pool::Pool;
-use crate::http::source::ReadFailure;
+use crate::http::source::{ReadFailure, read};
 use crate::share::Input;
 
 /// Pieces read ahead of the stream: many transfers at once share little memory.
@@ -29,7 +28,7 @@ impl Pieces {
     pub(super) fn start(input: Input, range: Range<u64>, hasher: Option<Hasher>, piece: usize) -> Self {
         let (output, pieces) = channel(AHEAD);
         let lanes = hasher.map(Lanes::start);
-        let thread = tokio::task::spawn_blocking(move || read(input, range, lanes, &output, piece));
+        let thread = tokio::task::spawn_blocking(move || read(input, range, lanes, &output, &Pool::of(piece)));
         Self { pieces, thread }
     }
 
@@ -46,77 +45,6 @@ impl Pieces {
             None => Ok(None),
         }
     }
-}
-
-fn read(
-    mut input: Input,
-    range: Range<u64>,
-    lanes: Option<Lanes>,
-    output: &Sender<Bytes>,
-    piece: usize,
-) -> Result<Option<Lanes>, ReadFailure> {
-    let pool = Pool::of(piece);
-    let size = input.size();
-    if range.end > size {
-        return Err(ReadFailure::Changed);
-    }
-    match &lanes {
-        Some(lanes) => skip(&mut input, range.start, lanes, &pool)?,
-        None => input.seek(range.start).map_err(ReadFailure::Io)?,
-    }
-    let mut left = range.end.saturating_sub(range.start);
-    while left > 0 {
-        let mut buffer = pool.take();
-        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let filled = fill(&mut input, &mut buffer[..wanted]).map_err(ReadFailure::Io)?;
-        if filled < wanted {
-            return Err(ReadFailure::Changed);
-        }
-        left -= filled as u64;
-        // Before the last bytes go out: a file that is short of them is no file.
-        if left == 0 && !is_unchanged(&mut input, range.end == size).map_err(ReadFailure::Io)? {
-            return Err(ReadFailure::Changed);
-        }
-        let piece = pool.share(buffer, filled);
-        if let Some(lanes) = &lanes {
-            lanes.blocking_update(&piece)?;
-        }
-        output.blocking_send(piece).map_err(|_| ReadFailure::Dropped)?;
-    }
-    Ok(lanes)
-}
-
-/// What the other side has already is read for the digests alone.
-fn skip(input: &mut Input, until: u64, lanes: &Lanes, pool: &Pool) -> Result<(), ReadFailure> {
-    let mut left = until;
-    while left > 0 {
-        let mut buffer = pool.take();
-        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let filled = fill(input, &mut buffer[..wanted]).map_err(ReadFailure::Io)?;
-        if filled < wanted {
-            return Err(ReadFailure::Changed);
-        }
-        left -= filled as u64;
-        lanes.blocking_update(&pool.share(buffer, filled))?;
-    }
-    Ok(())
-}
-
-fn is_unchanged(input: &mut Input, to_its_end: bool) -> io::Result<bool> {
-    if to_its_end { input.is_unchanged() } else { input.has_same_stamp() }
-}
-
-fn fill(input: &mut Input, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! the one that was announced.
 
 use std::io::{self, Read as _};
+use std::ops::Range;
 
 use balcony_sharing::verify::{Hashed, Hasher};
 use bytes::Bytes;
@@ -40,8 +41,8 @@ impl Reading {
     /// Begins. With a hasher the digests are taken on the way.
     pub(crate) fn start(input: Input, hasher: Option<Hasher>) -> (Self, Receiver<Bytes>) {
         let (output, pieces) = channel(AHEAD);
-        let lanes = hasher.map(Lanes::start);
-        let thread = tokio::task::spawn_blocking(move || read(input, lanes, &output));
+        let (size, lanes) = (input.size(), hasher.map(Lanes::start));
+        let thread = tokio::task::spawn_blocking(move || read(input, 0..size, lanes, &output, &Pool::default()));
         (Self { thread }, pieces)
     }
 
@@ -54,9 +55,24 @@ impl Reading {
     }
 }
 
-fn read(mut input: Input, lanes: Option<Lanes>, output: &Sender<Bytes>) -> Result<Option<Lanes>, ReadFailure> {
-    let pool = Pool::default();
-    let mut left = input.size();
+/// Reads a part of a file to its end; with lanes, what comes before it as well, for the digests alone.
+pub(crate) fn read(
+    mut input: Input,
+    range: Range<u64>,
+    lanes: Option<Lanes>,
+    output: &Sender<Bytes>,
+    pool: &Pool,
+) -> Result<Option<Lanes>, ReadFailure> {
+    let size = input.size();
+    if range.end > size {
+        return Err(ReadFailure::Changed);
+    }
+    match &lanes {
+        Some(lanes) => skip(&mut input, range.start, lanes, pool)?,
+        None if range.start == 0 => {}
+        None => input.seek(range.start).map_err(ReadFailure::Io)?,
+    }
+    let mut left = range.end.saturating_sub(range.start);
     while left > 0 {
         let mut buffer = pool.take();
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
@@ -65,11 +81,9 @@ fn read(mut input: Input, lanes: Option<Lanes>, output: &Sender<Bytes>) -> Resul
             return Err(ReadFailure::Changed);
         }
         left -= filled as u64;
-        if left == 0 {
-            // Before the last bytes go out: an upload that is short of them is no upload.
-            if !input.is_unchanged().map_err(ReadFailure::Io)? {
-                return Err(ReadFailure::Changed);
-            }
+        // Before the last bytes go out: a file that is short of them is no file.
+        if left == 0 && !is_unchanged(&mut input, range.end == size).map_err(ReadFailure::Io)? {
+            return Err(ReadFailure::Changed);
         }
         let piece = pool.share(buffer, filled);
         if let Some(lanes) = &lanes {
@@ -78,6 +92,26 @@ fn read(mut input: Input, lanes: Option<Lanes>, output: &Sender<Bytes>) -> Resul
         output.blocking_send(piece).map_err(|_| ReadFailure::Dropped)?;
     }
     Ok(lanes)
+}
+
+/// What the other side has already is read for the digests alone.
+fn skip(input: &mut Input, until: u64, lanes: &Lanes, pool: &Pool) -> Result<(), ReadFailure> {
+    let mut left = until;
+    while left > 0 {
+        let mut buffer = pool.take();
+        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let filled = fill(input, &mut buffer[..wanted]).map_err(ReadFailure::Io)?;
+        if filled < wanted {
+            return Err(ReadFailure::Changed);
+        }
+        left -= filled as u64;
+        lanes.blocking_update(&pool.share(buffer, filled))?;
+    }
+    Ok(())
+}
+
+fn is_unchanged(input: &mut Input, to_its_end: bool) -> io::Result<bool> {
+    if to_its_end { input.is_unchanged() } else { input.has_same_stamp() }
 }
 
 fn fill(input: &mut Input, buffer: &mut [u8]) -> io::Result<usize> {
