@@ -161,11 +161,13 @@ impl Desk {
 
     /// A session that a device begins; or the answer that refuses it.
     pub(super) fn incoming(&self, key: &Key, request: &Iq) -> Result<Beginning, Box<Iq>> {
-        use balcony_wire::StanzaError;
+        use balcony_wire::{ReadError, StanzaError};
         use balcony_wire::stanza::DefinedCondition as C;
         let refuse = |condition| Box::new(request.refuse(StanzaError::new(condition)));
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return Err(refuse(C::BadRequest)) };
-        let jingle = Jingle::read(payload).map_err(|_| refuse(C::BadRequest))?;
+        // Whoever wrote that program wants to know what we could not read.
+        let unreadable = |error: ReadError| Box::new(request.refuse(StanzaError::new(C::BadRequest).with_text(error.to_string())));
+        let jingle = Jingle::read(payload).map_err(unreadable)?;
         let mailbox = self.switchboard.admit(key.clone(), &jingle).map_err(|refusal| Box::new(request.refuse(refusal.error())))?;
         let between = self.between(key).map_err(|_| refuse(C::ServiceUnavailable))?;
         let abilities = self.devices.borrow().get(&key.peer).unwrap_or_default();
