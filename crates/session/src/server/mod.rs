@@ -183,11 +183,6 @@ impl Detached {
         self.queue.waiting_after(h)
     }
 
-    /// The client's last `h`.
-    pub fn acknowledged(&self) -> u32 {
-        self.queue.acknowledged()
-    }
-
     /// The `h` that would cover all that was put in so far.
     pub fn sent(&self) -> u32 {
         self.queue.sent()
