@@ -161,8 +161,8 @@ impl Desk {
 
     /// A session that a device begins; or the answer that refuses it.
     pub(super) fn incoming(&self, key: &Key, request: &Iq) -> Result<Beginning, Box<Iq>> {
-        use balcony_wire::{ReadError, StanzaError};
         use balcony_wire::stanza::DefinedCondition as C;
+        use balcony_wire::{ReadError, StanzaError};
         let refuse = |condition| Box::new(request.refuse(StanzaError::new(condition)));
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return Err(refuse(C::BadRequest)) };
         // Whoever wrote that program wants to know what we could not read.
