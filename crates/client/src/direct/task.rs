@@ -447,6 +447,7 @@ impl Task {
             }
             (SessionEnd::Kept, _) => self.session.finish(now, content, Finding::Kept),
             (SessionEnd::Wrong, _) => self.session.finish(now, content, Finding::Wrong),
+            (SessionEnd::Misfit, _) => self.session.finish(now, content, Finding::Misfit),
             (SessionEnd::Broken, _) => self.session.finish(now, content, Finding::Unusable),
             (SessionEnd::Stopped, taking) => {
                 if let Some(taking) = taking {

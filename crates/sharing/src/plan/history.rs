@@ -81,6 +81,10 @@ pub enum Outcome {
     /// All bytes came, and the hash that was promised did not.
     #[error("it promised a hash and gave none, so nothing proves what came")]
     NoProof,
+    /// All bytes are there, and together they are not the file: those of this session, or those that were there before it, are of another
+    /// one. Nothing of them is kept; offered once more, it comes from the beginning.
+    #[error("what it gave does not fit what was there before, and all of it was thrown away")]
+    Misfit,
     /// Silence for too long.
     #[error("it stopped sending for {0} seconds")]
     Stalled(u64),
@@ -107,6 +111,7 @@ impl Outcome {
             Self::Withheld(_) => "withheld",
             Self::NoWay(_) => "no-way",
             Self::NoProof => "no-proof",
+            Self::Misfit => "misfit",
             Self::Stalled(_) => "stalled",
         }
     }
@@ -114,7 +119,9 @@ impl Outcome {
     /// What else is known, as text; empty for nothing.
     pub fn detail(&self) -> String {
         match self {
-            Self::Fetched | Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::WrongRange | Self::NoProof => String::new(),
+            Self::Fetched | Self::WrongBytes | Self::WrongTag | Self::WrongPadding | Self::WrongRange | Self::NoProof | Self::Misfit => {
+                String::new()
+            }
             Self::Gone(status) | Self::Refused(status) | Self::ServerFailed(status) | Self::Unusable(status) => status.to_string(),
             Self::TooLong(number) | Self::Stalled(number) => number.to_string(),
             Self::TooShort { got, expected } => format!("{got}/{expected}"),
@@ -148,6 +155,7 @@ impl Outcome {
             "not-given" => Self::NotGiven(detail.to_owned()),
             "withheld" => Self::Withheld(detail.to_owned()),
             "no-proof" => Self::NoProof,
+            "misfit" => Self::Misfit,
             "no-way" => Self::NoWay(detail.to_owned()),
             "stalled" => Self::Stalled(number()?),
             _ => return None,

@@ -75,6 +75,8 @@ pub enum SessionEnd {
     Kept,
     /// It gave other bytes than those offered.
     Wrong,
+    /// Its bytes, and those that were here before, are not of one file: none is kept.
+    Misfit,
     /// It broke the rules or fell silent.
     Broken,
     /// Nothing more is wanted of it: somebody stopped, or it goes on elsewhere.
@@ -121,6 +123,12 @@ impl SessionRequest {
     pub fn promises_hash(&self) -> bool {
         let is_proof = |used: &HashUsed| used.canonical().is_some_and(|algo| algo.is_usable() && algo.is_proof());
         matches!(self.way, SessionWay::Offered { .. }) && self.file.hash_used.iter().any(is_proof)
+    }
+
+    /// Whether it waits for one answer of ours only, and is over with it: to have the file again, somebody has to offer it again.
+    #[must_use]
+    pub fn is_offered(&self) -> bool {
+        matches!(self.way, SessionWay::Offered { .. } | SessionWay::Initiated { .. })
     }
 
     /// To be opened for the bytes from `from_byte` on.

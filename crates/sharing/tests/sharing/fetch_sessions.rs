@@ -212,15 +212,25 @@ fn what_an_earlier_job_left_is_gone_on_with_in_a_session() {
 
 /// A fetch from one device that says the hash only behind the bytes.
 fn fetch_promised(giver: Server, takes_unproven: bool, left: Option<usize>) -> Scene {
+    fetch_offered(giver, takes_unproven, &FILE[..left.unwrap_or(0)])
+}
+
+/// The same behind 20 bytes of something else.
+fn fetch_behind(other: Vec<u8>, giver: Server) -> Scene {
+    fetch_offered(giver, false, &other[..20])
+}
+
+fn fetch_offered(giver: Server, takes_unproven: bool, left: &[u8]) -> Scene {
     let mut attempt = device(PHONE);
     let How::Session(request) = &mut attempt.how else { panic!() };
     request.way = SessionWay::Offered { sid: "s".into(), content: "c".into() };
     request.file.hash_used = vec![HashAlgo::Sha256.into()];
     request.takes_unproven = takes_unproven;
     let claim = Claim { size: Some(FILE.len() as u64), digests: DigestSet::new() };
-    let resume = left.map(|len| ResumePoint { len: len as u64, source: Some(device_key(PHONE)), ..ResumePoint::default() });
+    let point = || ResumePoint { len: left.len() as u64, source: Some(device_key(PHONE)), ..ResumePoint::default() };
+    let resume = (!left.is_empty()).then(point);
     let plan = Plan { attempts: vec![attempt], left_out: Vec::new() };
-    run(Task { claim, plan, resume }, vec![(PHONE, giver)], &FILE[..left.unwrap_or(0)], 7)
+    run(Task { claim, plan, resume }, vec![(PHONE, giver)], left, 7)
 }
 
 #[test]
@@ -239,6 +249,24 @@ fn a_promised_hash_lets_a_broken_session_go_on_where_it_broke_and_must_come_then
     assert!(matches!(fetch_promised(Server::good(), true, None).result, Ok(Fetched::Unproven(_))), "who agreed to that gets it");
     let pieces = fetch_promised(Server::good(), true, Some(20));
     assert_eq!(failures(&pieces), [Outcome::NoProof], "of two pieces nobody knows whether they belong together");
+}
+
+/// A session is one answer: what was kept from an earlier one was of another file, so all of it goes, and it is said to be worth another
+/// offer. That one begins with the first byte, and whoever gives wrong bytes from there on is blamed.
+#[test]
+fn kept_bytes_that_do_not_fit_are_thrown_away_with_the_rest_and_the_next_offer_begins_anew() {
+    let honest = Server { tells: Some(FILE.to_vec()), ..Server::good() };
+    let scene = fetch_behind(forged(), honest.clone());
+    assert_eq!((failures(&scene), &scene.ended), (vec![Outcome::Misfit], &vec![SessionEnd::Misfit]));
+    assert_eq!(scene.asked, asked(&[(PHONE, 20)]), "it is over, and not asked again");
+    let failed = scene.result.unwrap_err();
+    assert_eq!((failed.kept, scene.staged.len()), (0, 0));
+    assert!(failed.to_string().contains("all of it was thrown away"), "{failed}");
+    let again = fetch_promised(honest, false, None);
+    assert!(is_verified(&again));
+
+    let liar = fetch_promised(Server { tells: Some(forged()), ..Server::good() }, false, None);
+    assert_eq!((failures(&liar), liar.ended), (vec![Outcome::WrongBytes], vec![SessionEnd::Wrong]));
 }
 
 fn any_giver() -> impl Strategy<Value = Server> {

@@ -304,6 +304,8 @@ fn every_outcome_comes_back_from_the_catalogue_as_it_was() {
         Outcome::NotGiven("no".into()),
         Outcome::Withheld("no".into()),
         Outcome::NoWay("no candidate".into()),
+        Outcome::NoProof,
+        Outcome::Misfit,
     ];
     for outcome in outcomes {
         assert_eq!(Outcome::from_record(outcome.code(), &outcome.detail()), Some(outcome));

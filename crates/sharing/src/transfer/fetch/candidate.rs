@@ -67,6 +67,11 @@ impl Candidate {
         matches!(&self.asked, Asked::Session(request) if request.promises_hash())
     }
 
+    /// Whether it is a session that cannot be asked a second time.
+    pub(super) fn is_offered(&self) -> bool {
+        matches!(&self.asked, Asked::Session(request) if request.is_offered())
+    }
+
     /// Whether its bytes are taken although nothing proves them.
     pub(super) fn takes_unproven(&self) -> bool {
         !matches!(&self.asked, Asked::Session(request) if request.promises_hash() && !request.takes_unproven)

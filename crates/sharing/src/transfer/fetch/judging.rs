@@ -61,13 +61,20 @@ impl FetchJob {
         self.choose(now);
     }
 
-    /// Wrong bytes: blames who gave them all; where several did, or an earlier job, each is asked once more alone.
+    /// Wrong bytes: blames who gave them all; where several did, or an earlier job, each is asked once more alone. A session that cannot be
+    /// asked again hears that it may be offered again.
     fn wrong_bytes(&mut self, now: Instant, by: Option<usize>, outcome: Outcome) {
         let position = |culprit: &SourceKey| self.candidates.iter().position(|candidate| candidate.source == *culprit);
         let culprit = if self.stage.is_blank() { by } else { self.stage.culprit().and_then(position) };
-        self.tell_session(by, if culprit.is_some() && culprit == by { SessionEnd::Wrong } else { SessionEnd::Stopped });
-        match culprit {
-            Some(at) => {
+        let misfit = by.filter(|at| culprit.is_none() && self.candidates[*at].is_offered());
+        let end = match (culprit, misfit) {
+            (Some(_), _) if culprit == by => SessionEnd::Wrong,
+            (_, Some(_)) => SessionEnd::Misfit,
+            _ => SessionEnd::Stopped,
+        };
+        self.tell_session(by, end);
+        match culprit.map(|at| (at, outcome)).or(misfit.map(|at| (at, Outcome::Misfit))) {
+            Some((at, outcome)) => {
                 self.candidates[at].is_out = true;
                 self.record(at, outcome);
             }

@@ -53,6 +53,7 @@ impl Session {
         let Some(at) = self.open(id) else { return };
         match finding {
             Finding::Wrong => self.refuse(now, at, EndReason::WrongBytes),
+            Finding::Misfit => self.refuse(now, at, EndReason::Misfit),
             Finding::Unusable => self.refuse(now, at, EndReason::Unusable),
             Finding::Kept if self.contents[at].stage == Stage::Whole => self.keep(now, at),
             Finding::Kept => self.refuse(now, at, EndReason::Stopped), // it was had from elsewhere

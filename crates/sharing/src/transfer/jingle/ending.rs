@@ -115,6 +115,9 @@ pub enum EndReason {
     /// The bytes are not those that were offered.
     #[error("the bytes are not those that were offered")]
     WrongBytes,
+    /// They do not go with what was here before; offered again, they are taken from the beginning.
+    #[error("the bytes do not fit those that were here before, and all were thrown away")]
+    Misfit,
     /// All bytes went out, and nobody said that they arrived.
     #[error("all of it went out, but the other side never said that it arrived")]
     Unconfirmed,
@@ -187,6 +190,11 @@ impl EndReason {
         )
     }
 
+    /// Whether the other side says that the bytes it has are not those of the file.
+    pub fn is_about_bytes(&self) -> bool {
+        matches!(self, Self::PeerEnded { condition, .. } if condition == Condition::MediaError.as_str())
+    }
+
     /// What the peer's reason means: what it says of the file counts more than the condition.
     pub(super) fn told(reason: Option<&Reason>) -> Self {
         let Some(reason) = reason else { return Self::PeerStopped(Words::default()) };
@@ -231,7 +239,7 @@ impl EndReason {
             Self::NotGiven => Reason::of_file(Condition::FailedApplication, FileError::FileNotAvailable),
             Self::TooLarge | Self::TooLong(_) => Reason::of_file(Condition::MediaError, FileError::FileTooLarge),
             Self::Unusable => Condition::FailedApplication.into(),
-            Self::WrongBytes | Self::TooShort { .. } => Reason::new(Condition::MediaError).with_text(self.to_string()),
+            Self::WrongBytes | Self::Misfit | Self::TooShort { .. } => Reason::new(Condition::MediaError).with_text(self.to_string()),
             Self::NoAnswer(_) | Self::Stalled { .. } | Self::Undecided => Condition::Timeout.into(),
             Self::NoWay(_) => Condition::FailedTransport.into(),
             Self::Broke { .. } => Condition::ConnectivityError.into(),
@@ -274,6 +282,8 @@ pub enum Finding {
     Kept,
     /// It is another one.
     Wrong,
+    /// It is another one, and nobody knows whether it was this session that gave the wrong bytes.
+    Misfit,
     /// It cannot be kept: our own disk failed.
     Unusable,
 }
