@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 pub(crate) use giving::{Give, GiveAction, ShareLive};
 pub(crate) use receiving::{Clash, Fetch, List, Receive, Thumbnail, Why};
 pub(crate) use rules::{Contacts, ContactsAction, Policy, PolicyAction, PolicyTest, RoomArg};
-pub(crate) use sending::{Attach, DispositionArg, Outbox, OutboxAction, Send};
+pub(crate) use sending::{Attach, DispositionArg, Outbox, OutboxAction, Said, Send};
 
 pub(crate) use files::{Export, Files, FilesAction, Keep, RetentionAction, Sweep};
 

@@ -6,10 +6,10 @@
 //! ```no_run
 //! # use balcony_client::{BareJid, Jid, Question};
 //! # async fn example(jid: BareJid, romeo: Jid) -> Result<(), Box<dyn std::error::Error>> {
-//! use balcony_client::{Account, ConnectOptions, Decision, OnClash, Store};
+//! use balcony_client::{Account, ConnectOptions, Decision, FileToShare, OnClash, Store};
 //!
 //! let account = Account::connect(ConnectOptions::with_password(jid, "secret"), Store::open("balcony")?).await?;
-//! account.share("summit.jpg").describe("The view from the summit").to(&romeo).await?; // or .progress()
+//! account.share(FileToShare::new("summit.jpg").describe("The view from the summit")).to(&romeo).await?; // or .progress()
 //! let mut offers = account.offers();
 //! while let Some(offer) = offers.next().await {
 //!     let file = match account.decide(&offer).await? {
@@ -79,8 +79,8 @@ pub use net::tls::TrustError;
 pub use offers::{CataloguedOffer, Decision, Offers};
 pub use redacted::Redacted;
 pub use share::{
-    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, KeepError, LiveSending, LiveShares, Place, Resumed, Sending, Sent,
-    SentFile, Share, ShareError, ShareEvent, ShareLive, ShareProgress, Unfinished, draft,
+    AttachError, AttachedSource, FILES_IN_ONE_MESSAGE, FileFrom, FileToShare, KeepError, LiveSending, LiveShares, Place, Resumed, Sending,
+    Sent, SentFile, Share, ShareError, ShareEvent, ShareLive, ShareProgress, Unfinished, draft,
 };
 
 /// The program in the readme, compiled as a test of the documentation.

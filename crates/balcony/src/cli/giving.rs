@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::DispositionArg;
+use super::Said;
 
 /// `balcony share-live`
 #[derive(Debug, Clone, Args)]
@@ -37,18 +37,8 @@ pub(crate) struct ShareLive {
     /// Stop after this time, such as 30m, 2h or 1d [default: until ^C].
     #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
     pub(crate) lasts: Option<Duration>,
-    /// What is in the file, for people and for screen readers.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(crate) describe: Option<String>,
-    /// Words that go with the files.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(crate) text: Option<String>,
-    /// Offer it under this name instead of its own.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Ask the other side to show it (inline) or to keep it as a file (attachment) [default: inline for pictures, sound and video].
-    #[arg(long, value_enum)]
-    pub(crate) disposition: Option<DispositionArg>,
+    #[command(flatten)]
+    pub(crate) said: Said,
     /// Show the message that carries the offer.
     #[arg(long)]
     pub(crate) show_xml: bool,

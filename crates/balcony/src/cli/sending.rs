@@ -14,18 +14,8 @@ pub(crate) struct Send {
     /// Whom to send them to.
     #[arg(long, required = true, value_name = "JID")]
     pub(crate) to: Vec<String>,
-    /// What is in the file, for people and for screen readers.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(crate) describe: Option<String>,
-    /// Words that go with the files.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(crate) text: Option<String>,
-    /// Offer it under this name instead of its own.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Ask the other side to show it (inline) or to keep it as a file (attachment) [default: inline for pictures, sound and video].
-    #[arg(long, value_enum)]
-    pub(crate) disposition: Option<DispositionArg>,
+    #[command(flatten)]
+    pub(crate) said: Said,
     /// A small picture of the file for those who do not fetch it: PNG, JPEG or WebP of at most 8 KiB. It goes along in the message.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) thumbnail: Option<PathBuf>,
@@ -43,6 +33,23 @@ pub(crate) struct Send {
     /// With --direct: by way of servers alone, so that the other side never learns your address. Slower where there is no proxy.
     #[arg(long, requires = "direct")]
     pub(crate) relay_only: bool,
+}
+
+/// What is said of the files that are given to others.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Said {
+    /// What is in the file, for people and for screen readers.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) describe: Option<String>,
+    /// Words that go with the files.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// Offer it under this name instead of its own.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Ask the other side to show it (inline) or to keep it as a file (attachment) [default: inline for pictures, sound and video].
+    #[arg(long, value_enum)]
+    pub(crate) disposition: Option<DispositionArg>,
 }
 
 /// `balcony attach`

@@ -21,8 +21,8 @@ pub(crate) async fn run(console: &Console, args: &cli::Draft) -> Result<(), Fail
     if !args.url.starts_with("https://") {
         return Err(Failure::new(Class::Usage, "the file must lie at an https: URL").advise("others do not fetch from anywhere else"));
     }
-    let disposition = args.disposition.map(Into::into);
-    let file = draft(&args.file, &args.url, args.describe.as_deref(), disposition).await.map_err(|error| connect::share_failure(&error))?;
+    let said = cli::Said { describe: args.describe.clone(), text: None, name: None, disposition: args.disposition };
+    let file = draft(said.of(&args.file), &args.url).await.map_err(|error| connect::share_failure(&error))?;
     let share = OutgoingShare { to, to_room: false, id: random_id()?, text: None, files: vec![file] };
     for mut message in dialect::write(&share).into_messages() {
         if args.to.is_none() {

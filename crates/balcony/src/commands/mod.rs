@@ -12,6 +12,7 @@ pub(crate) mod login;
 pub(crate) mod manual;
 pub(crate) mod offers;
 pub(crate) mod outbox;
+mod outgoing;
 pub(crate) mod pending;
 pub(crate) mod policy;
 pub(crate) mod receive;

@@ -1,15 +1,15 @@
 //! `balcony send`: files to people, by upload and one message that every client understands.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
 
-use balcony_client::{Account, Availability, FileFrom, Sending, Sent, ShareEvent, SmallPicture};
+use balcony_client::{Account, Availability, FileFrom, Sending, Sent, Share, ShareEvent, SmallPicture};
 use balcony_sharing::ByteLen;
 use balcony_wire::Jid;
 use serde_json::json;
 
+use super::outbox;
+use super::outgoing::{are_files, is_pipe, recipients};
 use crate::cli;
-use crate::commands::outbox;
 use crate::connect::{self, share_failure};
 use crate::console::{Bar, Console};
 use crate::exit::{Class, Failure};
@@ -26,11 +26,9 @@ const LARGEST_PICTURE: u64 = 64 * 1024;
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Send) -> Result<(), Failure> {
     let recipients = recipients(&args.to)?;
-    if args.name.is_some() && args.files.len() > 1 {
-        return Err(Failure::new(Class::Usage, "--name is for one file, several were given"));
-    }
+    args.said.fits(&args.files)?;
     let from_pipe = args.files.iter().any(|path| is_pipe(path));
-    if from_pipe && (args.files.len() > 1 || args.name.is_none()) {
+    if from_pipe && (args.files.len() > 1 || args.said.name.is_none()) {
         return Err(Failure::new(Class::Usage, "what comes from standard input has no name, and goes alone").advise("give it a --name"));
     }
     let picture = picture(args)?;
@@ -66,11 +64,6 @@ async fn go(
     Ok(())
 }
 
-/// Whether it stands for standard input.
-fn is_pipe(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
 /// The files; what comes from standard input goes into the store first, so that it can be sent again.
 pub(super) async fn files(account: &Account, args: &cli::Send) -> Result<Vec<FileFrom>, Failure> {
     if !args.files.iter().any(|path| is_pipe(path)) {
@@ -83,19 +76,6 @@ pub(super) async fn files(account: &Account, args: &cli::Send) -> Result<Vec<Fil
     let most = limits.and_then(|limits| limits.into_iter().max()).unwrap_or(LARGEST_PIPE);
     let kept = account.keep(std::io::stdin(), most).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     Ok(vec![FileFrom::Store(kept)])
-}
-
-/// Says what is no file before anybody is asked for anything.
-pub(crate) fn are_files(paths: &[PathBuf]) -> Result<(), Failure> {
-    for path in paths.iter().filter(|path| !is_pipe(path)) {
-        let failure = match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => continue,
-            Ok(_) => Failure::new(Class::Local, format!("{} is no file", path.display())).advise("pack a folder first, or name its files"),
-            Err(error) => Failure::new(Class::Local, format!("cannot read {}: {error}", path.display())),
-        };
-        return Err(failure);
-    }
-    Ok(())
 }
 
 /// The small picture that goes along with a file.
@@ -113,17 +93,6 @@ fn picture(args: &cli::Send) -> Result<Option<SmallPicture>, Failure> {
     SmallPicture::new(bytes).map(Some).map_err(no_picture)
 }
 
-pub(super) fn recipients(named: &[String]) -> Result<Vec<Jid>, Failure> {
-    let parse = |text: &String| {
-        text.parse().map_err(|error| {
-            let failure = Failure::from_error(Class::Usage, &error);
-            Failure { what: format!("{} is no address: {}", Safe(text), failure.what), ..failure }
-                .advise("an address looks like juliet@example.org")
-        })
-    };
-    named.iter().map(parse).collect()
-}
-
 fn sending(
     account: &Account,
     recipients: &[Jid],
@@ -131,31 +100,16 @@ fn sending(
     args: &cli::Send,
     picture: Option<SmallPicture>,
 ) -> Option<Sending> {
-    let mut share: Option<balcony_client::Share> = None;
-    for file in files {
-        let mut next = match share {
-            Some(share) => share.and(file),
-            None => account.share(file),
-        };
-        if let Some(text) = &args.describe {
-            next = next.describe(text);
-        }
-        if let Some(name) = &args.name {
-            next = next.name(name);
-        }
-        if let Some(arg) = args.disposition {
-            next = next.disposition(arg.into());
-        }
-        share = Some(next);
-    }
-    let mut share = share?;
-    if let Some(picture) = picture {
-        share = share.thumbnail(picture);
-    }
+    let mut files = files.into_iter().map(|from| match picture.clone() {
+        Some(picture) => args.said.of(from).thumbnail(picture),
+        None => args.said.of(from),
+    });
+    let first = account.share(files.next()?);
+    let mut share = files.fold(first, Share::and);
     if args.announce_first {
         share = share.announce_first();
     }
-    if let Some(text) = &args.text {
+    if let Some(text) = &args.said.text {
         share = share.text(text);
     }
     let (first, others) = recipients.split_first()?;

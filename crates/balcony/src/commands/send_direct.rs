@@ -43,21 +43,9 @@ async fn go(console: &Console, account: &Account, args: &cli::Send, to: &Jid) ->
 }
 
 fn sending(account: &Account, files: Vec<FileFrom>, args: &cli::Send, to: &Jid) -> Option<DirectSending> {
-    let mut share: Option<DirectShare> = None;
-    for file in files {
-        let mut next = match share {
-            Some(share) => share.and(file),
-            None => account.send_direct(file),
-        };
-        if let Some(text) = &args.describe {
-            next = next.describe(text);
-        }
-        if let Some(name) = &args.name {
-            next = next.name(name);
-        }
-        share = Some(next);
-    }
-    let share = share?;
+    let mut files = files.into_iter().map(|from| args.said.of(from));
+    let first = account.send_direct(files.next()?);
+    let share = files.fold(first, DirectShare::and);
     Some(if args.relay_only { share.relay_only() } else { share }.to(to))
 }
 

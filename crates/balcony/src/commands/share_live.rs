@@ -9,7 +9,8 @@ use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::channel;
 
-use super::send::{View, are_files, recipients};
+use super::outgoing::{are_files, is_pipe, recipients};
+use super::send::View;
 use crate::cli;
 use crate::connect::{self, share_failure};
 use crate::console::{Bar, Console};
@@ -26,10 +27,8 @@ const EVENTS: usize = 64;
 /// Runs the command.
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::ShareLive) -> Result<(), Failure> {
     let recipients = recipients(&args.to)?;
-    if args.name.is_some() && args.files.len() > 1 {
-        return Err(Failure::new(Class::Usage, "--name is for one file, several were given"));
-    }
-    if args.files.iter().any(|path| path.as_os_str() == "-") {
+    args.said.fits(&args.files)?;
+    if args.files.iter().any(|path| is_pipe(path)) {
         return Err(Failure::new(Class::Usage, "standard input is no file that can be read twice")
             .advise("write it into a file first, or use `balcony send`"));
     }
@@ -72,25 +71,10 @@ async fn name_strangers(console: &Console, account: &Account, recipients: &[Jid]
 }
 
 fn sending(account: &Account, recipients: &[Jid], args: &cli::ShareLive) -> Option<LiveSending> {
-    let mut share: Option<ShareLive> = None;
-    for file in &args.files {
-        let mut next = match share {
-            Some(share) => share.and(file),
-            None => account.share_live(file),
-        };
-        if let Some(text) = &args.describe {
-            next = next.describe(text);
-        }
-        if let Some(name) = &args.name {
-            next = next.name(name);
-        }
-        if let Some(arg) = args.disposition {
-            next = next.disposition(arg.into());
-        }
-        share = Some(next);
-    }
-    let mut share = share?;
-    if let Some(text) = &args.text {
+    let mut files = args.files.iter().map(|path| args.said.of(path));
+    let first = account.share_live(files.next()?);
+    let mut share = files.fold(first, ShareLive::and);
+    if let Some(text) = &args.said.text {
         share = share.text(text);
     }
     if args.relay_only {

@@ -13,8 +13,8 @@ use balcony_wire::BareJid;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::send;
 use crate::commands::serve::start_failure;
+use crate::commands::{outgoing, send};
 use crate::connect::{class_of, connect_failure};
 use crate::console::Console;
 use crate::exit::{Class, Failure};
@@ -24,7 +24,7 @@ use crate::safe::{Safe, lines};
 
 /// Runs the command.
 pub(crate) async fn run(console: &Console, args: &cli::Try) -> Result<(), Failure> {
-    send::are_files(&args.files)?;
+    outgoing::are_files(&args.files)?;
     let folder = Folder::make()?;
     if let Some(into) = &args.into {
         fs::create_dir_all(into)

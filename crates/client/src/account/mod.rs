@@ -42,7 +42,7 @@ use crate::fetch::Fetcher;
 use crate::fetch::standing::Standing;
 use crate::net::network::Network;
 use crate::offers::{self, CataloguedOffer, Offers};
-use crate::share::{AttachError, AttachedSource, FileFrom, Place, Resumed, Share, ShareError, ShareLive};
+use crate::share::{AttachError, AttachedSource, FileToShare, Place, Resumed, Share, ShareError, ShareLive};
 use bounce::{BOUNCES, Bounce};
 use contacts::{Book, BookView};
 use copies::{Copies, Runner};
@@ -280,12 +280,12 @@ impl Account {
     }
 
     /// Begins to share a file; say to whom, then await or watch it.
-    pub fn share(&self, file: impl Into<FileFrom>) -> Share {
+    pub fn share(&self, file: impl Into<FileToShare>) -> Share {
         Share::new(self.clone(), file.into())
     }
 
     /// Begins to share a file live: this device gives it to those who are told, for as long as the result is held.
-    pub fn share_live(&self, file: impl Into<FileFrom>) -> ShareLive {
+    pub fn share_live(&self, file: impl Into<FileToShare>) -> ShareLive {
         ShareLive::new(self.clone(), file.into())
     }
 

@@ -12,7 +12,6 @@ use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_sharing::{DigestSet, MediaType};
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::jingle_file::JingleFile;
-use balcony_wire::reading::LangText;
 use balcony_wire::{FullJid, Jid};
 use futures_core::future::BoxFuture;
 use futures_util::StreamExt as _;
@@ -29,7 +28,7 @@ use crate::account::Account;
 use crate::blocking::blocking;
 use crate::events::Events;
 use crate::http::source::Reading;
-use crate::share::{FileFrom, LookedAt, Wanted, wanted};
+use crate::share::{FileToShare, LookedAt};
 
 /// Events that may wait for whoever watches.
 const EVENTS: usize = 64;
@@ -54,7 +53,7 @@ const PRESENT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct DirectShare {
     account: Account,
-    files: Vec<Wanted>,
+    files: Vec<FileToShare>,
     reach: Reach,
 }
 
@@ -187,29 +186,18 @@ pub enum DirectEvent {
 }
 
 impl Account {
-    /// Begins to send a file straight to somebody's device; say to whom, then await or watch it. They have to be online.
-    pub fn send_direct(&self, file: impl Into<FileFrom>) -> DirectShare {
-        DirectShare { account: self.clone(), files: vec![wanted(file.into())], reach: Reach::Direct }
+    /// Begins to send a file straight to somebody's device; say to whom, then await or watch it. They have to be online. Only its name
+    /// and what is in it are told: a session has no place for the rest.
+    pub fn send_direct(&self, file: impl Into<FileToShare>) -> DirectShare {
+        DirectShare { account: self.clone(), files: vec![file.into()], reach: Reach::Direct }
     }
 }
 
 impl DirectShare {
-    /// One more file, in a session of its own; what follows is about that one.
-    pub fn and(mut self, file: impl Into<FileFrom>) -> Self {
-        self.files.push(wanted(file.into()));
+    /// One more file, in a session of its own.
+    pub fn and(mut self, file: impl Into<FileToShare>) -> Self {
+        self.files.push(file.into());
         self
-    }
-
-    /// What is in the file, for people and for screen readers.
-    pub fn describe(self, text: impl Into<String>) -> Self {
-        let text = text.into();
-        self.change(|file| file.descriptions = vec![LangText::plain(text)])
-    }
-
-    /// Another name than its own.
-    pub fn name(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.change(|file| file.name = Some(name))
     }
 
     /// Shows nobody an address of ours but the servers and their proxies: slower, where there is no proxy.
@@ -221,13 +209,6 @@ impl DirectShare {
     /// Whom to: a person, or one device of theirs by its full address. Nothing happens before the result is awaited or watched.
     pub fn to(self, jid: &Jid) -> DirectSending {
         DirectSending { share: self, to: jid.clone() }
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
-        if let Some(last) = self.files.last_mut() {
-            change(last);
-        }
-        self
     }
 }
 
@@ -306,10 +287,10 @@ async fn send(sending: DirectSending, events: Events<DirectEvent>) -> Result<Sen
     }
 }
 
-async fn look_at(account: &Account, files: Vec<Wanted>, events: &Events<DirectEvent>) -> Result<Vec<LookedAt>, DirectError> {
-    let store = account.store().clone();
-    let look = move || files.into_iter().map(|wanted| LookedAt::look(wanted, &store)).collect::<Result<Vec<_>, _>>();
-    let looked_at = blocking(look).await.map_err(|error| DirectError::File(error.to_string()))?;
+async fn look_at(account: &Account, files: Vec<FileToShare>, events: &Events<DirectEvent>) -> Result<Vec<LookedAt>, DirectError> {
+    // Nobody could ask for a picture that no message told of.
+    let files = files.into_iter().map(|file| FileToShare { picture: None, ..file }).collect();
+    let looked_at = LookedAt::look_at_all(files, account.store()).await.map_err(|error| DirectError::File(error.to_string()))?;
     for (position, looked) in looked_at.iter().enumerate() {
         let (name, size, media_type) = (looked.name.clone(), looked.size, looked.media_type.clone());
         events.tell(DirectEvent::Looked { position, name, size, media_type }).await;

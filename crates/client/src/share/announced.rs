@@ -31,11 +31,9 @@ use futures_util::stream;
 use tokio::sync::Semaphore;
 
 use super::batch::{Letter, Part};
-use super::looked_at::Wanted;
-use super::outbox::random_id;
 use super::place::{self, Digests, Placed, digests, place};
 use super::sending::{AT_ONCE, Outcome, Work, give_up, look_at, written, xml};
-use super::{FileFrom, Sent, ShareError, ShareEvent};
+use super::{FileFrom, FileToShare, Sent, ShareError, ShareEvent};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::events::Events;
@@ -118,7 +116,7 @@ async fn say(work: &Work, part: &Part, files: &[OutgoingFile], missing: &[&Known
 fn promises(work: &Work, letter: &Letter, files: &[OutgoingFile], missing: &[&Known]) -> Vec<Outgoing> {
     let mut rows = Vec::with_capacity(missing.len());
     for (number, file) in missing.iter().enumerate() {
-        let Some(said) = files.iter().find(|said| said.id == work.looked_at[file.position].wanted.id) else { continue };
+        let Some(said) = files.iter().find(|said| said.id == work.looked_at[file.position].id) else { continue };
         let id = promise_id(letter, number);
         let draft = Promise { target: letter.id.clone(), share: Some(said.id.clone()), kind: Kind::Own(Box::new(said.clone())) };
         let promised = Letter { to: letter.to.clone(), id: id.clone() };
@@ -181,7 +179,7 @@ async fn say_whole_instead(work: &Work, part: &Part, files: &[OutgoingFile], pla
     let mut whole = files.to_vec();
     for (position, placed) in placed {
         let Ok(Placed { url: Some(url), .. }) = placed else { return Ok(()) };
-        let id = &work.looked_at[*position].wanted.id;
+        let id = &work.looked_at[*position].id;
         whole.iter_mut().filter(|file| file.id == *id).for_each(|file| file.sources = vec![Source::url(url.as_str())]);
     }
     for letter in &part.letters {
@@ -286,14 +284,14 @@ impl Promise {
     }
 
     /// What is to be looked at to go on with it.
-    pub(super) fn wanted(&self, from: FileFrom) -> Wanted {
+    pub(super) fn wanted(&self, from: FileFrom) -> FileToShare {
         let (id, disposition) = match &self.kind {
-            Kind::Own(file) => (file.id.clone(), file.disposition),
-            Kind::Asked(..) => (random_id(), None),
+            Kind::Own(file) => (Some(file.id.clone()), file.disposition),
+            Kind::Asked(..) => (None, None),
         };
         let file = self.file().clone();
         // The picture went along with the announcement.
-        Wanted { from, id, name: file.name, descriptions: file.descs, disposition, picture: None }
+        FileToShare { from, id, name: file.name, descriptions: file.descs, disposition, picture: None }
     }
 }
 

@@ -21,10 +21,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::announced::{Kind, Promise, resume_promise};
-use super::looked_at::{LookedAt, Wanted};
+use super::looked_at::LookedAt;
 use super::outbox::{Guard, dispatch, random_id};
 use super::sending::xml;
-use super::{FileFrom, Sent, ShareError, place, reuse};
+use super::{FileFrom, FileToShare, Sent, ShareError, place, reuse};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::error::Class;
@@ -196,9 +196,7 @@ async fn own_copy(account: &Account, offer: &CataloguedOffer) -> Result<Option<F
 }
 
 async fn attach_file(account: &Account, offer: &CataloguedOffer, target: Target, from: FileFrom) -> Result<AttachedSource, AttachError> {
-    let name = offer.name().to_string();
-    let wanted =
-        Wanted { from: from.clone(), id: random_id(), name: Some(name), descriptions: Vec::new(), disposition: None, picture: None };
+    let wanted = FileToShare::new(from.clone()).name(offer.name().as_str());
     let store = account.store().clone();
     let looked = blocking(move || LookedAt::look(wanted, &store)).await?;
     let hashed = place::hash(account.store(), &looked, algos(offer)).await?;

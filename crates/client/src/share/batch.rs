@@ -8,8 +8,7 @@ use balcony_store::FileRef;
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::{BareJid, Jid};
 
-use super::FILES_IN_ONE_MESSAGE;
-use super::looked_at::Wanted;
+use super::{FILES_IN_ONE_MESSAGE, FileToShare};
 
 /// A message to be: for whom, under which id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +68,7 @@ pub(super) fn parts(
 }
 
 /// Names a sending: the same for the same command. In hex, so that it can be a beginning of other names.
-pub(super) fn identity(account: &BareJid, to: &[Jid], text: Option<&str>, announces: bool, files: &[Wanted]) -> String {
+pub(super) fn identity(account: &BareJid, to: &[Jid], text: Option<&str>, announces: bool, files: &[FileToShare]) -> String {
     let mut hasher = Hasher::new([HashAlgo::Sha256]);
     let mut field = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_be_bytes());
@@ -132,14 +131,7 @@ mod tests {
     #[test]
     fn a_sending_is_known_by_all_that_was_said_and_nothing_else() {
         let account: BareJid = "romeo@montague.example".parse().unwrap();
-        let wanted = |path: &str, id: &str| Wanted {
-            from: path.into(),
-            id: id.to_owned(),
-            name: None,
-            descriptions: Vec::new(),
-            disposition: None,
-            picture: None,
-        };
+        let wanted = |path: &str, id: &str| FileToShare { id: Some(id.to_owned()), ..path.into() };
         let (to, files) = (jids(&["juliet"]), vec![wanted("/a", "1"), wanted("/b", "2")]);
         let same = identity(&account, &to, Some("x"), false, &files);
         assert_eq!((same.len(), identity(&account, &to, Some("x"), false, &[wanted("/a", "8"), wanted("/b", "9")])), (32, same.clone()));

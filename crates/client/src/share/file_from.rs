@@ -8,7 +8,7 @@ use balcony_store::{BlobReader, BlobRef, FileRef, FileStamp, Store, StoreError};
 
 use super::ShareError;
 
-/// A file to share: one of the person's, by its path, or one that the store keeps.
+/// Where a file to share is: on the person's disk, or in the store.
 #[derive(Clone, Debug)]
 pub enum FileFrom {
     /// On the disk. A symbolic link is followed: the person named it.

@@ -10,11 +10,9 @@
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
-use balcony_sharing::Disposition;
 use balcony_sharing::dialect::OutgoingFile;
 use balcony_sharing::transfer::Reach;
 use balcony_store::{LiveShare, OutboxState, StoreError};
-use balcony_wire::reading::LangText;
 use balcony_wire::{FullJid, Jid, Message, Payload as _};
 use futures_core::future::BoxFuture;
 use tokio::sync::broadcast;
@@ -22,11 +20,10 @@ use tokio::task::JoinHandle;
 
 use super::batch::{Letter, Part, parts};
 use super::lent::{Keeper, Lent, Told, life, send, source, strangers};
-use super::looked_at::{LookedAt, Wanted};
 use super::outbox::{Guard, random_id};
 use super::place::{Digests, Placed, digests, place};
-use super::sending::{Work, look_at, written, xml};
-use super::{FileFrom, SentFile, ShareError, ShareEvent, wanted};
+use super::sending::{Work, look, look_at, written, xml};
+use super::{FileToShare, SentFile, ShareError, ShareEvent};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::direct::give::GivingEvent;
@@ -37,7 +34,7 @@ use crate::events::Events;
 #[derive(Clone, Debug)]
 pub struct ShareLive {
     account: Account,
-    files: Vec<Wanted>,
+    files: Vec<FileToShare>,
     text: Option<String>,
     reach: Reach,
     links: bool,
@@ -45,31 +42,14 @@ pub struct ShareLive {
 }
 
 impl ShareLive {
-    pub(crate) fn new(account: Account, file: FileFrom) -> Self {
-        Self { account, files: vec![wanted(file)], text: None, reach: Reach::Direct, links: false, lasts: None }
+    pub(crate) fn new(account: Account, file: FileToShare) -> Self {
+        Self { account, files: vec![file], text: None, reach: Reach::Direct, links: false, lasts: None }
     }
 
-    /// One more file; what follows is about that one.
-    pub fn and(mut self, file: impl Into<FileFrom>) -> Self {
-        self.files.push(wanted(file.into()));
+    /// One more file.
+    pub fn and(mut self, file: impl Into<FileToShare>) -> Self {
+        self.files.push(file.into());
         self
-    }
-
-    /// What is in the file, for people and for screen readers.
-    pub fn describe(self, text: impl Into<String>) -> Self {
-        let text = text.into();
-        self.change(|file| file.descriptions = vec![LangText::plain(text)])
-    }
-
-    /// Another name than its own.
-    pub fn name(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.change(|file| file.name = Some(name))
-    }
-
-    /// To be shown or to be kept.
-    pub fn disposition(self, disposition: Disposition) -> Self {
-        self.change(|file| file.disposition = Some(disposition))
     }
 
     /// Words that go with the files.
@@ -100,13 +80,6 @@ impl ShareLive {
     /// Who is told, and may have it; nothing happens before the result is awaited.
     pub fn to(self, jid: &Jid) -> LiveSending {
         LiveSending { share: self, to: vec![jid.clone()] }
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
-        if let Some(last) = self.files.last_mut() {
-            change(last);
-        }
-        self
     }
 }
 
@@ -245,17 +218,6 @@ async fn share(sending: LiveSending, events: Events<ShareEvent>) -> Result<LiveS
     let keeper = Keeper::new(&account, &lent, told, online.jid.clone(), ends_at);
     let files = ready.iter().enumerate().map(|(position, file)| work.sent_file(position, &file.placed)).collect();
     Ok(LiveShares::new(files, messages, lent, events, keeper))
-}
-
-/// Looks at the files; nobody is asked whether they could be uploaded.
-async fn look(account: &Account, files: Vec<Wanted>, events: &Events<ShareEvent>) -> Result<Vec<LookedAt>, ShareError> {
-    let store = account.store().clone();
-    let looked_at = blocking(move || files.into_iter().map(|wanted| LookedAt::look(wanted, &store)).collect::<Result<Vec<_>, _>>()).await?;
-    for (position, looked) in looked_at.iter().enumerate() {
-        let (name, size, media_type) = (looked.name.clone(), looked.size, looked.media_type.clone());
-        events.tell(ShareEvent::Looked { position, name, size, media_type }).await;
-    }
-    Ok(looked_at)
 }
 
 /// Its digests, its link if there is to be one, and this device as a source.

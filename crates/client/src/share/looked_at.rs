@@ -14,30 +14,20 @@ use balcony_store::{FileStamp, Store};
 use balcony_wire::datetime::DateTime;
 use balcony_wire::file_metadata::{FileDate, FileMetadata};
 use balcony_wire::hashes::Hash;
-use balcony_wire::reading::LangText;
 
 use super::dimensions::{HEAD, dimensions};
 use super::file_from::Input;
-use super::{FileFrom, ShareError};
+use super::outbox::random_id;
+use super::{FileFrom, FileToShare, ShareError};
 use crate::bits::SmallPicture;
-
-/// A file to share, as the person named it.
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) from: FileFrom,
-    /// Names the share within its message.
-    pub(crate) id: String,
-    pub(crate) name: Option<String>,
-    pub(crate) descriptions: Vec<LangText>,
-    pub(crate) disposition: Option<Disposition>,
-    /// A small picture of it.
-    pub(crate) picture: Option<SmallPicture>,
-}
+use crate::blocking::blocking;
 
 /// A file that was looked at.
 #[derive(Clone, Debug)]
 pub(crate) struct LookedAt {
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: FileToShare,
+    /// Names the share within its message.
+    pub(super) id: String,
     pub(crate) name: String,
     pub(crate) size: u64,
     /// The state it is in; `None` in the store, where nothing changes.
@@ -52,7 +42,7 @@ pub(crate) struct LookedAt {
 
 impl LookedAt {
     /// Looks at a file; blocks. Follows a symbolic link: the person named it. A small picture that goes along is kept in the store.
-    pub(crate) fn look(wanted: Wanted, store: &Store) -> Result<Self, ShareError> {
+    pub(crate) fn look(wanted: FileToShare, store: &Store) -> Result<Self, ShareError> {
         let unreadable = |source: io::Error| ShareError::Unreadable { path: wanted.from.path().to_owned(), source };
         if let FileFrom::Path(path) = &wanted.from
             && !std::fs::metadata(path).map_err(unreadable)?.is_file()
@@ -77,8 +67,15 @@ impl LookedAt {
             (Input::Blob(_), FileFrom::Store(blob)) => (None, None, Some(blob.digests().clone())),
             (Input::Blob(_), FileFrom::Path(_)) => (None, None, None),
         };
+        let id = wanted.id.clone().unwrap_or_else(random_id);
         let remembered = known.filter(|known| SHARED_ALGOS.iter().all(|algo| known.get(*algo).is_some()));
-        Ok(Self { name, size, stamp, media_type, dimensions, modified_at, remembered, wanted })
+        Ok(Self { id, name, size, stamp, media_type, dimensions, modified_at, remembered, wanted })
+    }
+
+    /// Looks at all of them.
+    pub(crate) async fn look_at_all(files: Vec<FileToShare>, store: &Store) -> Result<Vec<Self>, ShareError> {
+        let store = store.clone();
+        blocking(move || files.into_iter().map(|wanted| Self::look(wanted, &store)).collect()).await
     }
 
     /// Opens it again, as it was when it was looked at; blocks.
@@ -91,7 +88,7 @@ impl LookedAt {
         let usual = if self.media_type.can_be_inline() { Disposition::Inline } else { Disposition::Attachment };
         let hashes = digests.into_iter().flatten().filter(|digest| SHARED_ALGOS.contains(&digest.algo()));
         OutgoingFile {
-            id: self.wanted.id.clone(),
+            id: self.id.clone(),
             disposition: Some(self.wanted.disposition.unwrap_or(usual)),
             file: FileMetadata {
                 name: Some(self.name.clone()),
@@ -139,9 +136,7 @@ mod tests {
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0";
 
     fn look(path: &Path) -> Result<LookedAt, ShareError> {
-        let wanted =
-            Wanted { from: path.into(), id: "s1".to_owned(), name: None, descriptions: Vec::new(), disposition: None, picture: None };
-        LookedAt::look(wanted, &Store::in_memory().unwrap())
+        LookedAt::look(path.into(), &Store::in_memory().unwrap())
     }
 
     #[test]

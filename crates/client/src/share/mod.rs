@@ -12,6 +12,7 @@ mod dimensions;
 mod draft;
 mod error;
 mod file_from;
+mod file_to_share;
 mod here_too;
 mod keep;
 mod lent;
@@ -31,9 +32,10 @@ pub use draft::draft;
 pub use error::ShareError;
 pub use file_from::FileFrom;
 pub(crate) use file_from::Input;
+pub use file_to_share::FileToShare;
 pub use keep::KeepError;
 pub use live::{LiveSending, LiveShares, ShareLive};
-pub(crate) use looked_at::{LookedAt, Wanted};
+pub(crate) use looked_at::LookedAt;
 pub use outbox::Resumed;
 pub(crate) use outbox::resume;
 
@@ -41,16 +43,14 @@ use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use balcony_sharing::{DigestSet, Disposition, MediaType};
+use balcony_sharing::{DigestSet, MediaType};
 use balcony_store::{OutboxState, StoreError};
-use balcony_wire::reading::LangText;
 use balcony_wire::{Jid, Message};
 use futures_core::future::BoxFuture;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use crate::account::Account;
-use crate::bits::SmallPicture;
 use crate::blocking::blocking;
 use crate::events::Events;
 use outbox::random_id;
@@ -71,20 +71,19 @@ const PAGE: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Share {
     account: Account,
-    files: Vec<Wanted>,
+    files: Vec<FileToShare>,
     text: Option<String>,
     announces: bool,
 }
 
 impl Share {
-    pub(crate) fn new(account: Account, file: FileFrom) -> Self {
-        Self { account, files: vec![wanted(file)], text: None, announces: false }
+    pub(crate) fn new(account: Account, file: FileToShare) -> Self {
+        Self { account, files: vec![file], text: None, announces: false }
     }
 
-    /// One more file in the same message; what follows is about that one. Of more than [`FILES_IN_ONE_MESSAGE`] the others go in
-    /// further messages.
-    pub fn and(mut self, file: impl Into<FileFrom>) -> Self {
-        self.files.push(wanted(file.into()));
+    /// One more file in the same message. Of more than [`FILES_IN_ONE_MESSAGE`] the others go in further messages.
+    pub fn and(mut self, file: impl Into<FileToShare>) -> Self {
+        self.files.push(file.into());
         self
     }
 
@@ -93,29 +92,6 @@ impl Share {
     pub fn announce_first(mut self) -> Self {
         self.announces = true;
         self
-    }
-
-    /// What is in the file, for people and for screen readers.
-    pub fn describe(self, text: impl Into<String>) -> Self {
-        let text = text.into();
-        self.change(|file| file.descriptions = vec![LangText::plain(text)])
-    }
-
-    /// Another name than its own.
-    pub fn name(self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        self.change(|file| file.name = Some(name))
-    }
-
-    /// To be shown or to be kept; else plain pictures, sound and film are to be shown, everything else kept.
-    pub fn disposition(self, disposition: Disposition) -> Self {
-        self.change(|file| file.disposition = Some(disposition))
-    }
-
-    /// A small picture of the file, for those who cannot or do not want to fetch it. It goes along in the message and shows what is
-    /// in the file to everybody who keeps the message.
-    pub fn thumbnail(self, picture: SmallPicture) -> Self {
-        self.change(|file| file.picture = Some(picture))
     }
 
     /// Words that go with the files.
@@ -128,17 +104,6 @@ impl Share {
     pub fn to(self, jid: &Jid) -> Sending {
         Sending { share: self, to: vec![jid.clone()], goes_on: None }
     }
-
-    fn change(mut self, change: impl FnOnce(&mut Wanted)) -> Self {
-        if let Some(last) = self.files.last_mut() {
-            change(last);
-        }
-        self
-    }
-}
-
-pub(crate) fn wanted(from: FileFrom) -> Wanted {
-    Wanted { from, id: random_id(), name: None, descriptions: Vec::new(), disposition: None, picture: None }
 }
 
 /// Files about to be sent: await it, or watch its [`Sending::progress`].

@@ -18,8 +18,7 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 use tokio::sync::oneshot;
 
 use super::announced::{self, Promise};
-use super::looked_at::Wanted;
-use super::{FileFrom, Sent, ShareError, own, sending};
+use super::{FileFrom, FileToShare, Sent, ShareError, own, sending};
 use crate::account::Account;
 use crate::account::bounce::Bounce;
 use crate::account::state::Delivery;
@@ -151,7 +150,7 @@ async fn resume_one(account: &Account, outgoing: Outgoing) -> Result<Sent, Share
 /// What a message of the outbox was meant to be.
 enum Draft {
     /// An offer of these files, with these words.
-    Offer(Vec<Wanted>, Option<String>),
+    Offer(Vec<FileToShare>, Option<String>),
     /// A source for what was offered before.
     Promise(Box<Promise>, FileFrom),
 }
@@ -169,10 +168,9 @@ fn read_wanted(outgoing: &Outgoing, store: &Store) -> Result<Draft, ShareError> 
     }
     let wanted = shares.into_iter().zip(&outgoing.files).map(|(share, file)| {
         let said = share.file.unwrap_or_default();
-        let id = share.id.unwrap_or_else(random_id);
         let from = FileFrom::from_record(file, store)?;
         let picture = said.thumbnails.first().map(|thumbnail| SmallPicture::kept(thumbnail, store)).transpose()?.flatten();
-        Ok(Wanted { from, id, name: said.name, descriptions: said.descs, disposition: share.disposition, picture })
+        Ok(FileToShare { from, id: share.id, name: said.name, descriptions: said.descs, disposition: share.disposition, picture })
     });
     let wanted = wanted.collect::<Result<Vec<_>, ShareError>>()?;
     Ok(Draft::Offer(wanted, message.body()))

@@ -17,10 +17,10 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::batch::{Letter, Part, parts};
-use super::looked_at::{LookedAt, Wanted};
+use super::looked_at::LookedAt;
 use super::outbox::{Guard, dispatch, random_id};
 use super::place::{Digests, Placed, not_uploaded, place};
-use super::{KEPT_MESSAGES, Sent, SentFile, ShareError, ShareEvent, Unfinished, announced, upload};
+use super::{FileToShare, KEPT_MESSAGES, Sent, SentFile, ShareError, ShareEvent, Unfinished, announced, upload};
 use crate::account::Account;
 use crate::blocking::blocking;
 use crate::error::Class;
@@ -36,7 +36,7 @@ const READY: usize = 2;
 /// What is to be sent.
 #[derive(Debug)]
 pub(super) struct Order {
-    pub(super) files: Vec<Wanted>,
+    pub(super) files: Vec<FileToShare>,
     pub(super) text: Option<String>,
     pub(super) to: Vec<Jid>,
     pub(super) announces: bool,
@@ -88,7 +88,7 @@ pub(super) async fn share(account: Account, order: Order, events: Events<ShareEv
 pub(super) async fn resume_one(
     account: &Account,
     outgoing: Outgoing,
-    files: Vec<Wanted>,
+    files: Vec<FileToShare>,
     text: Option<String>,
 ) -> Result<Sent, ShareError> {
     let events = Events::nobody();
@@ -107,15 +107,19 @@ pub(super) async fn resume_one(
     }
 }
 
-/// Looks at the files and at the limits of the services, before a byte is read for sending.
-pub(super) async fn look_at(account: &Account, files: Vec<Wanted>, events: &Events<ShareEvent>) -> Result<Vec<LookedAt>, ShareError> {
-    let store = account.store().clone();
-    let look = move || files.into_iter().map(|wanted| LookedAt::look(wanted, &store)).collect::<Result<Vec<_>, _>>();
-    let looked_at = blocking(look).await?;
+/// Looks at the files; nobody is asked whether they could be uploaded.
+pub(super) async fn look(account: &Account, files: Vec<FileToShare>, events: &Events<ShareEvent>) -> Result<Vec<LookedAt>, ShareError> {
+    let looked_at = LookedAt::look_at_all(files, account.store()).await?;
     for (position, looked) in looked_at.iter().enumerate() {
         let (name, size, media_type) = (looked.name.clone(), looked.size, looked.media_type.clone());
         events.tell(ShareEvent::Looked { position, name, size, media_type }).await;
     }
+    Ok(looked_at)
+}
+
+/// Looks at the files and at the limits of the services, before a byte is read for sending.
+pub(super) async fn look_at(account: &Account, files: Vec<FileToShare>, events: &Events<ShareEvent>) -> Result<Vec<LookedAt>, ShareError> {
+    let looked_at = look(account, files, events).await?;
     let found = account.services().await?;
     let services = upload::services(account, &found.uploads);
     for looked in looked_at.iter().filter(|looked| looked.size > 0) {

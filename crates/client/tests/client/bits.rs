@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use balcony_client::{Account, CataloguedOffer, Class, Decision, NoThumbnail, Offers, SmallPicture, Store, Wish};
+use balcony_client::{Account, CataloguedOffer, Class, Decision, FileToShare, NoThumbnail, Offers, SmallPicture, Store, Wish};
 use balcony_session::client::Ask;
 use balcony_session::iq_table::RequestError;
 use balcony_wire::bits_of_binary::{BitsOfBinary, ContentId};
@@ -50,7 +50,7 @@ async fn a_thumbnail_goes_along_with_the_file_and_is_handed_out_to_whom_it_was_s
     let folder = tempfile::tempdir().unwrap();
     let (data, sha1, _) = png();
     let picture = SmallPicture::new(bytes_of(&data)).unwrap();
-    romeo.share(file(&folder, "summit.txt", b"a view")).thumbnail(picture).to(&juliet()).await.unwrap();
+    romeo.share(FileToShare::new(file(&folder, "summit.txt", b"a view")).thumbnail(picture)).to(&juliet()).await.unwrap();
 
     let offer = next(&mut offers).await;
     let shown = account.thumbnail(&offer, Wish::default()).await.unwrap();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use balcony_client::{Account, CataloguedOffer, ConnectOptions, Offers, Security, ServerAddress, SmallPicture, Store};
+use balcony_client::{Account, CataloguedOffer, ConnectOptions, FileToShare, Offers, Security, ServerAddress, SmallPicture, Store};
 use balcony_session::client::Ask;
 use balcony_sharing::transfer::bits::{self, Bits};
 use balcony_store::Listing;
@@ -140,7 +140,7 @@ async fn slixmpp_and_we_ask_each_other_for_small_data() {
     std::fs::write(&picture, png()).unwrap();
     std::fs::write(&file, b"moving pictures").unwrap();
     let small = SmallPicture::new(png()).unwrap();
-    alice.share(file).thumbnail(small).to(&there.jid("bob").parse().unwrap()).await.unwrap();
+    alice.share(FileToShare::new(file).thumbnail(small)).to(&there.jid("bob").parse().unwrap()).await.unwrap();
     let (device, cid) = (alice.online().await.unwrap().jid.to_string(), format!("sha1+{SHA1}@bob.xmpp.org"));
 
     let slixmpp = |who: &str| peers.slixmpp(&there, who);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use balcony_client::{
-    Account, AttachError, CataloguedOffer, FetchError, Place, Resumed, Sent, ShareError, ShareEvent, ShareProgress, Wish,
+    Account, AttachError, CataloguedOffer, FetchError, FileToShare, Place, Resumed, Sent, ShareError, ShareEvent, ShareProgress, Wish,
 };
 use balcony_client::{Decision, OfferState, Offers, Store};
 use balcony_session::Security;
@@ -424,7 +424,7 @@ async fn many_files_that_were_interrupted_go_on_where_they_stopped_and_none_goes
         assert!(names.insert(next(&mut offers).await.name().to_string()));
     }
     assert!(sending(&romeo).unfinished().await.unwrap().is_none(), "the same again from here on is meant");
-    romeo.share(&paths[0]).name("end").to(&juliet()).await.unwrap();
+    romeo.share(FileToShare::new(&paths[0]).name("end")).to(&juliet()).await.unwrap();
     assert_eq!(next(&mut offers).await.name().as_str(), "end", "nothing came twice");
 }
 
@@ -488,7 +488,7 @@ async fn what_came_from_a_pipe_is_sent_from_the_store() {
     let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
     let mut offers = juliet_account.offers();
     let blob = romeo.keep(std::io::Cursor::new(noise(5_000_000)), u64::MAX).await.unwrap();
-    let mut progress = romeo.share(blob.clone()).name("pipe.bin").to(&juliet()).progress();
+    let mut progress = romeo.share(FileToShare::new(blob.clone()).name("pipe.bin")).to(&juliet()).progress();
     until(&mut progress, |event| matches!(event, ShareEvent::Uploading { .. })).await;
     drop(progress);
     assert_eq!(romeo.store().outbox(romeo.jid(), OutboxState::Preparing, 10).unwrap()[0].files, [FileRef::Blob(blob.sha256().clone())]);

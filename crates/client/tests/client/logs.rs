@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use balcony_client::FileToShare;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -44,7 +45,8 @@ async fn no_address_name_or_url_gets_into_the_logs() {
     let (romeo, juliet_account) = (scene.connect("romeo").await, scene.connect("juliet").await);
     let mut offers = juliet_account.offers();
     let folder = tempfile::tempdir().unwrap();
-    let sent = romeo.share(file(&folder, "private-name.txt", b"private")).describe("private words").to(&juliet()).await.unwrap();
+    let private = file(&folder, "private-name.txt", b"private");
+    let sent = romeo.share(FileToShare::new(private).describe("private words")).to(&juliet()).await.unwrap();
     fetch(&juliet_account, &offers.next().await.unwrap()).await;
     let shares = romeo.share_live(file(&folder, "live-name.txt", b"live")).relay_only().to(&juliet()).await.unwrap();
     let offer = offers.next().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use balcony_client::{Account, CataloguedOffer, Decision, FetchEvent, ShareEvent, SharedFile, Wish};
+use balcony_client::{Account, CataloguedOffer, Decision, FetchEvent, FileToShare, ShareEvent, SharedFile, Wish};
 use balcony_sharing::Disposition;
 use balcony_sharing::plan::Concern;
 use balcony_sharing::verify::SHARED_ALGOS;
@@ -43,7 +43,7 @@ async fn a_file_goes_from_one_account_to_the_other_and_arrives_proven() {
     let bytes = noise(3_000_000);
     let path = file(&folder, "très cool.bin", &bytes);
 
-    let sent = romeo.share(&path).describe("The view from the summit").to(&juliet()).await.unwrap();
+    let sent = romeo.share(FileToShare::new(&path).describe("The view from the summit")).to(&juliet()).await.unwrap();
     assert_eq!(sent.files[0].size, bytes.len() as u64);
     assert!(sent.files[0].url.as_ref().unwrap().starts_with("https://localhost:"));
     assert_eq!(sent.messages.len(), 1);
@@ -122,7 +122,7 @@ async fn several_files_with_words_arrive_each_once() {
     let mut offers = juliet_account.offers();
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (file(&folder, "one.txt", b"first"), file(&folder, "two.txt", b"second"));
-    let sent = romeo.share(one).and(two).name("deux.txt").text("Both of them").to(&juliet()).await.unwrap();
+    let sent = romeo.share(one).and(FileToShare::new(two).name("deux.txt")).text("Both of them").to(&juliet()).await.unwrap();
     assert_eq!(sent.files.len(), 2);
     let mut names = Vec::new();
     for _ in 0..2 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use balcony_client::{Account, Class, Connection, Resumed, ShareError, ShareEvent};
+use balcony_client::{Account, Class, Connection, FileToShare, Resumed, ShareError, ShareEvent};
 use balcony_session::Security;
 use balcony_session::client::Ask;
 use balcony_sharing::transfer::upload::UploadError;
@@ -138,7 +138,7 @@ async fn sharing_that_was_interrupted_goes_on_from_the_outbox() {
     let store = Store::open(folder.path().join("store")).unwrap();
     let romeo = Account::connect(scene.options("romeo", Security::StartTls), store.clone()).await.unwrap();
     let path = file(&folder, "large.bin", &noise(20_000_000));
-    let mut progress = romeo.share(&path).describe("a large one").to(&juliet()).progress();
+    let mut progress = romeo.share(FileToShare::new(&path).describe("a large one")).to(&juliet()).progress();
     while let Some(event) = progress.next().await {
         if matches!(event, ShareEvent::Uploading { .. }) {
             break;
