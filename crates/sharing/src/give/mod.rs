@@ -135,6 +135,20 @@ impl Giving {
         (rule.verdict == GivingVerdict::Give).then_some(Grant { rule: at, showing: rule.showing, rate: rule.rate })
     }
 
+    /// Whether there is anything that somebody could be given, of what was offered to them, if something was, and of all else: then they
+    /// may learn that this device is there.
+    pub fn has_something_for(&self, person: &BareJid, standing: Standing<'_>, has_offers: bool) -> bool {
+        let about = self.rules.iter().filter(|rule| rule.who.iter().any(|who| is_one_of(who, person, standing)));
+        for rule in about {
+            match rule.verdict {
+                GivingVerdict::Give if has_offers || rule.unoffered => return true,
+                GivingVerdict::Never if rule.is_about_all_files() => return false,
+                GivingVerdict::Give | GivingVerdict::Never | GivingVerdict::Announce => {}
+            }
+        }
+        false
+    }
+
     /// Whether others of the conversation are told that a file is here as well, now that it was fetched and proved. `request` is
     /// whoever offered it.
     pub fn announces(&self, request: &Request<'_>) -> bool {
@@ -154,19 +168,23 @@ impl GivingRule {
         let is_offered = self.verdict != GivingVerdict::Give || self.unoffered || request.is_offered;
         let fits = self.up_to.is_none_or(|limit| request.size <= limit) && self.over.is_none_or(|limit| request.size > limit);
         let is_type = self.types.is_empty() || self.types.iter().any(|range| range.includes(request.media_type));
-        is_offered && fits && is_type && self.who.iter().any(|who| is_one_of(who, request))
+        is_offered && fits && is_type && self.who.iter().any(|who| is_one_of(who, request.person, request.standing))
+    }
+
+    fn is_about_all_files(&self) -> bool {
+        self.over.is_none() && self.up_to.is_none() && self.types.is_empty()
     }
 }
 
 /// Rooms ask for nothing: their occupants do, and nobody can tell who they are.
-fn is_one_of(who: &Who, request: &Request<'_>) -> bool {
+fn is_one_of(who: &Who, person: &BareJid, standing: Standing<'_>) -> bool {
     match who {
         Who::Everybody => true,
-        Who::Contacts => matches!(request.standing, Standing::Contact(_)),
-        Who::Group(wanted) => matches!(request.standing, Standing::Contact(groups) if groups.contains(wanted)),
-        Who::Person(jid) => request.person == jid,
-        Who::Strangers => request.standing == Standing::Stranger,
-        Who::OwnDevices => request.standing == Standing::Own,
+        Who::Contacts => matches!(standing, Standing::Contact(_)),
+        Who::Group(wanted) => matches!(standing, Standing::Contact(groups) if groups.contains(wanted)),
+        Who::Person(jid) => person == jid,
+        Who::Strangers => standing == Standing::Stranger,
+        Who::OwnDevices => standing == Standing::Own,
         Who::Rooms | Who::PrivateRooms | Who::PublicRooms | Who::Room(_) => false,
     }
 }

@@ -49,6 +49,26 @@ fn to_whom_nothing_was_offered_nothing_is_given_and_own_devices_get_what_they_as
     assert!(giving.judge(&Request { standing: Standing::Own, ..unoffered }).is_some());
 }
 
+/// Who may be given something may learn that this device is there; nobody else does by asking.
+#[test]
+fn there_is_something_for_those_to_whom_it_was_offered_and_whom_no_rule_keeps_from_it() {
+    let table = [
+        // rules, something was offered, nothing was
+        ("give own-devices even unoffered\ngive everybody", [true, false]),
+        ("", [false, false]),
+        ("give contacts", [false, false]),
+        ("give strangers even unoffered", [true, true]),
+        ("never juliet@capulet.lit\ngive everybody even unoffered", [false, false]),
+        ("never juliet@capulet.lit over 1 MiB\ngive everybody", [true, false]),
+        ("never strangers video/*\ngive everybody even unoffered", [true, true]),
+        ("announce strangers\ngive juliet@capulet.lit up to 1 MiB", [true, false]),
+    ];
+    for (text, expected) in table {
+        let asked = |has_offers| rules(text).has_something_for(&bare("juliet@capulet.lit"), Standing::Stranger, has_offers);
+        assert_eq!([true, false].map(asked), expected, "{text}");
+    }
+}
+
 /// Proves: S5J-6.1-1, JIN-13-1.
 #[test]
 fn the_address_is_shown_only_where_a_rule_or_the_share_says_so() {
