@@ -1,11 +1,15 @@
-//! To whom small data of ours was told of: whoever was, may ask for it; nobody else learns that we have it.
+//! To whom something of ours was offered, and to whom small data was told of: whoever was, may ask for it; nobody else learns that we
+//! have it.
 //!
 //! XEP-0231 Bits of binary, v1.1 <https://xmpp.org/extensions/xep-0231.html>
 //! XEP-0264 Jingle content thumbnails, v0.4.2 <https://xmpp.org/extensions/xep-0264.html>
 
+use std::time::SystemTime;
+
 use balcony_wire::BareJid;
 use rusqlite::{OptionalExtension, params};
 
+use super::to_millis;
 use crate::{Store, StoreError};
 
 /// The cid stands in an offer of ours. It is looked for as text: cids of ours have nothing that XML would write otherwise.
@@ -17,13 +21,43 @@ const IN_OUTBOX: &str = "SELECT 1 FROM
     (SELECT addressee, stanza FROM outbox WHERE account = ?1 AND state = ?4 ORDER BY created_at DESC, origin_id DESC LIMIT 200)
     WHERE (addressee = ?2 OR substr(addressee, 1, length(?2) + 1) = ?2 || '/') AND instr(stanza, ?3) > 0 LIMIT 1";
 
+/// An offer of ours in a conversation with somebody.
+const OFFERED: &str = "SELECT 1 FROM offers WHERE account = ?1 AND conversation = ?2 AND state = 'own' LIMIT 1";
+
+/// As [`IN_OUTBOX`], whatever it says.
+const ON_ITS_WAY: &str = "SELECT 1 FROM
+    (SELECT addressee FROM outbox WHERE account = ?1 AND state = ?3 ORDER BY created_at DESC, origin_id DESC LIMIT 200)
+    WHERE (addressee = ?2 OR substr(addressee, 1, length(?2) + 1) = ?2 || '/') LIMIT 1";
+
+/// A live share that they were told of.
+const SHARED: &str = "SELECT 1 FROM told JOIN live_shares ON live_shares.id = told.share
+    WHERE told.person = ?2 AND live_shares.account = ?1 AND live_shares.lives_until > ?3 LIMIT 1";
+
 #[cfg(test)]
 pub(super) const PLANS: &[(&str, &str)] = &[
     (IN_OFFERS, "INDEX offers_by_conversation (account=? AND conversation=?)"),
     (IN_OUTBOX, "INDEX outbox_by_state (account=? AND state=?)"),
+    (OFFERED, "INDEX offers_by_conversation (account=? AND conversation=?)"),
+    (ON_ITS_WAY, "INDEX outbox_by_state (account=? AND state=?)"),
+    (SHARED, "INDEX told_by_person (person=?)"),
 ];
 
 impl Store {
+    /// Whether something of ours was offered to somebody, a person or a room: by a message that the catalogue has or that is on its way,
+    /// or as a share that is live.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn has_offered(&self, account: &BareJid, with: &BareJid) -> Result<bool, StoreError> {
+        let (account, with, now) = (account.as_str(), with.as_str(), to_millis(SystemTime::now()));
+        self.catalogue().with(|connection| {
+            Ok(connection.prepare_cached(OFFERED)?.exists(params![account, with])?
+                || connection.prepare_cached(SHARED)?.exists(params![account, with, now])?
+                || connection.prepare_cached(ON_ITS_WAY)?.exists(params![account, with, "sending"])?
+                || connection.prepare_cached(ON_ITS_WAY)?.exists(params![account, with, "sent"])?)
+        })
+    }
+
     /// Whether an offer of ours to somebody, a person or a room, names this cid. Lasts as long as the offer is in the catalogue.
     ///
     /// # Errors
@@ -51,12 +85,13 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::Duration;
 
+    use balcony_sharing::DigestSet;
     use balcony_wire::Jid;
 
     use super::*;
-    use crate::{NewOffer, OfferState, OutboxState, Outgoing, Standing};
+    use crate::{FileRef, LiveShare, NewOffer, OfferState, OutboxState, Outgoing, Standing};
 
     const CID: &str = "sha1+4a5eb7171b58e08a6881721e3b43d5a44419a2be@bob.xmpp.org";
 
@@ -115,5 +150,44 @@ mod tests {
         store.add_outgoing(&to("juliet@capulet.example/balcony", OutboxState::Sending)).unwrap();
         assert!(store.is_told_of(&romeo, &juliet, CID).unwrap());
         assert!(!store.is_told_of(&romeo, &jid("juliet@capulet.exampl"), CID).unwrap());
+    }
+
+    #[test]
+    fn whoever_got_an_offer_of_ours_by_whatever_way_is_somebody_to_whom_something_was_offered() {
+        let (romeo, juliet, now) = (jid("romeo@montague.example"), jid("juliet@capulet.example"), SystemTime::now());
+        let others = [(&romeo, &jid("mallory@evil.example")), (&romeo, &jid("juliet@capulet.exampl")), (&juliet, &juliet)];
+        let share = |lives_until| LiveShare {
+            account: romeo.clone(),
+            published: "unguessable".to_owned(),
+            file: FileRef::Path("/x".into()),
+            stamp: None,
+            size: 1,
+            description: "<file/>".to_owned(),
+            digests: DigestSet::default(),
+            reach: None,
+            told: vec![juliet.clone()],
+            made_at: now,
+            lives_until,
+        };
+        let outgoing = |state| {
+            let to = Jid::parse("juliet@capulet.example/balcony").unwrap();
+            Outgoing { state, ..Outgoing::preparing(romeo.clone(), "m".to_owned(), to, Vec::new(), now) }
+        };
+        let offered = |fill: &dyn Fn(&Store) -> Result<(), StoreError>| {
+            let store = Store::in_memory().unwrap();
+            fill(&store).unwrap();
+            for (account, with) in others {
+                assert!(!store.has_offered(account, with).unwrap(), "{with}");
+            }
+            store.has_offered(&romeo, &juliet).unwrap()
+        };
+        assert!(!offered(&|_| Ok(())));
+        assert!(!offered(&|store| store.add_offer(&offer(OfferState::New, "<theirs/>")).map(drop)));
+        assert!(offered(&|store| store.add_offer(&offer(OfferState::Own, "<ours/>")).map(drop)));
+        assert!(offered(&|store| store.share_live(&share(now + Duration::from_secs(60)))));
+        assert!(!offered(&|store| store.share_live(&share(now - Duration::from_secs(60)))), "it is over");
+        for (state, is_offered) in [(OutboxState::Preparing, false), (OutboxState::Sending, true), (OutboxState::Sent, true)] {
+            assert_eq!(offered(&|store| store.add_outgoing(&outgoing(state)).map(drop)), is_offered, "{state:?}");
+        }
     }
 }
