@@ -190,9 +190,8 @@ impl AddressRule {
         if let Ok(address) = bare.parse() {
             return self.check(address);
         }
-        let is_local = !bare.contains('.') || LOCAL_NAMES.iter().any(|end| ends_in(bare, end));
         match self.reach {
-            Reach::Public if is_local => Err(Refused::LocalName(host.to_owned())),
+            Reach::Public if is_local_name(bare) => Err(Refused::LocalName(host.to_owned())),
             Reach::Loopback if !ends_in(bare, "localhost") => Err(Refused::Insecure(host.to_owned())),
             Reach::Public | Reach::Loopback | Reach::Anywhere => Ok(()),
         }
@@ -242,6 +241,12 @@ fn is_onion(host: &str) -> bool {
 /// RFC 6761, RFC 6762, RFC 8375, and what routers and companies call their own.
 const LOCAL_NAMES: &[&str] = &["localhost", "local", "home.arpa", "internal", "lan", "intranet", "private", "corp", "home"];
 
+/// Whether a name means something in a local network alone.
+pub(crate) fn is_local_name(name: &str) -> bool {
+    let bare = name.trim_end_matches('.');
+    !bare.contains('.') || LOCAL_NAMES.iter().any(|end| ends_in(bare, end))
+}
+
 /// Whether a name is that domain or lies below it.
 fn ends_in(name: &str, domain: &str) -> bool {
     let Some(start) = name.len().checked_sub(domain.len()) else { return false };
@@ -279,6 +284,9 @@ fn check_v6(address: Ipv6Addr) -> Result<(), &'static str> {
     if let Some(inner) = embedded_v4(address) {
         return check_v4(inner);
     }
+    if let Some(inner) = tunnelled_v4(address) {
+        check_v4(inner)?;
+    }
     let segments = address.segments();
     match segments {
         [0, 0, 0, 0, 0, 0, 0, 0] => Err("the unspecified"),
@@ -306,6 +314,14 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
         [0x2002, high, low, ..] => Some(v4(high, low)),
         [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),
+        _ => None,
+    }
+}
+
+/// The IPv4 address at which a tunnel of ISATAP ends (RFC 5214 §6.1), in whatever network.
+fn tunnelled_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
         _ => None,
     }
 }
@@ -359,13 +375,24 @@ mod tests {
             "2002:c0a8:1::1",
             "2001:0:0:0:0:0:80ff:fffe",
             "::ffff:0:10.0.0.1",
+            "2a01:4f8::5efe:10.0.0.1",
+            "2a01:4f8::200:5efe:192.168.1.1",
+            "fe80::5efe:1.1.1.1",
             "4000::1",
         ] {
             assert!(check_address(address.parse().unwrap()).is_err(), "{address}");
         }
-        for address in
-            ["1.1.1.1", "172.32.0.1", "100.128.0.1", "193.0.0.1", "2606:4700::1111", "2a00:1450::1", "64:ff9b::1.1.1.1", "::ffff:1.1.1.1"]
-        {
+        for address in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "193.0.0.1",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "64:ff9b::1.1.1.1",
+            "::ffff:1.1.1.1",
+            "2a01:4f8::5efe:1.1.1.1",
+        ] {
             assert_eq!(check_address(address.parse().unwrap()), Ok(()), "{address}");
         }
     }

@@ -5,6 +5,7 @@ use balcony_wire::jingle::{Candidate, CandidateKind};
 use sha2::{Digest as _, Sha256};
 
 use crate::transfer::Reach;
+use crate::transfer::bytestream::addresses::is_same_host;
 use crate::transfer::bytestream::{OwnCandidate, OwnPlace};
 
 /// Listeners that are told of: more than any machine has interfaces that matter.
@@ -14,7 +15,7 @@ const MOST_PROXIES: usize = 4;
 
 /// Whether both name the same place.
 pub(super) fn is_same(own: &OwnCandidate, host: &str, port: u16) -> bool {
-    own.port == port && own.host.eq_ignore_ascii_case(host)
+    own.port == port && is_same_host(&own.host, host)
 }
 
 /// Candidates of ours: no place twice, none that the other side named before (XEP-0260 §2.2), none that reach forbids.

@@ -3,6 +3,7 @@
 use balcony_wire::jingle::{Candidate, CandidateKind};
 
 use super::own::is_same;
+use crate::transfer::bytestream::addresses::is_same_host;
 use crate::transfer::bytestream::dialler::Spot;
 use crate::transfer::bytestream::{Line, OwnCandidate};
 
@@ -25,7 +26,7 @@ pub(super) fn spots(theirs: &[Candidate], dstaddr: &str, hidden: Option<&[OwnCan
     for candidate in theirs {
         let line = Line::Theirs(candidate.cid.clone());
         let port = candidate.port();
-        let is_known = |spot: &Spot| spot.line == line || (spot.port == port && spot.host.eq_ignore_ascii_case(&candidate.host));
+        let is_known = |spot: &Spot| spot.line == line || (spot.port == port && is_same_host(&spot.host, &candidate.host));
         let (count, most) = if is_proxy(candidate) { (&mut proxies, MOST_PROXIES) } else { (&mut direct, MOST_DIRECT) };
         if spots.iter().any(is_known) || *count == most {
             continue;
