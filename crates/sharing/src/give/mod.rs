@@ -13,7 +13,7 @@ pub use fits::{Fit, Sought};
 use balcony_wire::BareJid;
 
 use crate::MediaType;
-use crate::plan::{MAX_RULES, Standing, TypeRange, Who};
+use crate::plan::{Rules, Standing, TypeRange, Who};
 use crate::transfer::Reach;
 
 /// What a rule of giving says.
@@ -61,10 +61,7 @@ pub struct GivingRule {
 }
 
 /// A person's rules for giving; the first that covers a request decides it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Giving {
-    rules: Vec<GivingRule>,
-}
+pub type Giving = Rules<GivingRule>;
 
 /// Somebody asks for a file of ours.
 #[derive(Clone, Copy, Debug)]
@@ -96,41 +93,14 @@ impl Default for Giving {
     /// Own devices get what they ask for, directly; everybody else what was offered to them.
     fn default() -> Self {
         let own = GivingRule { unoffered: true, showing: Showing::Address, ..GivingRule::new(GivingVerdict::Give, vec![Who::OwnDevices]) };
-        Self { rules: vec![own, GivingRule::new(GivingVerdict::Give, vec![Who::Everybody])] }
+        Self::new(vec![own, GivingRule::new(GivingVerdict::Give, vec![Who::Everybody])])
     }
 }
 
 impl Giving {
-    /// With these rules, in this order; those over [`MAX_RULES`] are left out.
-    #[must_use]
-    pub fn new(mut rules: Vec<GivingRule>) -> Self {
-        rules.truncate(MAX_RULES);
-        Self { rules }
-    }
-
-    /// The rules, in their order.
-    pub fn rules(&self) -> &[GivingRule] {
-        &self.rules
-    }
-
-    /// Puts a rule before the one that has this place now, or at the end. `false` if there are too many.
-    #[must_use]
-    pub fn insert(&mut self, at: usize, rule: GivingRule) -> bool {
-        let has_room = self.rules.len() < MAX_RULES;
-        if has_room {
-            self.rules.insert(at.min(self.rules.len()), rule);
-        }
-        has_room
-    }
-
-    /// Takes a rule out; `None` if there is none at this place.
-    pub fn remove(&mut self, at: usize) -> Option<GivingRule> {
-        (at < self.rules.len()).then(|| self.rules.remove(at))
-    }
-
     /// How they may have it; `None` if not at all.
     pub fn judge(&self, request: &Request<'_>) -> Option<Grant> {
-        let mut deciding = self.rules.iter().enumerate().filter(|(_, rule)| rule.verdict != GivingVerdict::Announce);
+        let mut deciding = self.rules().iter().enumerate().filter(|(_, rule)| rule.verdict != GivingVerdict::Announce);
         let (at, rule) = deciding.find(|(_, rule)| rule.covers(request))?;
         (rule.verdict == GivingVerdict::Give).then_some(Grant { rule: at, showing: rule.showing, rate: rule.rate })
     }
@@ -138,7 +108,7 @@ impl Giving {
     /// Whether there is anything that somebody could be given, of what was offered to them, if something was, and of all else: then they
     /// may learn that this device is there.
     pub fn has_something_for(&self, person: &BareJid, standing: Standing<'_>, has_offers: bool) -> bool {
-        let about = self.rules.iter().filter(|rule| rule.who.iter().any(|who| is_one_of(who, person, standing)));
+        let about = self.rules().iter().filter(|rule| rule.is_about(person, standing));
         for rule in about {
             match rule.verdict {
                 GivingVerdict::Give if has_offers || rule.unoffered => return true,
@@ -152,7 +122,7 @@ impl Giving {
     /// Whether others of the conversation are told that a file is here as well, now that it was fetched and proved. `request` is
     /// whoever offered it.
     pub fn announces(&self, request: &Request<'_>) -> bool {
-        self.rules.iter().any(|rule| rule.verdict == GivingVerdict::Announce && rule.covers(request))
+        self.rules().iter().any(|rule| rule.verdict == GivingVerdict::Announce && rule.covers(request))
     }
 }
 
@@ -168,24 +138,16 @@ impl GivingRule {
         let is_offered = self.verdict != GivingVerdict::Give || self.unoffered || request.is_offered;
         let fits = self.up_to.is_none_or(|limit| request.size <= limit) && self.over.is_none_or(|limit| request.size > limit);
         let is_type = self.types.is_empty() || self.types.iter().any(|range| range.includes(request.media_type));
-        is_offered && fits && is_type && self.who.iter().any(|who| is_one_of(who, request.person, request.standing))
+        is_offered && fits && is_type && self.is_about(request.person, request.standing)
+    }
+
+    /// Rooms ask for nothing: their occupants do, and nobody can tell who they are.
+    fn is_about(&self, person: &BareJid, standing: Standing<'_>) -> bool {
+        self.who.iter().any(|who| who.includes(Some(person), standing, None))
     }
 
     fn is_about_all_files(&self) -> bool {
         self.over.is_none() && self.up_to.is_none() && self.types.is_empty()
-    }
-}
-
-/// Rooms ask for nothing: their occupants do, and nobody can tell who they are.
-fn is_one_of(who: &Who, person: &BareJid, standing: Standing<'_>) -> bool {
-    match who {
-        Who::Everybody => true,
-        Who::Contacts => matches!(standing, Standing::Contact(_)),
-        Who::Group(wanted) => matches!(standing, Standing::Contact(groups) if groups.contains(wanted)),
-        Who::Person(jid) => person == jid,
-        Who::Strangers => standing == Standing::Stranger,
-        Who::OwnDevices => standing == Standing::Own,
-        Who::Rooms | Who::PrivateRooms | Who::PublicRooms | Who::Room(_) => false,
     }
 }
 

@@ -22,7 +22,7 @@ impl FromStr for Giving {
 
     /// Reads rules line by line; empty lines and those that begin with `#` are left out.
     fn from_str(text: &str) -> Result<Self, RuleError> {
-        read_lines(text, GivingRule::read).map(|rules| Self { rules })
+        read_lines(text, GivingRule::read).map(Self::new)
     }
 }
 
@@ -127,12 +127,6 @@ fn person(reader: &mut Reader) -> Result<Who, RuleError> {
         Ok(Who::Rooms | Who::PrivateRooms | Who::PublicRooms | Who::Room(_)) => Err(reader.wrong_at(begin, WHO)),
         Err(error) if reader.at == begin => Err(RuleError { problem: WHO.to_owned(), ..error }),
         read => read,
-    }
-}
-
-impl fmt::Display for Giving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.rules().iter().try_for_each(|rule| writeln!(f, "{rule}"))
     }
 }
 

@@ -19,7 +19,7 @@ pub use answer::Answer;
 pub use contacts::Contacts;
 pub use devices::{Abilities, Devices};
 pub use history::{History, Outcome, Record};
-pub use policy::{Case, MAX_RULES, Miss, Policy, RoomKind, Rule, RuleError, Ruling, Standing, TypeRange, Verdict, Who};
+pub use policy::{Case, MAX_RULES, Miss, Policy, RoomKind, Rule, RuleError, Rules, Ruling, Standing, TypeRange, Verdict, Who};
 pub(crate) use policy::{Reader, Size, joined, read_lines};
 pub use question::{Concern, Question, Relayed};
 pub use reason::Reason;

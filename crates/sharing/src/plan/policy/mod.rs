@@ -3,9 +3,11 @@
 //! Rules stand in an order, and the first that covers a case decides it; where none does, the person is asked. The text form is
 //! described in `docs/formats/policy.md`.
 
+mod list;
 mod text;
 mod words;
 
+pub use list::Rules;
 pub use text::RuleError;
 pub(crate) use text::{Reader, Size, joined, read_lines};
 
@@ -27,11 +29,8 @@ pub enum Verdict {
     Never,
 }
 
-/// A person's rules, the first that covers a case decides it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    rules: Vec<Rule>,
-}
+/// A person's rules for fetching; the first that covers a case decides it.
+pub type Policy = Rules<Rule>;
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,47 +167,20 @@ impl Default for Policy {
             ExposureKind::SendersServer,
         ];
         let unasked = Rule { up_to: Some(10 << 20), places, ..Rule::new(Verdict::Fetch, vec![Who::Contacts, Who::OwnDevices]) };
-        Self { rules: vec![unasked, Rule::new(Verdict::Ask, vec![Who::Everybody])] }
+        Self::new(vec![unasked, Rule::new(Verdict::Ask, vec![Who::Everybody])])
     }
 }
 
 impl Policy {
-    /// With these rules, in this order; those over [`MAX_RULES`] are left out.
-    #[must_use]
-    pub fn new(mut rules: Vec<Rule>) -> Self {
-        rules.truncate(MAX_RULES);
-        Self { rules }
-    }
-
-    /// The rules, in their order.
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
-    /// Puts a rule before the one that has this place now, or at the end. `false` if there are too many.
-    #[must_use]
-    pub fn insert(&mut self, at: usize, rule: Rule) -> bool {
-        let has_room = self.rules.len() < MAX_RULES;
-        if has_room {
-            self.rules.insert(at.min(self.rules.len()), rule);
-        }
-        has_room
-    }
-
-    /// Takes a rule out; `None` if there is none at this place.
-    pub fn remove(&mut self, at: usize) -> Option<Rule> {
-        (at < self.rules.len()).then(|| self.rules.remove(at))
-    }
-
     /// The same rules, except that nothing is fetched unasked.
     #[must_use]
     pub fn asking(&self) -> Self {
-        Self { rules: self.rules.iter().filter(|rule| rule.verdict != Verdict::Fetch).cloned().collect() }
+        Self::new(self.rules().iter().filter(|rule| rule.verdict != Verdict::Fetch).cloned().collect())
     }
 
     /// Whether anything at all is fetched unasked.
     pub fn fetches(&self) -> bool {
-        self.rules.iter().any(|rule| rule.verdict == Verdict::Fetch)
+        self.rules().iter().any(|rule| rule.verdict == Verdict::Fetch)
     }
 
     /// What the rules say. What everybody on the way could read is never fetched.
@@ -216,7 +188,7 @@ impl Policy {
         if case.exposure == ExposureKind::Everybody {
             return Ruling { verdict: Verdict::Never, rule: None };
         }
-        let covering = self.rules.iter().enumerate().find(|(_, rule)| rule.covers(case));
+        let covering = self.rules().iter().enumerate().find(|(_, rule)| rule.covers(case));
         covering.map_or(Ruling { verdict: Verdict::Ask, rule: None }, |(at, rule)| Ruling { verdict: rule.verdict, rule: Some(at) })
     }
 
@@ -225,7 +197,7 @@ impl Policy {
         // A rule about somebody else or other kinds of files is further off than one about other sizes.
         let weight = |miss: &Miss| if matches!(miss, Miss::Who | Miss::Type) { 2 } else { 1 };
         let distance = |rule: &&Rule| rule.missing(case).map(|miss| weight(&miss)).sum::<u32>();
-        self.rules.iter().filter(|rule| rule.verdict == Verdict::Fetch).min_by_key(distance)
+        self.rules().iter().filter(|rule| rule.verdict == Verdict::Fetch).min_by_key(distance)
     }
 }
 
@@ -264,7 +236,7 @@ impl Rule {
         // A fetching rule is widened by a word, the others are narrowed by it.
         let is_beyond = |is_so: bool, says: bool| if self.verdict == Verdict::Fetch { is_so && !says } else { says && !is_so };
         match miss {
-            Miss::Who => !self.who.iter().any(|who| who.includes(case)),
+            Miss::Who => !self.who.iter().any(|who| who.includes(case.person, case.standing, case.room)),
             Miss::Size => {
                 let too_large = self.up_to.is_some_and(|limit| case.size.is_none_or(|size| size > limit));
                 too_large || self.over.is_some_and(|limit| case.size.is_some_and(|size| size <= limit))
@@ -281,18 +253,19 @@ impl Rule {
 const ALL_MISSES: [Miss; 7] = [Miss::Who, Miss::Size, Miss::Type, Miss::Place, Miss::Proof, Miss::Network, Miss::NamedBy];
 
 impl Who {
-    fn includes(&self, case: &Case<'_>) -> bool {
+    /// Whether this is about what somebody does, in this room or outside of rooms.
+    pub(crate) fn includes(&self, person: Option<&BareJid>, standing: Standing<'_>, room: Option<(&BareJid, RoomKind)>) -> bool {
         match self {
             Self::Everybody => true,
-            Self::Contacts => matches!(case.standing, Standing::Contact(_)),
-            Self::Group(wanted) => matches!(case.standing, Standing::Contact(groups) if groups.contains(wanted)),
-            Self::Person(jid) => case.person == Some(jid),
-            Self::Strangers => case.standing == Standing::Stranger,
-            Self::OwnDevices => case.standing == Standing::Own,
-            Self::Rooms => case.room.is_some(),
-            Self::PrivateRooms => matches!(case.room, Some((_, RoomKind::Private))),
-            Self::PublicRooms => matches!(case.room, Some((_, RoomKind::Public))),
-            Self::Room(jid) => matches!(case.room, Some((room, _)) if room == jid),
+            Self::Contacts => matches!(standing, Standing::Contact(_)),
+            Self::Group(wanted) => matches!(standing, Standing::Contact(groups) if groups.contains(wanted)),
+            Self::Person(jid) => person == Some(jid),
+            Self::Strangers => standing == Standing::Stranger,
+            Self::OwnDevices => standing == Standing::Own,
+            Self::Rooms => room.is_some(),
+            Self::PrivateRooms => matches!(room, Some((_, RoomKind::Private))),
+            Self::PublicRooms => matches!(room, Some((_, RoomKind::Public))),
+            Self::Room(jid) => matches!(room, Some((room, _)) if room == jid),
         }
     }
 }

@@ -97,7 +97,7 @@ impl FromStr for Policy {
 
     /// Reads rules line by line; empty lines and those that begin with `#` are left out.
     fn from_str(text: &str) -> Result<Self, RuleError> {
-        read_lines(text, Rule::read).map(|rules| Self { rules })
+        read_lines(text, Rule::read).map(Self::new)
     }
 }
 
@@ -354,12 +354,6 @@ impl TypeRange {
         let (kind, sub) = text.split_once('/')?;
         let sample = format!("{}/{}", if kind == "*" && sub == "*" { "a" } else { kind }, if sub == "*" { "a" } else { sub });
         (MediaType::from_peer(&sample).as_str() == sample).then_some(Self(text))
-    }
-}
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.rules().iter().try_for_each(|rule| writeln!(f, "{rule}"))
     }
 }
 
