@@ -4,8 +4,9 @@
   jingle_peer.py --jid alice@localhost/x --password alicepw --ca ca.crt --host 127.0.0.1 --port 15222 COMMAND ...
 
   offer TO_FULL_JID FILE        offer a file and send it
+  several TO_FULL_JID FILE...   offer several in one session; +FILE is added while the first of them is under way
   take [SECONDS]                accept whatever is offered, into --out
-  ask TO_FULL_JID FILE          request the file that has the digest of FILE
+  ask TO_FULL_JID FILE...       request the files that have the digests of these, in one session; +FILE is added
   give FILE [SECONDS]           answer requests for FILE by its digest; also starts published sessions: prints their id
   start JID ID                  start a published session and take what comes
   devices XML                   send XML, print the presence that comes
@@ -26,10 +27,12 @@ How it behaves, to meet every branch of the other side:
   --replace                as the accepting side, asks for in-band itself when SOCKS5 failed
   --offset N               as the accepting side, wants the file from there
   --stop-after N           breaks off after so many bytes, without a word
+  --add-offer FILE, --add-ask FILE   as the accepting side, adds an offer or a request of its own to the session
 """
 import argparse
 import asyncio
 import base64
+import copy
 import hashlib
 import json
 import logging
@@ -107,11 +110,11 @@ async def socks_connect(host, port, name, timeout=2):
 class Listener:
     """Takes connections that name one of our streams."""
 
-    def __init__(self):
-        self.wanted, self.port = {}, None
+    def __init__(self, address):
+        self.address, self.wanted, self.port = address, {}, None
 
     async def start(self):
-        server = await asyncio.start_server(self.welcome, '0.0.0.0', 0)
+        server = await asyncio.start_server(self.welcome, self.address, 0)
         self.port = server.sockets[0].getsockname()[1]
 
     async def welcome(self, reader, writer):
@@ -133,13 +136,49 @@ class Listener:
             writer.close()
 
 
+class Group:
+    """All contents of one session: each hears what is said about it, and all hear what is said about the session."""
+
+    def __init__(self):
+        self.parts, self.open, self.begun = {}, set(), asyncio.Event()
+
+    def add(self, part):
+        self.parts[part.content['name']] = part
+        self.open.add(part.content['name'])
+
+    def is_last(self, part):
+        """This one is over; whether none is left."""
+        self.open.discard(part.content['name'])
+        return not self.open
+
+    def put(self, jingle):
+        about = [node for node in jingle if local(node) in ('content', 'received', 'checksum') and node.get('name')]
+        if not about:
+            for part in self.parts.values():
+                part.inbox.put_nowait(jingle)
+        for node in about:
+            if node.get('name') in self.parts:
+                alone = copy.copy(jingle)
+                for other in about:
+                    if other is not node:
+                        alone.remove(other)
+                self.parts[node.get('name')].inbox.put_nowait(alone)
+
+    def is_replacing(self, jingle):
+        """Whether we ask for another transport just now, and our word counts."""
+        parts = [self.parts.get(node.get('name')) for node in jingle]
+        return any(part is not None and part.is_initiator and part.replaces for part in parts)
+
+
 class Session:
-    """One session with one content, in either role."""
+    """One content of a session, in either role."""
 
     def __init__(self, peer, other, sid, is_initiator, sends, content=None):
         self.peer, self.other, self.sid, self.is_initiator, self.sends = peer, other, sid, is_initiator, sends
         self.options = peer.options
         self.content = content or {'creator': 'initiator', 'name': 'a-file'}
+        self.group = peer.sessions.setdefault((other, sid), Group())
+        self.group.add(self)
         self.inbox = asyncio.Queue()
         self.later = []
         self.stream_sid = secrets.token_hex(8)
@@ -205,6 +244,44 @@ class Session:
             element(HASHES, 'hash', file, base64.b64encode(digest.digest()).decode(), algo='sha-256')
         element(spaces, 'range', file, offset=offset)
         return made
+
+    def request(self, path):
+        spaces = f'{FILE}{self.options.version}'
+        wanted = element(spaces, 'description')
+        wish = element(spaces, 'file', wanted)
+        element(HASHES, 'hash', wish, base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode(), algo='sha-256')
+        if self.options.offset:
+            element(spaces, 'range', wish, offset=self.options.offset)
+        return wanted
+
+    async def proposed(self, path):
+        """The content as it is said first: an offer of this file, or a request for it."""
+        self.expect_in_band()
+        senders = 'initiator' if self.sends == self.is_initiator else 'responder'
+        content = element(JINGLE, 'content', **self.content, senders=senders)
+        content.append(self.description(path) if self.sends else self.request(path))
+        content.append(await self.own_transport(self.options.transport))
+        return content
+
+    async def answered(self, path):
+        """All that follows, once the other side has decided."""
+        answers = ('session-accept', 'content-accept', 'content-reject', 'content-remove')
+        try:
+            answer = await self.next(lambda j: j.get('action') in answers, 60)
+        except Ended as reason:
+            self.group.is_last(self)
+            return emit(event='refused', name=path.name, reason=str(reason), action='session-terminate')
+        if answer.get('action') in answers[2:]:
+            self.group.is_last(self)
+            return emit(event='refused', name=path.name, reason=self.reason(answer), action=answer.get('action'))
+        file = next(node for node in answer.iter() if local(node) == 'file')
+        spaces = space(file)
+        if self.sends:
+            ranged = file.find(f'{{{spaces}}}range')
+            return await self.deliver(path, answer, int(ranged.get('offset', 0)) if ranged is not None else 0)
+        if file.find(f'{{{spaces}}}size') is None:
+            element(spaces, 'size', file, str(path.stat().st_size))
+        await self.fetch(answer, file, spaces)
 
     # SOCKS5
 
@@ -385,6 +462,7 @@ class Session:
     async def deliver(self, path, jingle, offset=0):
         """Everything after the answer of the side that takes."""
         kind, stream = await self.agree(jingle)
+        self.group.begun.set()
         self.began = time.monotonic()
         data = path.read_bytes()[offset:]
         line = await self.send(data, kind, stream)
@@ -398,15 +476,17 @@ class Session:
         try:
             answer = await self.next(lambda j: j.get('action') == 'session-info' and any(local(n) == 'received' for n in j), 60)
             ended = local(answer[0])
-            await self.say('session-terminate', reason='success')
+            if self.group.is_last(self):
+                await self.say('session-terminate', reason='success')
         except Ended as reason:
             ended = str(reason)
         if kind == 's5b':
             line.close()
-        self.report('sent', data, ended=ended)
+        self.report('sent', data, name=path.name, ended=ended)
 
     async def fetch(self, jingle, file, spaces):
         """The same for the side that takes."""
+        self.group.begun.set()
         size = int(file.findtext(f'{{{spaces}}}size') or 0) - (self.options.offset or 0)
         name = (file.findtext(f'{{{spaces}}}name') or 'unnamed').replace('/', '_')
         kind, stream = await self.agree(jingle)
@@ -418,7 +498,8 @@ class Session:
             await self.info(element(spaces, 'received', **self.content))
             ended = 'received'
             try:
-                await self.next(lambda _: False, 3)
+                if self.group.is_last(self):
+                    await self.next(lambda _: False, 3)
             except Ended as reason:
                 ended = str(reason)
             except asyncio.TimeoutError:
@@ -441,7 +522,7 @@ class Peer(slixmpp.ClientXMPP):
         self.plugin['xep_0047'].max_block_size = 65535
         spaces = [JINGLE, f'{FILE}{options.version}', IBB] + ([] if options.transport == 'ibb' else [S5B])
         self.features = spaces + [PUBLISHED, HASHES, 'urn:xmpp:hash-function-text-names:sha-256']
-        self.sessions, self.in_band, self.listener = {}, {}, Listener()
+        self.sessions, self.in_band, self.listener = {}, {}, Listener(options.address or '127.0.0.1')
         self.gives, self.awaits, self.tasks = None, {}, set()
         self.found = None
         self.online = asyncio.get_running_loop().create_future()
@@ -514,11 +595,11 @@ class Peer(slixmpp.ClientXMPP):
         if action == 'session-initiate' and key not in self.sessions:
             iq.reply().send()
             self.incoming(key, jingle)
-        elif action == 'transport-replace' and key in self.sessions and self.sessions[key].is_initiator and self.sessions[key].replaces:
+        elif action == 'transport-replace' and key in self.sessions and self.sessions[key].is_replacing(jingle):
             self.wrong(iq, 'conflict', 'tie-break')
         elif key in self.sessions:
             iq.reply().send()
-            self.sessions[key].inbox.put_nowait(jingle)
+            self.sessions[key].put(jingle)
         else:
             self.wrong(iq, 'item-not-found', 'unknown-session')
 
@@ -536,7 +617,7 @@ class Peer(slixmpp.ClientXMPP):
         file = description.find(f'{{{spaces}}}file')
         named = {'creator': content.get('creator'), 'name': content.get('name')}
         is_request = content.get('senders') == 'responder'
-        session = self.sessions[key] = Session(self, key[0], key[1], False, is_request, named)
+        session = Session(self, key[0], key[1], False, is_request, named)
         theirs = next(node for node in content if local(node) == 'transport')
         session.stream_sid = theirs.get('sid')
         session.expect_in_band()
@@ -565,6 +646,9 @@ class Peer(slixmpp.ClientXMPP):
             session.content['senders'] = content.get('senders') or 'initiator'
             await session.say('session-accept', accepted, transport, responder=str(self.boundjid))
             del session.content['senders']
+            for path, sends in ((self.options.add_offer, True), (self.options.add_ask, False)):
+                if path is not None:
+                    self.spawn(another(self, key[0], key[1], pathlib.Path(path), False, sends, 'added'))
             if is_request:
                 await session.deliver(self.gives, jingle, offset)
             else:
@@ -585,7 +669,6 @@ class Peer(slixmpp.ClientXMPP):
 async def offer(peer, to, file, sid=None):
     path = pathlib.Path(file)
     session = Session(peer, to, sid or secrets.token_hex(8), True, True)
-    peer.sessions[to, session.sid] = session
     session.expect_in_band()
     transport = await session.own_transport(peer.options.transport)
     session.content['senders'] = 'initiator'
@@ -602,25 +685,37 @@ async def take(peer, seconds=3600):
     await asyncio.sleep(float(seconds))
 
 
-async def ask(peer, to, file):
-    session = Session(peer, to, secrets.token_hex(8), True, False)
-    peer.sessions[to, session.sid] = session
-    session.expect_in_band()
-    path = pathlib.Path(file)
-    spaces = f'{FILE}{peer.options.version}'
-    wanted = element(spaces, 'description')
-    wish = element(spaces, 'file', wanted)
-    element(HASHES, 'hash', wish, base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode(), algo='sha-256')
-    if peer.options.offset:
-        element(spaces, 'range', wish, offset=peer.options.offset)
-    session.content['senders'] = 'responder'
-    await session.say('session-initiate', wanted, await session.own_transport(peer.options.transport), initiator=str(peer.boundjid))
-    del session.content['senders']
-    accept = await session.next(lambda j: j.get('action') == 'session-accept', 60)
-    file = next(node for node in accept.iter() if local(node) == 'file')
-    if file.find(f'{{{spaces}}}size') is None:
-        element(spaces, 'size', file, str(path.stat().st_size))
-    await session.fetch(accept, file, spaces)
+async def several(peer, to, *files):
+    await in_one_session(peer, to, files, True)
+
+
+async def ask(peer, to, *files):
+    await in_one_session(peer, to, files, False)
+
+
+async def in_one_session(peer, to, files, sends):
+    """A session with all of them; what is marked with a plus is added to it once bytes are under way."""
+    sid, paths = secrets.token_hex(8), [pathlib.Path(file) for file in files if not file.startswith('+')]
+    parts = [Session(peer, to, sid, True, sends, {'creator': 'initiator', 'name': f'file {at}'}) for at in range(len(paths))]
+    jingle = element(JINGLE, 'jingle', action='session-initiate', sid=sid, initiator=str(peer.boundjid))
+    for part, path in zip(parts, paths):
+        jingle.append(await part.proposed(path))
+    await peer.request(to, jingle)
+    emit(event='offered' if sends else 'asked', sid=sid)
+    under_way = [peer.spawn(part.answered(path)) for part, path in zip(parts, paths)]
+    for at, file in enumerate(file[1:] for file in files if file.startswith('+')):
+        await asyncio.wait_for(peer.sessions[to, sid].begun.wait(), 60)
+        under_way.append(peer.spawn(another(peer, to, sid, pathlib.Path(file), True, sends, f'added {at}')))
+    await asyncio.gather(*under_way)
+
+
+async def another(peer, to, sid, path, is_initiator, sends, name):
+    """One more content in a session under way."""
+    part = Session(peer, to, sid, is_initiator, sends, {'creator': 'initiator' if is_initiator else 'responder', 'name': name})
+    jingle = element(JINGLE, 'jingle', action='content-add', sid=sid)
+    jingle.append(await part.proposed(path))
+    await peer.request(to, jingle)
+    await part.answered(path)
 
 
 async def give(peer, file, seconds=3600):
@@ -655,7 +750,7 @@ async def say(peer, xml, seconds=2):
     await asyncio.sleep(float(seconds))
 
 
-COMMANDS = {'offer': offer, 'take': take, 'ask': ask, 'give': give, 'start': start, 'devices': devices, 'say': say}
+COMMANDS = {'offer': offer, 'several': several, 'take': take, 'ask': ask, 'give': give, 'start': start, 'devices': devices, 'say': say}
 
 
 async def main():
@@ -672,6 +767,8 @@ async def main():
     parser.add_argument('--block', type=int, default=4096)
     parser.add_argument('--offset', type=int)
     parser.add_argument('--stop-after', type=int)
+    parser.add_argument('--add-offer')
+    parser.add_argument('--add-ask')
     for flag in ('no-proxy', 'deaf', 'timid', 'messages', 'hash-later', 'replace', 'debug'):
         parser.add_argument(f'--{flag}', action='store_true')
     parser.add_argument('command', choices=COMMANDS)

@@ -60,13 +60,19 @@ impl Endpoints {
     /// Host and port for clients that start TLS on the stream.
     #[track_caller]
     pub fn starttls(&self) -> String {
-        format!("{}:{}", self.get("IP"), self.get("C2S_PORT"))
+        self.at("C2S_PORT")
     }
 
     /// Host and port for clients that begin with TLS.
     #[track_caller]
     pub fn direct_tls(&self) -> String {
-        format!("{}:{}", self.get("IP"), self.get("C2S_TLS_PORT"))
+        self.at("C2S_TLS_PORT")
+    }
+
+    #[track_caller]
+    fn at(&self, port: &str) -> String {
+        let (ip, port) = (self.get("IP"), self.get(port));
+        if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
     }
 
     /// The authority that signed the server's certificate, PEM.

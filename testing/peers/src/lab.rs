@@ -29,30 +29,61 @@ impl Host {
         }
     }
 
-    /// The address under which the others reach it. It looks public: nothing behind it is.
+    /// [`Host::address_of`] IPv4.
     pub fn address(self) -> &'static str {
-        match self {
-            Self::Server => "45.9.9.2",
-            Self::Alice => "45.1.1.2",
-            Self::Bob => "45.2.2.2",
+        self.address_of(Family::V4)
+    }
+
+    /// The address under which the others reach it. It looks public: nothing behind it is.
+    pub fn address_of(self, family: Family) -> &'static str {
+        match (family, self) {
+            (Family::V4, Self::Server) => "45.9.9.2",
+            (Family::V4, Self::Alice) => "45.1.1.2",
+            (Family::V4, Self::Bob) => "45.2.2.2",
+            (Family::V6, Self::Server) => "2d00:9::2",
+            (Family::V6, Self::Alice) => "2d00:1::2",
+            (Family::V6, Self::Bob) => "2d00:2::2",
         }
     }
 
-    /// An address of a second interface, as a VPN gives one; nobody else reaches it. The server has none.
-    pub fn private_address(self) -> Option<&'static str> {
+    /// Addresses of a second interface, as a VPN gives them, one of each family; nobody else reaches them. The server has none.
+    pub fn private_addresses(self) -> &'static [&'static str] {
         match self {
-            Self::Server => None,
-            Self::Alice => Some("10.66.1.2"),
-            Self::Bob => Some("10.66.2.2"),
+            Self::Server => &[],
+            Self::Alice => &["10.66.1.2", "fd66:1::2"],
+            Self::Bob => &["10.66.2.2", "fd66:2::2"],
         }
     }
 }
 
-/// What the filter does with packets from one host to another. The first rule that fits decides; without one they pass.
+/// A version of IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    fn digit(self) -> char {
+        match self {
+            Self::V4 => '4',
+            Self::V6 => '6',
+        }
+    }
+}
+
+/// What the filter does with packets from one host to another, whichever of their addresses they bear. The first rule that fits
+/// decides; without one they pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     from: Host,
     to: Host,
+    family: Option<Family>,
     port: Option<u16>,
     is_for_new: bool,
     is_silent: bool,
@@ -61,7 +92,7 @@ pub struct Rule {
 impl Rule {
     /// New connections of `from` to `to` are refused at once.
     pub fn refuse(from: Host, to: Host) -> Self {
-        Self { from, to, port: None, is_for_new: true, is_silent: false }
+        Self { from, to, family: None, port: None, is_for_new: true, is_silent: false }
     }
 
     /// New connections of `from` to `to` hear nothing.
@@ -79,6 +110,13 @@ impl Rule {
         Self { is_for_new: false, is_silent: true, ..Self::refuse(from, to) }
     }
 
+    /// The same for this version of IP alone.
+    #[must_use]
+    pub fn family(mut self, family: Family) -> Self {
+        self.family = Some(family);
+        self
+    }
+
     /// The same for what goes to this TCP port alone.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
@@ -87,10 +125,12 @@ impl Rule {
     }
 
     fn text(self) -> String {
+        let family = self.family.map(|family| format!(" meta nfproto ipv{}", family.digit())).unwrap_or_default();
         let port = self.port.map(|port| format!(" tcp dport {port}")).unwrap_or_default();
         let state = if self.is_for_new { " ct state new" } else { "" };
         let end = if self.is_silent { "drop" } else { "meta l4proto tcp reject with tcp reset" };
-        format!("add rule inet lab filter ip saddr {} ip daddr {}{port}{state} {end}\n", self.from.address(), self.to.address())
+        let (from, to) = (self.from.name(), self.to.name());
+        format!("add rule inet lab filter iifname to-{from} oifname to-{to}{family}{port}{state} {end}\n")
     }
 }
 
@@ -106,7 +146,7 @@ pub struct Line {
 }
 
 /// What went from one host to another so far, filtered or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
     /// Packets.
     pub packets: u64,
@@ -123,19 +163,31 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Makes the network, or says why this machine cannot.
+    /// Makes the network, in which hosts have addresses of both families, or says why this machine cannot.
     ///
     /// # Panics
     /// When the peers were promised and are not there.
     #[track_caller]
     pub fn up() -> Result<Self, Skipped> {
-        let made = Self::of(Peers::available()?);
-        made.map_err(|error| Skipped(format!("no network namespaces with a packet filter here: {error}")))
+        Self::of(Peers::available()?).map_err(skipped)
     }
 
-    /// The same with peers that were opened, for programs that are no tests.
+    /// The same with hosts that have addresses of this family alone.
+    ///
+    /// # Panics
+    /// When the peers were promised and are not there.
+    #[track_caller]
+    pub fn only(family: Family) -> Result<Self, Skipped> {
+        Self::made(Peers::available()?, &[family.digit().to_string()]).map_err(skipped)
+    }
+
+    /// As [`Lab::up`], with peers that were opened, for programs that are no tests.
     pub fn of(peers: Peers) -> Result<Self, PeerError> {
-        let status = output(peers.script("packet-lab").arg("up"))?;
+        Self::made(peers, &[])
+    }
+
+    fn made(peers: Peers, families: &[String]) -> Result<Self, PeerError> {
+        let status = output(peers.script("packet-lab").arg("up").args(families))?;
         Ok(Self { status, peers })
     }
 
@@ -144,11 +196,13 @@ impl Lab {
         &self.peers
     }
 
-    /// Starts a server on the host for servers: at the standard ports, under a name the lab knows.
+    /// Starts a server on the host for servers: at the standard ports, under a name the lab knows, at the host's address of IPv4 unless
+    /// the setting `IP` says otherwise.
     pub fn start(&self, server: Server, settings: &[(&str, &str)]) -> Result<Instance, PeerError> {
         let name = "in-lab".to_owned();
-        let mut command = self.inside(Host::Server, self.peers.script(server.script()).arg(&name).envs(settings.iter().copied()));
-        output(command.env("PEERS_LAB", "1").env("IP", Host::Server.address()))?;
+        let mut script = self.peers.script(server.script());
+        script.arg(&name).env("PEERS_LAB", "1").env("IP", Host::Server.address()).envs(settings.iter().copied());
+        output(&mut self.inside(Host::Server, &script))?;
         let endpoints = Endpoints::read(&self.peers.folder().join(&name).join("endpoints"))?;
         Ok(Instance::in_lab(name, endpoints, self.peers.script("stop")))
     }
@@ -198,10 +252,17 @@ impl Lab {
         self.nft(&format!("flush chain inet lab filter\n{rules}"));
     }
 
-    /// What went from one host to another so far.
+    /// What went from one host to another so far, by any address of theirs.
     #[track_caller]
     pub fn count(&self, from: Host, to: Host) -> Count {
-        let said = self.nft(&format!("list counter inet lab {}_{}\n", from.name(), to.name()));
+        let add = |sum: Count, one: Count| Count { packets: sum.packets + one.packets, bytes: sum.bytes + one.bytes };
+        Family::ALL.map(|family| self.count_of(family, from, to)).into_iter().fold(Count::default(), add)
+    }
+
+    /// The same by this version of IP alone.
+    #[track_caller]
+    pub fn count_of(&self, family: Family, from: Host, to: Host) -> Count {
+        let said = self.nft(&format!("list counter inet lab {}_{}_{}\n", from.name(), to.name(), family.digit()));
         let number = |word: &str| {
             let mut words = said.split_whitespace().skip_while(|said| *said != word);
             words.nth(1).and_then(|number| number.parse().ok())
@@ -232,6 +293,10 @@ impl Lab {
             .and_then(|()| output(self.peers.script("packet-lab").args(["run", "router", "nft", "-f"]).arg(&file)));
         done.unwrap_or_else(|error| crate::endpoints::fail(format_args!("{error}")))
     }
+}
+
+fn skipped(error: PeerError) -> Skipped {
+    Skipped(format!("no network namespaces with a packet filter here: {error}"))
 }
 
 fn is_root() -> bool {

@@ -37,7 +37,7 @@ pub mod web;
 pub use child::Lines;
 pub use endpoints::Endpoints;
 pub use go_sendxmpp::GoSendxmpp;
-pub use lab::{Count, Host, Lab, Line, Rule};
+pub use lab::{Count, Family, Host, Lab, Line, Rule};
 pub use peers::{Instance, PeerError, Peers, Server, Skipped};
 pub use profanity::Profanity;
 pub use slixmpp::{Listener, Slixmpp};

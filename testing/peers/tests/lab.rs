@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use testing_peers::{Host, Lab, Line, Lines, Rule, Server};
+use testing_peers::{Family, Host, Lab, Line, Lines, Rule, Server};
 
 fn up() -> Option<Lab> {
     Lab::up().map_err(testing_peers::Skipped::say).ok()
@@ -13,7 +13,7 @@ fn up() -> Option<Lab> {
 /// Takes connections on port 7000, one after the other, and says back what it hears.
 const ECHO: &str = "
 import socket
-listener = socket.create_server(('', 7000))
+listener = socket.create_server(('', 7000), family=socket.AF_INET6, dualstack_ipv6=True)
 print('ready', flush=True)
 while True:
     one = listener.accept()[0]
@@ -50,18 +50,28 @@ fn python(lab: &Lab, host: Host, program: &str, arguments: &[&str]) -> Lines {
 
 #[track_caller]
 fn says(lab: &Lab, from: Host, to: Host) -> String {
-    python(lab, from, SAY, &[to.address(), "10"]).wait_for("end", |line| line != "joined")
+    says_by(Family::V4, lab, from, to)
+}
+
+#[track_caller]
+fn says_by(family: Family, lab: &Lab, from: Host, to: Host) -> String {
+    python(lab, from, SAY, &[to.address_of(family), "10"]).wait_for("end", |line| line != "joined")
+}
+
+/// They answer as long as these are held.
+fn echoes(lab: &Lab) -> Vec<Lines> {
+    let echo = |host| {
+        let mut echo = python(lab, host, ECHO, &[]);
+        echo.wait_for("port", |line| line == "ready");
+        echo
+    };
+    [Host::Alice, Host::Bob].map(echo).into()
 }
 
 #[test]
 fn the_filter_lets_through_refuses_swallows_and_cuts_as_told() {
     let Some(lab) = up() else { return };
-    let mut echoes = Vec::new();
-    for host in [Host::Alice, Host::Bob] {
-        let mut echo = python(&lab, host, ECHO, &[]);
-        echo.wait_for("port", |line| line == "ready");
-        echoes.push(echo);
-    }
+    let _echoes = echoes(&lab);
     assert_eq!(lab.count(Host::Alice, Host::Bob).packets, 0);
     assert!(says(&lab, Host::Alice, Host::Bob).starts_with("same"));
     let count = lab.count(Host::Alice, Host::Bob);
@@ -89,6 +99,50 @@ fn the_filter_lets_through_refuses_swallows_and_cuts_as_told() {
 }
 
 #[test]
+fn rules_and_counters_are_of_hosts_by_whichever_address_and_may_be_of_one_family() {
+    let Some(lab) = up() else { return };
+    let _echoes = echoes(&lab);
+    let outcomes = || Family::ALL.map(|family| says_by(family, &lab, Host::Alice, Host::Bob).split(' ').next().unwrap().to_owned());
+    let counts = || Family::ALL.map(|family| lab.count_of(family, Host::Alice, Host::Bob).bytes > 10_000);
+    assert_eq!((says_by(Family::V6, &lab, Host::Alice, Host::Bob).starts_with("same"), counts()), (true, [false, true]));
+    assert_eq!((outcomes(), counts()), (["same", "same"].map(str::to_owned), [true, true]));
+    let sum: u64 = Family::ALL.iter().map(|family| lab.count_of(*family, Host::Alice, Host::Bob).packets).sum();
+    assert_eq!(lab.count(Host::Alice, Host::Bob).packets, sum);
+    let rule = Rule::refuse(Host::Alice, Host::Bob);
+    for (rule, expected) in [
+        (rule, ["refused", "refused"]),
+        (rule.port(7000), ["refused", "refused"]),
+        (rule.family(Family::V4), ["refused", "same"]),
+        (rule.family(Family::V6).port(7000), ["same", "refused"]),
+        (Rule::swallow(Host::Alice, Host::Bob).family(Family::V6), ["same", "silence"]),
+    ] {
+        lab.filter(&[rule]);
+        assert_eq!(outcomes(), expected, "{rule:?}");
+    }
+    // An address that nobody told the filter of.
+    lab.filter(&[rule]);
+    let mut another = Command::new("ip");
+    another.args(["address", "add", "2d00:1::3/64", "dev", "eth0", "nodad"]);
+    assert!(lab.inside(Host::Alice, &another).status().unwrap().success());
+    let bound = SAY.replace("timeout=1)", "timeout=1, source_address=('2d00:1::3', 0))");
+    assert!(bound.contains("2d00:1::3"));
+    let mut alice = python(&lab, Host::Alice, &bound, &[Host::Bob.address_of(Family::V6), "1"]);
+    assert_eq!(alice.wait_for("end", |line| line != "joined"), "refused");
+}
+
+#[test]
+fn hosts_of_one_family_have_no_address_of_the_other() {
+    for family in Family::ALL {
+        let Some(lab) = Lab::only(family).map_err(testing_peers::Skipped::say).ok() else { return };
+        let _echoes = echoes(&lab);
+        for other in Family::ALL {
+            let said = says_by(other, &lab, Host::Alice, Host::Bob);
+            assert_eq!(said.starts_with("same"), family == other, "{family:?} to {other:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_bad_line_is_slow_and_loses_and_what_was_said_arrives_all_the_same() {
     let Some(lab) = up() else { return };
     let bad = Line { delay: 30, loss: 2, rate: 0 };
@@ -98,9 +152,11 @@ fn a_bad_line_is_slow_and_loses_and_what_was_said_arrives_all_the_same() {
     }
     let mut echo = python(&lab, Host::Bob, ECHO, &[]);
     echo.wait_for("port", |line| line == "ready");
-    let said = says(&lab, Host::Alice, Host::Bob);
-    let seconds: f32 = said.strip_prefix("same ").unwrap_or_else(|| panic!("{said}")).parse().unwrap();
-    assert!(seconds > 10.0 * 2.0 * 0.030, "ten times there and back took {seconds} s");
+    for family in Family::ALL {
+        let said = says_by(family, &lab, Host::Alice, Host::Bob);
+        let seconds: f32 = said.strip_prefix("same ").unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+        assert!(seconds > 10.0 * 2.0 * 0.030, "ten times there and back took {seconds} s by {family:?}");
+    }
 }
 
 #[test]
