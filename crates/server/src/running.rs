@@ -55,12 +55,12 @@ impl Server {
         let certificates = Certificates::load(&settings.tls, domain.as_str(), &settings.data_dir)?;
         let database = Database::open(&settings.data_dir.join("server.sqlite"))?;
         let accounts = Accounts::new(database.clone(), &domain, settings.scram_iterations);
-        let (c2s, c2s_addr) = listen(settings.listen.c2s).await?;
-        let (c2s_tls, c2s_tls_addr) = listen(settings.listen.c2s_tls).await?;
-        let (https, https_addr) = listen(settings.listen.https).await?;
+        let (c2s, c2s_addr) = listen(settings.listen.c2s)?;
+        let (c2s_tls, c2s_tls_addr) = listen(settings.listen.c2s_tls)?;
+        let (https, https_addr) = listen(settings.listen.https)?;
         let base = settings.upload.public_url.clone().unwrap_or_else(|| public_url(domain.as_str(), https_addr));
         let uploads = open_uploads(&settings, base, &database, &accounts).await?;
-        let proxy_port = proxy::Port::open(&settings, &domain).await?;
+        let proxy_port = proxy::Port::open(&settings, &domain)?;
         let (proxy, proxy_addr) = proxy_port.as_ref().map(|port| (port.proxy(), port.address())).unzip();
         let registry = registry(&domain, &uploads, proxy.as_ref());
         let spool = Spool::start(&database, &domain).await?;

@@ -38,13 +38,13 @@ pub(crate) struct Port {
 
 impl Port {
     /// Opens the port; `None` where there is to be no proxy.
-    pub(crate) async fn open(settings: &Settings, domain: &BareJid) -> Result<Option<Self>, StartError> {
+    pub(crate) fn open(settings: &Settings, domain: &BareJid) -> Result<Option<Self>, StartError> {
         let Some(address) = settings.listen.proxy else { return Ok(None) };
         let Ok(jid) = Jid::parse(&format!("proxy.{domain}")) else {
             tracing::warn!("there is no proxy: below an IP address there are no names");
             return Ok(None);
         };
-        let (listener, address) = listen(address).await?;
+        let (listener, address) = listen(address)?;
         let (carry, activated) = mpsc::channel(HANDED_OVER);
         let proxy = Arc::new(Proxy::new(settings.proxy.clone(), jid, domain.as_str(), address, carry));
         Ok(Some(Self { listener, address, proxy, activated }))
