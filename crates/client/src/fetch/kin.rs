@@ -1,9 +1,17 @@
-//! Bytes that another fetch of the same file left: the same file offered once more, by a peer whose session broke, or as a link that was
-//! sent twice. Which file it is, a digest says; so nothing is fetched twice. Only by the same person: else anybody who knows the digest
-//! could put wrong bytes in front of what an honest one gives, and the whole would be wrong.
+//! Bytes that another fetch of the same file left: the same file offered once more, by a peer whose session broke or whose program was
+//! started anew, or as a link that was sent twice. So nothing is fetched twice.
+//!
+//! Which file it is, a digest says. What a session offers may have none yet: it comes behind the bytes. Then name, size and date say what
+//! may be the same, and the digest at the end decides (`docs/decisions/0030-a-sender-that-was-started-anew-goes-on.md`).
+//!
+//! Only by the same person: else anybody who knows the digest, or the name, could put wrong bytes in front of what an honest one gives,
+//! and the whole would be wrong.
 
-use balcony_sharing::{Agreement, Claim, Offer, Provenance};
-use balcony_store::{OfferKey, Staging, Store, StoreError};
+use balcony_sharing::plan::Outcome;
+use balcony_sharing::{Agreement, Claim, Offer, Provenance, Source, SourceKey, Way};
+use balcony_store::{OfferKey, Sidecar, Staged, Staging, Store, StoreError};
+use balcony_wire::file_metadata::FileMetadata;
+use balcony_wire::hashes::HashUsed;
 
 use super::work::job_of;
 use crate::offers::CataloguedOffer;
@@ -13,45 +21,115 @@ pub(super) struct Kin {
     key: OfferKey,
     provenance: Provenance,
     claim: Claim,
+    file: FileMetadata,
+    /// The session in which it is offered, if it is.
+    session: Option<SourceKey>,
+}
+
+/// What others left.
+pub(super) enum Left {
+    /// Nothing that is of use.
+    Nothing,
+    /// Bytes; now they are ours.
+    Bytes(Staging),
+    /// A session is at it that may be over without knowing it: whoever gives here may have been started anew. So many bytes are there.
+    Held(u64),
+}
+
+/// How sure it is that it is the same file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    None,
+    /// The whole digest will tell.
+    Described,
+    /// A digest tells.
+    Proven,
 }
 
 impl Kin {
     pub(super) fn of(key: OfferKey, offer: &Offer) -> Self {
-        Self { key, provenance: offer.provenance().clone(), claim: offer.claim() }
+        let session = offer.sources().find(|source| matches!(source, Source::Session { .. })).map(Source::key);
+        Self { key, provenance: offer.provenance().clone(), claim: offer.claim(), file: offer.file().clone(), session }
     }
 
-    /// The most that another fetch left of this file, unless it is under way; plain bytes only.
-    pub(super) fn take(&self, store: &Store) -> Result<Option<Staging>, StoreError> {
-        if !self.claim.can_prove() {
-            return Ok(None);
-        }
+    /// The most that another fetch left of this file; plain bytes only.
+    pub(super) fn take(&self, store: &Store) -> Result<Left, StoreError> {
         let mut found = Vec::new();
         for staged in store.staged()?.into_iter().filter(|staged| staged.len > 0 && staged.job != job_of(self.key)) {
-            let Some(sidecar) = staged.sidecar.filter(|sidecar| sidecar.envelope.is_none()) else { continue };
-            let Some(other) = sidecar.offer.parse().ok().map(OfferKey::from_number) else { continue };
-            if self.is_same(store, other)? {
-                found.push((staged.len, staged.job));
+            match self.likeness(store, &staged)? {
+                Likeness::None => {}
+                likeness => found.push((staged.len, staged.job, likeness)),
             }
         }
-        found.sort_by_key(|(len, job)| (std::cmp::Reverse(*len), job.as_str().to_owned()));
-        for (_, job) in found {
+        found.sort_by_key(|(len, job, _)| (std::cmp::Reverse(*len), job.as_str().to_owned()));
+        let mut held = None;
+        for (len, job, likeness) in found {
             match store.resume(&job) {
-                Ok(Some(staging)) if !staging.is_empty() => return Ok(Some(staging)),
-                Ok(_) | Err(StoreError::Busy(_)) => {}
+                Ok(Some(staging)) if !staging.is_empty() => return self.adopt(staging, likeness).map(Left::Bytes),
+                Ok(_) => {}
+                Err(StoreError::Busy(_)) => held = held.or(Some(len).filter(|_| self.session.is_some())),
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        Ok(held.map_or(Left::Nothing, Left::Held))
     }
 
-    fn is_same(&self, store: &Store, other: OfferKey) -> Result<bool, StoreError> {
-        if other == self.key {
-            return Ok(true); // taken over before
+    /// What a person gave in an earlier session is theirs in this one, too.
+    fn adopt(&self, mut staging: Staging, likeness: Likeness) -> Result<Staging, StoreError> {
+        if likeness == Likeness::Described {
+            let offer = self.key.to_string();
+            staging.note(Sidecar {
+                offer,
+                source: self.session.as_ref().map(|key| key.as_str().to_owned()),
+                is_pure: true,
+                ..Sidecar::default()
+            })?;
         }
-        let Some(row) = store.offer(other)? else { return Ok(false) };
-        let Some(offer) = CataloguedOffer::from_row(&row, &[]) else { return Ok(false) };
-        let is_same_file = offer.digests().agreement(&self.claim.digests) == Agreement::Same && offer.size() == self.claim.size;
-        let (own, other) = (&self.provenance, offer.provenance());
-        Ok(is_same_file && other.account() == own.account() && other.is_same_sender(own))
+        Ok(staging)
     }
+
+    fn likeness(&self, store: &Store, staged: &Staged) -> Result<Likeness, StoreError> {
+        let Some(sidecar) = staged.sidecar.as_ref().filter(|sidecar| sidecar.envelope.is_none()) else { return Ok(Likeness::None) };
+        let Some(key) = sidecar.offer.parse().ok().map(OfferKey::from_number) else { return Ok(Likeness::None) };
+        if key == self.key {
+            return Ok(Likeness::Proven); // taken over before
+        }
+        let Some(row) = store.offer(key)? else { return Ok(Likeness::None) };
+        let Some(other) = CataloguedOffer::from_row(&row, &[]) else { return Ok(Likeness::None) };
+        let (own, theirs) = (&self.provenance, other.provenance());
+        if other.size() != self.claim.size || theirs.account() != own.account() || !theirs.is_same_sender(own) {
+            return Ok(Likeness::None);
+        }
+        Ok(match other.digests().agreement(&self.claim.digests) {
+            Agreement::Same => Likeness::Proven,
+            Agreement::Different => Likeness::None,
+            _ if self.is_described_by(&other) && is_of_session(sidecar, &other) && !self.did_misfit(store)? => Likeness::Described,
+            _ => Likeness::None,
+        })
+    }
+
+    /// Both were offered in sessions, as a file of that name, size and date, and a digest of the whole will come.
+    fn is_described_by(&self, other: &Offer) -> bool {
+        let proves = |used: &HashUsed| used.canonical().is_some_and(|algo| algo.is_usable() && algo.is_proof());
+        let (own, theirs) = (&self.file, other.file());
+        let date = |file: &FileMetadata| file.date.as_ref().map(|date| date.time);
+        self.session.is_some()
+            && other.provenance().way() == Way::Session
+            && own.size.is_some()
+            && own.name.is_some()
+            && own.name == theirs.name
+            && date(own) == date(theirs)
+            && (self.claim.can_prove() || own.hash_used.iter().any(proves))
+    }
+
+    /// What was kept turned out to be of another file once: from then on it begins anew.
+    fn did_misfit(&self, store: &Store) -> Result<bool, StoreError> {
+        Ok(store.history(self.key)?.records().iter().any(|record| record.outcome == Outcome::Misfit))
+    }
+}
+
+/// Whether every byte came in a session in which it was offered.
+fn is_of_session(sidecar: &Sidecar, offer: &Offer) -> bool {
+    let mut sessions = offer.sources().filter(|source| matches!(source, Source::Session { .. })).map(Source::key);
+    sidecar.is_pure && sessions.any(|key| sidecar.source.as_deref() == Some(key.as_str()))
 }

@@ -16,6 +16,8 @@ pub(super) enum Order {
 /// Where orders come from, if anybody gives any.
 pub(super) struct Orders {
     from: Option<UnboundedReceiver<Order>>,
+    /// One that was read too early.
+    next: Option<Order>,
     throw_away: Arc<AtomicBool>,
 }
 
@@ -29,17 +31,20 @@ pub(super) struct Reins {
 impl Orders {
     /// Nobody holds the reins.
     pub(super) fn none() -> Self {
-        Self { from: None, throw_away: Arc::default() }
+        Self { from: None, next: None, throw_away: Arc::default() }
     }
 
     pub(super) fn new() -> (Reins, Self) {
         let (to, from) = unbounded_channel();
         let throw_away: Arc<AtomicBool> = Arc::default();
-        (Reins { to, throw_away: throw_away.clone() }, Self { from: Some(from), throw_away })
+        (Reins { to, throw_away: throw_away.clone() }, Self { from: Some(from), next: None, throw_away })
     }
 
     /// The next one; never, where nobody gives any.
     pub(super) async fn next(&mut self) -> Order {
+        if let Some(order) = self.next.take() {
+            return order;
+        }
         let order = match &mut self.from {
             Some(from) => from.recv().await,
             None => None,
@@ -51,6 +56,11 @@ impl Orders {
                 std::future::pending().await
             }
         }
+    }
+
+    /// This one is for whoever comes after us.
+    pub(super) fn put_back(&mut self, order: Order) {
+        self.next = Some(order);
     }
 
     /// Whether what was fetched is of no use any more once it stops.

@@ -16,7 +16,7 @@ use hyper::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, sleep_until};
 
-use super::kin::Kin;
+use super::kin::{Kin, Left};
 use super::link::{Link, News, Parting};
 use super::orders::{Order, Orders};
 use super::sink::{Ended, Finished, Sink, SinkError};
@@ -57,11 +57,22 @@ pub(super) enum Ending {
 
 /// How long a fetch that was dropped may take to let go of its bytes.
 const LETTING_GO: Duration = Duration::from_secs(3);
+/// How long a session whose other side is gone may take to notice that, and to let go of its bytes.
+const NOTICING: Duration = Duration::from_secs(30);
+/// How long bytes that are on their way still come after their sender is gone.
+const DRAINING: Duration = Duration::from_secs(3);
+const LOOKING_AGAIN: Duration = Duration::from_millis(50);
 
 /// Where the bytes go; while the digests are judged, only staging is left.
 enum Place {
     Sink(Sink),
     Staged(Staging),
+}
+
+/// With bytes that somebody else is at.
+struct Patience {
+    began: Instant,
+    len: u64,
 }
 
 /// Whether it may go on.
@@ -90,7 +101,7 @@ impl Work {
                 algos.push(algo);
             }
         }
-        let staging = self.staging(Arc::new(Kin::of(self.key, offer))).await?;
+        let staging = self.staging(Kin::of(self.key, offer)).await?;
         let resume = (!staging.is_empty()).then(|| point(&staging));
         let envelope = resume.as_ref().and_then(|point| point.envelope_in(plan, claim.size));
         let mut place = Place::Sink(Sink::open(staging, algos.clone(), envelope).await?);
@@ -174,8 +185,9 @@ impl Work {
     }
 
     /// It was stopped before its turn came.
-    async fn stopped_before(self, offer: &Offer) -> Result<Ending, FetchError> {
-        let (keep, staging) = (!self.orders.throws_away(), self.staging(Arc::new(Kin::of(self.key, offer))).await?);
+    async fn stopped_before(mut self, offer: &Offer) -> Result<Ending, FetchError> {
+        self.orders.put_back(Order::Stop);
+        let (keep, staging) = (!self.orders.throws_away(), self.staging(Kin::of(self.key, offer)).await?);
         let kept = if keep { staging.len() } else { 0 };
         let useless = !keep || staging.is_empty();
         blocking(move || if useless { staging.discard() } else { Ok(()) }).await?;
@@ -217,28 +229,34 @@ impl Work {
         Ok(place)
     }
 
-    /// What an earlier try left, or nothing. One that was dropped a moment ago may still be writing its last bytes.
-    async fn staging(&self, kin: Arc<Kin>) -> Result<Staging, FetchError> {
-        let until = Instant::now() + LETTING_GO;
+    /// What an earlier try left, or nothing. One that was dropped a moment ago may still be writing its last bytes, and a session whose other
+    /// side was started anew may not know that yet.
+    async fn staging(&mut self, kin: Kin) -> Result<Staging, FetchError> {
+        let (kin, mut patience) = (Arc::new(kin), Patience::new());
         loop {
-            let (store, key, kin) = (self.store.clone(), self.key, Arc::clone(&kin));
-            let staging = blocking(move || {
-                let job = job_of(key);
-                match store.resume(&job)? {
-                    Some(staging) if !staging.is_empty() => return Ok(staging),
-                    Some(empty) => empty.discard()?,
-                    None => {}
-                }
-                match kin.take(&store)? {
-                    Some(staging) => Ok(staging),
-                    None => store.stage(job, Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() }),
-                }
+            let (store, job, kin) = (self.store.clone(), job_of(self.key), Arc::clone(&kin));
+            let left = blocking(move || match store.resume(&job)? {
+                Some(staging) if !staging.is_empty() => Ok(Left::Bytes(staging)),
+                Some(empty) => empty.discard().and_then(|()| kin.take(&store)),
+                None => kin.take(&store),
             });
-            match staging.await {
-                Err(StoreError::Busy(_)) if Instant::now() < until => sleep(Duration::from_millis(20)).await,
-                staging => return Ok(staging?),
+            match left.await {
+                Ok(Left::Bytes(staging)) => return Ok(staging),
+                Err(StoreError::Busy(_)) if patience.is_young() => sleep(LOOKING_AGAIN).await,
+                Ok(Left::Held(len)) if patience.lasts(len) => tokio::select! {
+                    () = sleep(LOOKING_AGAIN) => {}
+                    order = self.orders.next() => {
+                        self.orders.put_back(order);
+                        break;
+                    }
+                },
+                Ok(Left::Held(_) | Left::Nothing) => break,
+                Err(error) => return Err(error.into()),
             }
         }
+        let (store, key) = (self.store.clone(), self.key);
+        let sidecar = Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() };
+        Ok(blocking(move || store.stage(job_of(key), sidecar)).await?)
     }
 
     async fn open(&mut self, open: OpenUrl) -> Link {
@@ -305,6 +323,26 @@ impl Work {
             Fetched::Unproven(unproven) => store.commit(staging, unproven),
         });
         Ok(blob.await?)
+    }
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { began: Instant::now(), len: 0 }
+    }
+
+    /// Whoever was told to let go may still be at it.
+    fn is_young(&self) -> bool {
+        self.began.elapsed() < LETTING_GO
+    }
+
+    /// Whether it is worth waiting: not where more and more bytes come.
+    fn lasts(&mut self, len: u64) -> bool {
+        let waited = self.began.elapsed();
+        if waited < DRAINING {
+            self.len = len;
+        }
+        len == self.len && waited < NOTICING
     }
 }
 
