@@ -139,7 +139,7 @@ impl View<'_> {
             }
             DirectEvent::Again { position, why } => {
                 self.no_bar(position);
-                let words = format!("{}: {why}; it goes on when they are there again", self.name(position));
+                let words = format!("{}: {why}; it is offered again as soon as they are there", self.name(position));
                 self.step("again", position, json!({"why": why.to_string()}), words);
             }
             DirectEvent::Delivered { position, file } => {
