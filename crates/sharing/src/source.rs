@@ -6,7 +6,7 @@ use balcony_wire::file_sharing::SourceElement;
 
 use balcony_wire::url_data::{HttpData, UrlData};
 use balcony_wire::xmpp_uri::XmppUri;
-use balcony_wire::{Jid, ns};
+use balcony_wire::{BareJid, Jid, ns};
 use url::Url;
 
 use crate::cipher::mark_of;
@@ -111,6 +111,14 @@ impl SourceKey {
             _ => None,
         };
         device.map(str::to_owned).or_else(|| self.host())
+    }
+
+    /// Whose device it is, if it gives the file in a session.
+    #[must_use]
+    pub fn person(&self) -> Option<BareJid> {
+        let (kind, rest) = self.0.split_once(' ')?;
+        let device = rest.lines().next().filter(|_| matches!(kind, "published" | "session" | "stream" | "by-hash"))?;
+        Jid::from_server(device).ok().map(|device| device.bare())
     }
 
     /// For the catalogue. Holds the URL: not for logs.

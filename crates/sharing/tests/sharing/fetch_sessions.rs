@@ -269,6 +269,65 @@ fn kept_bytes_that_do_not_fit_are_thrown_away_with_the_rest_and_the_next_offer_b
     assert_eq!((failures(&liar), liar.ended), (vec![Outcome::WrongBytes], vec![SessionEnd::Wrong]));
 }
 
+/// A device that has opened a session itself, and offers the file in it.
+fn offering(address: &str, sid: &str) -> Attempt {
+    let mut attempt = device(address);
+    let How::Session(request) = &mut attempt.how else { panic!() };
+    request.way = SessionWay::Offered { sid: sid.into(), content: "c".into() };
+    attempt.source = Source::Session { peer: Jid::parse(address).unwrap(), sid: sid.into(), content: "c".into() }.key();
+    attempt
+}
+
+/// The sender's session waits for one answer. Whoever else gave bytes before, it is not staked on them.
+#[test]
+fn what_others_gave_costs_nobody_the_session_that_they_offered() {
+    for junk in [key("a.lit"), device_key("mallory@evil.lit/x"), device_key(PHONE)] {
+        let servers = vec![
+            ("a.lit", Server::with(&forged()).cut(20, 99)),
+            (PHONE, Server { says_later: Some(SessionFailure::Over), ..Server::good() }),
+        ];
+        let mut task = task(claim(FILE), &servers);
+        task.plan.attempts[0].source = junk.clone();
+        task.plan.attempts[1] = offering(PHONE, "s");
+        let scene = run(task, servers, b"", 7);
+        if junk == device_key(PHONE) {
+            assert_eq!(scene.ended, [SessionEnd::Misfit], "what their own device gave is their own affair");
+            continue;
+        }
+        assert!(is_verified(&scene), "{junk:?}");
+        assert_eq!((scene.asked, scene.ended), (asked(&[("a.lit", 0), (PHONE, 0)]), vec![SessionEnd::Kept]));
+    }
+}
+
+/// Also where an earlier program got them, and nobody knows from whom; of the same person, by whichever device, none comes twice.
+#[test]
+fn an_offered_session_goes_on_behind_the_same_person_and_behind_nobody_else() {
+    let of = |source: Option<SourceKey>| {
+        let givers = vec![(PHONE, Server::good())];
+        let mut task = task(claim(FILE), &givers);
+        task.plan.attempts[0] = offering(PHONE, "s2");
+        let scene = run(Task { resume: Some(ResumePoint { len: 20, source, ..ResumePoint::default() }), ..task }, givers, &FILE[..20], 7);
+        assert!(is_verified(&scene));
+        let noted = scene.noted.first().unwrap().source.clone();
+        (scene.asked[0].1, noted)
+    };
+    let new = offering(PHONE, "s2").source;
+    assert_eq!(of(Some(offering(LAPTOP, "s1").source)), (20, Some(new.clone())), "to be gone on with once more");
+    for other in [None, Some(key("a.lit")), Some(offering("mallory@evil.lit/phone", "s1").source)] {
+        assert_eq!(of(other), (0, Some(new.clone())));
+    }
+}
+
+#[test]
+fn a_session_that_never_stands_costs_nothing_of_what_is_there() {
+    let servers = vec![("a.lit", Server::good().cut(20, 1)), (PHONE, says(SessionFailure::NoWay("no candidate".into())))];
+    let mut task = task(claim(FILE), &servers);
+    task.plan.attempts[1] = offering(PHONE, "s");
+    let scene = run(task, servers, b"", 7);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[("a.lit", 0), (PHONE, 0), ("a.lit", 20)]));
+}
+
 fn any_giver() -> impl Strategy<Value = Server> {
     let bytes = prop::sample::select(vec![FILE.to_vec(), FILE.to_vec(), forged(), FILE[..30].to_vec(), FILE.repeat(2)]);
     let cut = prop::option::of((0..60_usize, 0..4_u32));

@@ -400,7 +400,7 @@ impl FetchJob {
             }
         }
         let may_skip = self.purity == Purity::Mixed || is_known || self.can_prove(request.candidate);
-        if self.stage.len() > 0 && body.starts_at < self.stage.len() && !may_skip {
+        if self.stage.len() > 0 && body.starts_at < self.stage.len() && !(may_skip && self.may_stake(request.candidate)) {
             self.restart();
         }
         self.enter(request.candidate);

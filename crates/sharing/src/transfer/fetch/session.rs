@@ -55,11 +55,21 @@ impl FetchJob {
     }
 
     pub(super) fn open_session(&mut self, now: Instant, at: usize) {
-        let from = self.stage.len();
+        let from = if self.may_stake(at) { self.stage.len() } else { 0 };
         let Asked::Session(request) = &self.candidates[at].asked else { return };
         self.actions.push_back(Action::OpenSession(Box::new(request.from_byte(from))));
         let request = Request { candidate: at, to: Target::Session, from };
         self.state = State::Opening { request, deadline: now + self.settings.session_timeout };
+    }
+
+    /// Whether a source may go on behind what is in staging, as far as that can cost it its only try. A session that was offered is
+    /// one answer: taken from the middle, it is spent if the bytes before turn out to be wrong. So it stands behind those of the same
+    /// person's devices alone; what anybody else gave, a web server too, is thrown away when its own first byte comes.
+    pub(super) fn may_stake(&self, at: usize) -> bool {
+        match &self.candidates[at].asked {
+            Asked::Session(request) if request.is_offered() => self.stage.is_of(&request.peer.bare()),
+            Asked::Session(_) | Asked::Url(_) => true,
+        }
     }
 
     /// How long an answer may take.

@@ -1,5 +1,7 @@
 //! What is known about the bytes in staging: how many, from whom, of which version.
 
+use balcony_wire::BareJid;
+
 use super::ResumePoint;
 use crate::SourceKey;
 
@@ -73,6 +75,12 @@ impl Stage {
         self.len == 0 || self.givers.as_slice() == std::slice::from_ref(source)
     }
 
+    /// Whether every byte came from devices of this person.
+    pub(super) fn is_of(&self, person: &BareJid) -> bool {
+        let is_theirs = |giver: &SourceKey| giver.person().is_some_and(|giver| giver == *person);
+        self.len == 0 || (!self.givers.is_empty() && self.givers.iter().all(is_theirs))
+    }
+
     /// Whether nobody gave a byte, neither in this job nor in an earlier one.
     pub(super) fn is_blank(&self) -> bool {
         self.givers.is_empty() && !self.from_earlier
@@ -90,9 +98,10 @@ impl Stage {
         &self.givers
     }
 
-    /// As [`Stage::resume_point`], once the next bytes of a source are there as well.
+    /// As [`Stage::resume_point`], once the next bytes of a source are there as well. Sessions with one person are one source to whoever
+    /// goes on: each has a name of its own, the last stands for all.
     pub(super) fn resume_point_with(&self, source: &SourceKey, validator: Option<&str>) -> ResumePoint {
-        match self.is_only(source) {
+        match self.is_only(source) || source.person().is_some_and(|person| self.is_of(&person)) {
             true => ResumePoint {
                 len: self.len,
                 source: Some(source.clone()),
@@ -106,6 +115,7 @@ impl Stage {
     pub(super) fn resume_point(&self) -> ResumePoint {
         let source = match &self.givers[..] {
             [only] => Some(only.clone()),
+            [.., last] if last.person().is_some_and(|person| self.is_of(&person)) => Some(last.clone()),
             _ => None,
         };
         let validator = self.validator.clone().filter(|_| source.is_some());
