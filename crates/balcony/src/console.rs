@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::exit::Failure;
+use crate::prompt::beside_question;
 
 /// Where events go.
 #[derive(Debug, Clone)]
@@ -73,10 +74,8 @@ impl Console {
             self.object("failed", Value::Object(fields));
         }
         // One line each: the words of a server must not pass for lines of ours.
-        err(&format!("balcony: {}", crate::safe::Safe(&failure.what)));
-        if let Some(next) = &failure.next {
-            err(&format!("  next: {}", crate::safe::Safe(next)));
-        }
+        let next = failure.next.as_ref().map(|next| format!("\n  next: {}", crate::safe::Safe(next))).unwrap_or_default();
+        err(&format!("balcony: {}{next}", crate::safe::Safe(&failure.what)));
     }
 
     /// A bar for long work; it draws nothing unless standard error is a terminal.
@@ -136,11 +135,15 @@ fn object_of(value: Value) -> Map<String, Value> {
 }
 
 /// A reader that went away (`| head`) is no error of ours: what it does not want is dropped.
-fn out(line: &str) {
-    let mut stdout = anstream::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+fn out(lines: &str) {
+    beside_question(|| {
+        let mut stdout = anstream::stdout().lock();
+        let _ = writeln!(stdout, "{lines}").and_then(|()| stdout.flush());
+    });
 }
 
-fn err(line: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
+fn err(lines: &str) {
+    beside_question(|| {
+        let _ = writeln!(anstream::stderr().lock(), "{lines}");
+    });
 }

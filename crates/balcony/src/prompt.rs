@@ -1,6 +1,7 @@
 //! Passwords and questions: asked for on the terminal, or taken from a variable or from standard input, never from an argument.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 
@@ -38,6 +39,43 @@ pub(crate) async fn line() -> Result<String, Failure> {
 /// One question at a time, whatever is fetched meanwhile.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// The question that stands on the terminal, as long as it is not answered.
+struct Standing;
+
+static STANDING: Mutex<Option<String>> = Mutex::new(None);
+
+impl Standing {
+    fn ask(question: String) -> Self {
+        let mut standing = Self::now();
+        anstream::eprint!("{question}");
+        *standing = Some(question);
+        Self
+    }
+
+    fn now() -> MutexGuard<'static, Option<String>> {
+        // No step leaves it half changed.
+        STANDING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        *Self::now() = None;
+    }
+}
+
+/// Prints whole lines. Where a question stands they come below it, and then it is asked again: nobody answers what they no longer see.
+pub(crate) fn beside_question(print: impl FnOnce()) {
+    let standing = Standing::now();
+    if standing.is_some() {
+        anstream::eprintln!();
+    }
+    print();
+    if let Some(question) = &*standing {
+        anstream::eprint!("{question}");
+    }
+}
+
 /// What a person answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -70,7 +108,7 @@ async fn answer(question: &str, choices: &str) -> Option<String> {
     let _turn = TURN.lock().await;
     // What was typed before the question is no answer to it.
     let _ = tcflush(std::io::stdin(), QueueSelector::IFlush);
-    anstream::eprint!("{} [{choices}] ", Safe(question));
+    let _standing = Standing::ask(format!("{} [{choices}] ", Safe(question)));
     Some(line().await.ok()?.trim().to_lowercase())
 }
 

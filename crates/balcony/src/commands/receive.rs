@@ -1,5 +1,7 @@
 //! `balcony receive`: waits for files that others send, and saves them.
 
+mod tally;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use crate::fetching;
 use crate::home::Home;
 use crate::safe::{Safe, lines};
 use crate::signals::interrupted;
+use tally::{End, Tally};
 
 /// Offers of earlier runs that are looked at.
 const MOST: usize = 500;
@@ -60,99 +63,185 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
         format!("waiting for files to {} (^C ends it); {unasked}", account.jid()),
     );
     account.fetcher().set_at_once(usize::from(args.jobs));
-    let mut told = Told::of(account.store(), account.jid()).map_err(|error| local(&error))?;
-    let mut earlier = left_over(account, &mut told).await?;
-    let mut seen: BTreeSet<OfferKey> = earlier.iter().map(|(key, _)| *key).collect();
-    let mut tally = Tally { left: args.count, ..Tally::default() };
+    let mut work = Receiving::begin(console, account, only, args).await?;
     // What can be had here, too, as long as this runs.
     let here = RefCell::new(Vec::new());
     let mut running = FuturesUnordered::new();
     let (mut given, mut shown) = (account.giving_events(), Shown::new(console));
-    let mut busy: BTreeSet<OfferKey> = BTreeSet::new();
-    // What only a device gives that is not there: looked at again when it comes.
-    let (mut devices, mut absent): (_, BTreeMap<OfferKey, CataloguedOffer>) = (account.devices(), BTreeMap::new());
-    // What gained a source while it was being fetched: if that fails, there is another place.
-    let mut gained: BTreeMap<OfferKey, CataloguedOffer> = BTreeMap::new();
-    loop {
-        let may_begin = running.len() < tally.at_once(usize::from(args.jobs));
-        let next = match if may_begin { earlier.pop_front() } else { None } {
-            Some((key, agreed)) => match account.fetcher().offer(key).await.map_err(|error| local(&error))? {
-                Some(offer) => (offer, agreed),
-                None => continue,
-            },
-            None if tally.left == Some(0) && running.is_empty() => break,
-            None => tokio::select! {
-                Some((offer, done)) = running.next(), if !running.is_empty() => {
-                    let (offer, done): (CataloguedOffer, Result<(), Failure>) = (offer, done);
-                    busy.remove(&offer.key());
-                    let again = gained.remove(&offer.key()).filter(|_| done.is_err());
-                    tally.note(console, &offer, done).map_err(|failure| of_several(failure, busy.len()))?;
-                    earlier.extend(again.map(|offer| (offer.key(), false)));
-                    continue;
-                },
-                offer = offers.next(), if may_begin => match offer {
-                    Some(offer) if busy.contains(&offer.key()) => {
-                        gained.extend(offer.is_again().then(|| (offer.key(), offer)));
-                        continue;
+    let mut devices = account.devices();
+    let end = loop {
+        if let Some(turn) = work.next_turn() {
+            if let Some((offer, decision)) = work.look(&turn).await? {
+                let here = &here;
+                running.push(async move {
+                    let done = take(console, account, &offer, decision, turn.agreed || args.yes, args).await;
+                    if done.is_ok() {
+                        let shares = here_too(console, account, &offer).await;
+                        here.borrow_mut().extend(shares);
                     }
-                    Some(offer) if seen.insert(offer.key()) => (offer, false),
-                    Some(offer) if offer.is_again() && is_open(account, &offer).await? => (offer, false),
-                    Some(_) => continue,
-                    None => return Err(ended(account).await),
-                },
-                Ok(()) = devices.changed(), if !absent.is_empty() => {
-                    let there = Arc::clone(&devices.borrow_and_update());
-                    let there = absent.values().filter(|offer| is_there(offer, &there)).map(|offer| (offer.key(), false));
-                    let there: Vec<_> = there.filter(|next| !earlier.contains(next)).collect();
-                    earlier.extend(there);
-                    continue;
-                },
-                event = next_given(&mut given) => {
-                    shown.show(&event);
-                    continue;
-                },
-                () = interrupted(), if running.is_empty() => return Ok(()),
-                () = silence(args.timeout), if running.is_empty() => break,
+                    (offer, done)
+                });
+            }
+            continue;
+        }
+        if work.tally.is_enough() && running.is_empty() {
+            break End::Enough;
+        }
+        tokio::select! {
+            Some((offer, done)) = running.next(), if !running.is_empty() => work.ended(&offer, done)?,
+            offer = offers.next() => match offer {
+                Some(offer) => work.came(offer).await?,
+                None => return Err(ended(account).await),
             },
-        };
-        let (offer, agreed) = (next.0, next.1 || args.yes);
-        if !only.is_empty() && !only.contains(&offer.provenance().sender().bare()) {
-            continue;
+            Ok(()) = devices.changed(), if !work.absent.is_empty() => {
+                let there = Arc::clone(&devices.borrow_and_update());
+                work.devices_are(&there);
+            }
+            event = next_given(&mut given) => shown.show(&event),
+            () = interrupted(), if running.is_empty() => break End::Enough,
+            () = silence(args.timeout), if running.is_empty() => break End::Silence,
         }
-        match absent.remove(&offer.key()) {
-            Some(_) => console.step(
-                "source",
-                fetching::fields(&offer),
-                format!("{}: a device that has it is there now", Safe(offer.name().as_str())),
-            ),
-            None => announce(console, &offer, args.show_xml),
+    };
+    work.tally.sum_up(end)
+}
+
+/// An offer that is to be looked at once there is room for it.
+struct Turn {
+    key: OfferKey,
+    /// The person said yes to it in an earlier run.
+    agreed: bool,
+    /// The person heard of it in this run.
+    is_told: bool,
+}
+
+/// One run of the command.
+struct Receiving<'a> {
+    console: &'a Console,
+    account: &'a Account,
+    only: &'a [BareJid],
+    args: &'a cli::Receive,
+    told: Told,
+    tally: Tally,
+    queue: VecDeque<Turn>,
+    seen: BTreeSet<OfferKey>,
+    busy: BTreeSet<OfferKey>,
+    /// What only a device gives that is not there: looked at again when it comes.
+    absent: BTreeMap<OfferKey, CataloguedOffer>,
+    /// What gained a source while it was being fetched: if that fails, there is another place.
+    gained: BTreeMap<OfferKey, CataloguedOffer>,
+}
+
+impl<'a> Receiving<'a> {
+    async fn begin(console: &'a Console, account: &'a Account, only: &'a [BareJid], args: &'a cli::Receive) -> Result<Self, Failure> {
+        let mut told = Told::of(account.store(), account.jid()).map_err(|error| local(&error))?;
+        let earlier = left_over(account, &mut told).await?;
+        Ok(Self {
+            console,
+            account,
+            only,
+            args,
+            told,
+            tally: Tally::of(args.count),
+            seen: earlier.iter().map(|(key, _)| *key).collect(),
+            queue: earlier.into_iter().map(|(key, agreed)| Turn { key, agreed, is_told: false }).collect(),
+            busy: BTreeSet::new(),
+            absent: BTreeMap::new(),
+            gained: BTreeMap::new(),
+        })
+    }
+
+    fn has_room(&self) -> bool {
+        self.busy.len() < self.tally.at_once(usize::from(self.args.jobs))
+    }
+
+    fn next_turn(&mut self) -> Option<Turn> {
+        if self.has_room() { self.queue.pop_front() } else { None }
+    }
+
+    /// Somebody offers something, or says of what they offered where else it is. The person hears so at once, whatever is under way.
+    async fn came(&mut self, offer: CataloguedOffer) -> Result<(), Failure> {
+        let key = offer.key();
+        if self.busy.contains(&key) {
+            self.gained.extend(offer.is_again().then_some((key, offer)));
+            return Ok(());
         }
-        let decision = decide(account, &offer, agreed, args).await?;
+        let is_new = self.seen.insert(key);
+        if !self.is_wanted(&offer) || !(is_new || offer.is_again() && is_open(self.account, &offer).await?) {
+            return Ok(());
+        }
+        self.absent.remove(&key);
+        self.announce(&offer);
+        self.queue.retain(|turn| turn.key != key);
+        self.queue.push_back(Turn { key, agreed: false, is_told: true });
+        if !self.has_room() {
+            let words = match self.tally.at_once(usize::MAX) <= self.busy.len() {
+                true => "is left for the next `balcony receive`: no more files are wanted now",
+                false => "waits until another file is there",
+            };
+            self.console.step("queued", json!({"offer": key.number()}), format!("{}: {words}", Safe(offer.name().as_str())));
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, offer: &CataloguedOffer) -> bool {
+        self.only.is_empty() || self.only.contains(&offer.provenance().sender().bare())
+    }
+
+    fn announce(&self, offer: &CataloguedOffer) {
+        announce(self.console, offer, self.args.show_xml);
+    }
+
+    /// Decides on an offer whose turn it is; `None` where nothing comes of it just now.
+    async fn look(&mut self, turn: &Turn) -> Result<Option<(CataloguedOffer, Decision)>, Failure> {
+        let Some(offer) = self.account.fetcher().offer(turn.key).await.map_err(|error| local(&error))? else { return Ok(None) };
+        if !self.is_wanted(&offer) {
+            return Ok(None);
+        }
+        let name = offer.name();
+        match self.absent.remove(&turn.key) {
+            Some(_) => {
+                let words = format!("{}: a device that has it is there now", Safe(name.as_str()));
+                self.console.step("source", fetching::fields(&offer), words);
+            }
+            None if turn.is_told => {}
+            None => self.announce(&offer),
+        }
+        let decision = decide(self.account, &offer, turn.agreed || self.args.yes, self.args).await?;
+        let pending =
+            |words| self.console.step("pending", json!({"offer": turn.key.number()}), format!("{}: {words}", Safe(name.as_str())));
         if needs_device(&decision) {
-            let words = format!("{}: the device that gives it is not there just now; waiting for it", Safe(offer.name().as_str()));
-            console.step("pending", json!({"offer": offer.key().number()}), words);
-            absent.insert(offer.key(), offer);
-            continue;
+            pending("the device that gives it is not there just now; waiting for it");
+            self.absent.insert(turn.key, offer);
+            return Ok(None);
         }
         if matches!(decision, Decision::Wait(Wait::ForSource)) {
             // Who offers it says later where it is; that does not count as a file.
-            let words = format!("{}: its sender has not said yet where it is", Safe(offer.name().as_str()));
-            console.step("pending", json!({"offer": offer.key().number()}), words);
-            told.add(offer.key()).map_err(|error| local(&error))?;
-            continue;
+            pending("its sender has not said yet where it is");
+            self.told.add(turn.key).map_err(|error| local(&error))?;
+            return Ok(None);
         }
-        busy.insert(offer.key());
-        let here = &here;
-        running.push(async move {
-            let done = take(console, account, &offer, decision, agreed, args).await;
-            if done.is_ok() {
-                let shares = here_too(console, account, &offer).await;
-                here.borrow_mut().extend(shares);
-            }
-            (offer, done)
-        });
+        self.busy.insert(turn.key);
+        Ok(Some((offer, decision)))
     }
-    tally.sum_up(args.timeout.is_some())
+
+    /// A file that was under way is there, or is not to be had.
+    fn ended(&mut self, offer: &CataloguedOffer, done: Result<(), Failure>) -> Result<(), Failure> {
+        self.busy.remove(&offer.key());
+        let again = self.gained.remove(&offer.key()).filter(|_| done.is_err());
+        self.tally.note(self.console, offer, done).map_err(|failure| of_several(failure, self.busy.len()))?;
+        if let Some(again) = again {
+            self.announce(&again);
+            self.queue.push_back(Turn { key: again.key(), agreed: false, is_told: true });
+        }
+        Ok(())
+    }
+
+    /// Whoever is there now may have what was waited for.
+    fn devices_are(&mut self, there: &Devices) {
+        let come = self.absent.values().filter(|offer| is_there(offer, there)).map(CataloguedOffer::key);
+        let come: Vec<_> = come.filter(|key| self.queue.iter().all(|turn| turn.key != *key)).collect();
+        self.queue.extend(come.into_iter().map(|key| Turn { key, agreed: false, is_told: false }));
+    }
 }
 
 /// One ^C stops all that is under way.
@@ -161,50 +250,6 @@ fn of_several(failure: Failure, others: usize) -> Failure {
         return failure;
     }
     failure.advise(format!("what is there of this file and of {others} more is kept; `balcony receive` goes on with them"))
-}
-
-/// What became of the files so far.
-#[derive(Default)]
-struct Tally {
-    /// Files still wanted, if there is an end.
-    left: Option<u64>,
-    saved: u64,
-    failed: BTreeMap<OfferKey, Class>,
-    ended_with: BTreeSet<OfferKey>,
-}
-
-impl Tally {
-    /// How many may be under way: no more than are still wanted.
-    fn at_once(&self, jobs: usize) -> usize {
-        self.left.map_or(jobs, |left| jobs.min(usize::try_from(left).unwrap_or(usize::MAX)))
-    }
-
-    fn note(&mut self, console: &Console, offer: &CataloguedOffer, done: Result<(), Failure>) -> Result<(), Failure> {
-        match done {
-            Ok(()) => {
-                self.saved += 1;
-                self.failed.remove(&offer.key());
-            }
-            Err(failure) if failure.class == Class::Interrupted || failure.class == Class::Local => return Err(failure),
-            // One file that cannot be had is no reason to stop listening.
-            Err(failure) => {
-                console.failure(&failure);
-                self.failed.insert(offer.key(), failure.class);
-            }
-        }
-        if self.ended_with.insert(offer.key()) {
-            self.left = self.left.map(|left| left.saturating_sub(1));
-        }
-        Ok(())
-    }
-
-    fn sum_up(self, was_silent: bool) -> Result<(), Failure> {
-        match self.failed.into_values().next_back() {
-            None if self.saved == 0 && was_silent && self.left != Some(0) => Err(Failure::new(Class::Timeout, "no file came in time")),
-            Some(class) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
-            None => Ok(()),
-        }
-    }
 }
 
 fn announce(console: &Console, offer: &CataloguedOffer, show_xml: bool) {

@@ -121,19 +121,13 @@ fn damage_is_found_put_aside_and_can_be_fetched_again() {
 #[test]
 fn what_was_typed_before_a_question_is_no_answer_to_it() {
     use std::io::{Read as _, Write as _};
-    use std::os::unix::fs::OpenOptionsExt as _;
     use std::process::Stdio;
 
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use crate::process::terminal;
 
     let (_server, _alice, bob) = scene([300, 200, 100]);
     a_day_passes(&bob);
-    let mut person = fs::File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
-    grantpt(&person).unwrap();
-    unlockpt(&person).unwrap();
-    let path = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
-    let no_control = rustix::fs::OFlags::NOCTTY.bits().try_into().unwrap();
-    let terminal = fs::File::options().read(true).write(true).custom_flags(no_control).open(path).unwrap();
+    let (mut person, terminal) = terminal();
     person.write_all(b"y\n").unwrap();
     let mut command = bob.command(&["files", "sweep", "--keep-total", "0"]);
     command.stdin(terminal.try_clone().unwrap()).stderr(terminal).stdout(Stdio::piped());

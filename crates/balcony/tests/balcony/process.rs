@@ -1,6 +1,7 @@
 //! Runs the binary: every run ends within a time, and with its handle.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -183,6 +184,16 @@ impl Running {
         self.wait()
     }
 
+    /// Stops it where it is (SIGSTOP); nobody is told.
+    pub(crate) fn stand_still(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on from there.
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
     /// `kill -9`; tells what it wrote to standard error.
     pub(crate) fn kill(mut self) -> String {
         self.end_now();
@@ -214,6 +225,22 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.end_now();
     }
+}
+
+/// A terminal: where the person sits, and where the program does.
+#[cfg(target_os = "linux")]
+pub(crate) fn terminal() -> (File, File) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let person = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let path = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+    let no_control = rustix::fs::OFlags::NOCTTY.bits().try_into().unwrap();
+    let terminal = File::options().read(true).write(true).custom_flags(no_control).open(path).unwrap();
+    (person, terminal)
 }
 
 /// Runs a command to its end.
