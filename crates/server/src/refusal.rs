@@ -170,11 +170,15 @@ impl Refusal {
         self.words.as_deref().unwrap_or(self.reason.row().words)
     }
 
-    /// As a stanza error.
+    /// As a stanza error. That nobody is there is said without words: so do devices that are there, to those who must not know.
     #[must_use]
     pub fn to_stanza_error(&self) -> StanzaError {
         let row = self.reason.row();
-        let error = StanzaError::new(row.condition).with_kind(row.kind).with_text(self.words());
+        let error = StanzaError::new(row.condition).with_kind(row.kind);
+        if self.reason == Reason::NobodyThere {
+            return error;
+        }
+        let error = error.with_text(self.words());
         let mut error = match &self.application {
             Some(application) => error.with_application(application.clone()),
             None => error,

@@ -87,10 +87,14 @@ impl Hub {
             return Err(if self.registry().is_host(to.domain()) { Reason::NobodyThere } else { Reason::OtherServer });
         }
         let Some(account) = to.local() else { return Err(Reason::NobodyThere) };
-        match fate(message.kind, !to.is_bare(), false) {
+        let is_full = !to.is_bare();
+        match fate(message.kind, is_full, false) {
             Fate::Ignore => return Ok(None),
+            // Where somebody is there it would be taken in silence: an error tells that nobody is.
+            Fate::Refuse | Fate::ToAll if is_full && !self.sees_addressee(message).await => return Ok(None),
             Fate::Refuse | Fate::ToAll => return Err(Reason::NobodyThere),
             Fate::Keep if only_says_that_somebody_types(message) => return Ok(None),
+            Fate::Keep if forbids_storing(message) && !self.sees_addressee(message).await => return Ok(None),
             Fate::Keep if forbids_storing(message) => return Err(Reason::NotStored),
             Fate::Keep => {}
         }
@@ -104,6 +108,15 @@ impl Hub {
                 Err(Reason::Broken)
             }
         }
+    }
+
+    /// Whether the sender may know if the addressee is there (RFC 6121 §8.5.3.2.1 leaves error or silence to us).
+    async fn sees_addressee(&self, message: &Message) -> bool {
+        let Some((to, from)) = message.to.as_ref().zip(message.from.as_ref()) else { return false };
+        self.may_see(to, from).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "nobody can say who may see whom");
+            false
+        })
     }
 
     /// Somebody may have come while the message was being kept, and have looked too early: then it is delivered after all.

@@ -2,7 +2,7 @@
 
 use balcony_wire::Element;
 
-use crate::house::{house, house_with};
+use crate::house::{House, house, house_with};
 use crate::peer::{Peer, body, condition};
 
 async fn say(peer: &mut Peer, kind: &str, to: &str, text: &str) {
@@ -12,6 +12,16 @@ async fn say(peer: &mut Peer, kind: &str, to: &str, text: &str) {
 /// The bodies of the messages among these.
 fn bodies(elements: &[Element]) -> Vec<String> {
     elements.iter().filter(|element| element.name() == "message").filter_map(body).collect()
+}
+
+/// Juliet lets Romeo see when she is there, and leaves.
+async fn lets_see(house: &House, romeo: &mut Peer) {
+    let mut juliet = house.login("juliet", "first").await;
+    juliet.send("<presence to='romeo@localhost' type='subscribed'/>").await;
+    juliet.settle().await;
+    romeo.send("<presence to='juliet@localhost' type='subscribe'/>").await;
+    romeo.settle().await;
+    juliet.log_out().await;
 }
 
 /// Proves: C6121-8-1, C6121-5-1.
@@ -43,8 +53,8 @@ async fn the_bare_address_reaches_all_who_take_messages_and_the_full_one_exactly
         .filter(|element| element.name() == "message")
         .map(|e| (e.attr("id").unwrap().to_owned(), condition(e).to_owned()))
         .collect();
+    // Of "nowhere" he hears nothing: they do not know each other, and it would tell him that she is not there.
     let expected = [
-        ("nowhere", "service-unavailable"),
         ("no room", "service-unavailable"),
         ("no account", "service-unavailable"),
         ("no server", "remote-server-not-found"),
@@ -99,6 +109,7 @@ async fn unknown_children_and_attributes_survive_and_the_sender_is_true() {
 async fn messages_wait_for_who_is_not_there_over_a_restart_and_come_once() {
     let house = house().await;
     let mut romeo = house.online("romeo", "balcony").await;
+    lets_see(&house, &mut romeo).await;
     for n in 0..3 {
         say(&mut romeo, ["chat", "normal"][n % 2], "juliet@localhost", &format!("letter {n}")).await;
     }
@@ -130,6 +141,33 @@ async fn messages_wait_for_who_is_not_there_over_a_restart_and_come_once() {
     let mut again = house.login("juliet", "chamber").await;
     again.send("<presence/>").await;
     assert!(bodies(&again.settle().await).is_empty());
+}
+
+/// Whoever may see her hears what became of a message; whoever may not hears the same whether she is there or not.
+///
+/// Proves: C6121-8-1.
+#[tokio::test]
+async fn an_error_tells_nobody_that_a_stranger_is_not_there() {
+    let house = house().await;
+    let (mut romeo, mut nurse) = (house.online("romeo", "balcony").await, house.online("nurse", "kitchen").await);
+    lets_see(&house, &mut romeo).await;
+    let juliet = house.online("juliet", "chamber").await;
+    let mut heard = Vec::new();
+    for who in [&mut romeo, &mut nurse] {
+        for device in ["chamber", "gone"] {
+            for kind in ["normal", "headline", "groupchat", "chat"] {
+                say(who, kind, &format!("juliet@localhost/{device}"), "hello").await;
+            }
+        }
+        heard.push(who.settle().await.iter().filter(|element| element.name() == "message").count());
+    }
+    juliet.log_out().await;
+    let secret = "<body>burn this</body><no-store xmlns='urn:xmpp:hints'/>";
+    for who in [&mut romeo, &mut nurse] {
+        who.send(&format!("<message type='chat' to='juliet@localhost'>{secret}</message>")).await;
+        heard.push(who.settle().await.iter().filter(|element| element.name() == "message").count());
+    }
+    assert_eq!(heard, [3, 0, 1, 0]);
 }
 
 #[tokio::test]
