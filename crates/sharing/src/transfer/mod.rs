@@ -15,5 +15,5 @@ pub mod si;
 pub mod upload;
 
 pub use http::{NetFailure, OpenUrl, ResponseHead};
-pub use open_session::{OpenSession, SessionEnd, SessionFailure, SessionRequest, SessionWay};
+pub use open_session::{OpenSession, Patience, SessionEnd, SessionFailure, SessionRequest, SessionWay};
 pub use reach::Reach;

@@ -51,6 +51,15 @@ pub struct SessionRequest {
     pub takes_unproven: bool,
 }
 
+/// How long a device may be silent before it is taken for one that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// A few seconds: somebody else is left to be asked, and it is asked again behind them.
+    Short,
+    /// As long as a slow one may take.
+    Full,
+}
+
 /// A session to be opened now. The driver answers with how it stands, and with where its bytes begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenSession {
@@ -66,6 +75,8 @@ pub struct OpenSession {
     pub from_byte: u64,
     /// How much of ourselves it may show.
     pub reach: Reach,
+    /// How long its first word may take. What it does from there on has patience of its own.
+    pub patience: Patience,
 }
 
 /// What a session is told at its end.
@@ -98,6 +109,9 @@ pub enum SessionFailure {
     /// No way for the bytes was found between both.
     #[error("{0}")]
     NoWay(String),
+    /// The device says nothing, as one that is gone and whose server does not know it yet.
+    #[error("{0}")]
+    Silent(String),
     /// Nobody answers, or the answer makes no sense.
     #[error("{0}")]
     NoAnswer(String),
@@ -112,7 +126,7 @@ impl SessionFailure {
     pub fn words(&self) -> String {
         match self {
             Self::Offline | Self::Over => self.to_string(),
-            Self::NotGiven(words) | Self::NoWay(words) | Self::NoAnswer(words) | Self::Broken(words) => words.clone(),
+            Self::NotGiven(words) | Self::NoWay(words) | Self::Silent(words) | Self::NoAnswer(words) | Self::Broken(words) => words.clone(),
         }
     }
 }
@@ -133,9 +147,9 @@ impl SessionRequest {
 
     /// To be opened for the bytes from `from_byte` on.
     #[must_use]
-    pub fn from_byte(&self, from_byte: u64) -> OpenSession {
+    pub fn from_byte(&self, from_byte: u64, patience: Patience) -> OpenSession {
         let Self { peer, abilities, way, file, reach, .. } = self.clone();
-        OpenSession { peer, abilities, way, file, from_byte, reach }
+        OpenSession { peer, abilities, way, file, from_byte, reach, patience }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use balcony_sharing::cipher::Decipher;
 use balcony_sharing::plan::{Attempt, How, HttpRequest, Outcome, Redirects};
 use balcony_sharing::transfer::fetch::{Action, FetchFailed, FetchJob, FetchSettings, Fetched, ResumePoint, Unwrapped};
-use balcony_sharing::transfer::{NetFailure, OpenSession, OpenUrl, ResponseHead, SessionEnd, SessionFailure};
+use balcony_sharing::transfer::{NetFailure, OpenSession, OpenUrl, Patience, ResponseHead, SessionEnd, SessionFailure};
 use balcony_sharing::verify::{Claim, Hasher};
 use balcony_sharing::{Exposure, NamedBy, NetRules, Plan, Source, SourceKey, net_rules};
 use balcony_wire::hashes::HashAlgo;
@@ -33,7 +33,9 @@ pub(crate) struct Server {
     pub(crate) tells: Option<Vec<u8>>,
     /// A device says no, or cannot be reached.
     pub(crate) says: Option<SessionFailure>,
-    /// The same, from the second time on.
+    /// A device that takes longer for its first word than is waited for where others can be asked.
+    pub(crate) slow: bool,
+    /// What it says, from the second time on.
     pub(crate) says_later: Option<SessionFailure>,
 }
 
@@ -49,6 +51,7 @@ impl Server {
             lies_about_length: None,
             tells: None,
             says: None,
+            slow: false,
             says_later: None,
         }
     }
@@ -240,6 +243,11 @@ impl Driver<'_> {
         if let Some(failure) = &device.says {
             self.in_session = false;
             return self.job.handle_session_failed(self.now, &failure.clone());
+        }
+        if device.slow && open.patience == Patience::Short {
+            self.in_session = false;
+            self.now += Duration::from_secs(3);
+            return self.job.handle_session_failed(self.now, &SessionFailure::Silent("it does not answer".into()));
         }
         device.says.clone_from(&device.says_later);
         if device.status == 0 {

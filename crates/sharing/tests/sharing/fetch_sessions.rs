@@ -132,6 +132,7 @@ fn what_a_device_says_instead_of_bytes_is_told_and_the_next_is_asked() {
         (SessionFailure::NotGiven("no such file".into()), "withheld", "no such file"),
         (SessionFailure::NoWay("no candidate".into()), "no-way", "no candidate"),
         (SessionFailure::NoAnswer("timeout".into()), "no-way", "timeout"),
+        (SessionFailure::Silent("it does not answer".into()), "unreachable", "it does not answer"),
         (SessionFailure::Offline, "no-way", "your account is not connected"),
     ] {
         let scene = fetch(vec![(PHONE, says(failure.clone())), (LAPTOP, Server::good())]);
@@ -326,6 +327,23 @@ fn a_session_that_never_stands_costs_nothing_of_what_is_there() {
     let scene = run(task, servers, b"", 7);
     assert!(is_verified(&scene));
     assert_eq!(scene.asked, asked(&[("a.lit", 0), (PHONE, 0), ("a.lit", 20)]));
+}
+
+/// A device that was killed looks as if it were there. Whoever is only slow loses nothing but the turn.
+#[test]
+fn a_silent_device_holds_nobody_up_and_is_asked_again_behind_the_others() {
+    let slow = || Server { slow: true, ..Server::good() };
+    let scene = fetch(vec![(PHONE, slow()), (LAPTOP, slow()), ("juliet@capulet.lit/balcony", Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[(PHONE, 0), (LAPTOP, 0), ("juliet@capulet.lit/balcony", 0)]));
+    assert!(scene.took < Duration::from_secs(7), "{:?}", scene.took);
+
+    let scene = fetch(vec![(PHONE, slow()), (LAPTOP, says(SessionFailure::NotGiven("no".into())))]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[(PHONE, 0), (LAPTOP, 0), (PHONE, 0)]));
+
+    let alone = fetch(vec![(PHONE, slow())]);
+    assert!(is_verified(&alone) && alone.asked.len() == 1, "there is time where nobody else is left");
 }
 
 fn any_giver() -> impl Strategy<Value = Server> {

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::cipher::Envelope;
 use crate::plan::{Attempt, How, HttpRequest};
-use crate::transfer::SessionRequest;
+use crate::transfer::{Patience, SessionRequest};
 use crate::{Exposure, ExposureKind, SourceKey};
 
 /// A source of the plan and how it fares.
@@ -25,6 +25,8 @@ pub(super) struct Candidate {
     pub(super) furthest: u64,
     pub(super) not_before: Option<Instant>,
     pub(super) is_out: bool,
+    /// As a device: how long it was waited for when it was asked last.
+    pub(super) silence: Patience,
 }
 
 /// How it is asked.
@@ -46,7 +48,17 @@ impl Candidate {
             How::Session(request) => (Asked::Session(request.clone()), None),
             How::Bits { .. } | How::Carried { .. } => return None,
         };
-        Some(Self { source: attempt.source.clone(), asked, envelope, failures: 0, doubts: 0, furthest: 0, not_before: None, is_out: false })
+        Some(Self {
+            source: attempt.source.clone(),
+            asked,
+            envelope,
+            failures: 0,
+            doubts: 0,
+            furthest: 0,
+            not_before: None,
+            is_out: false,
+            silence: Patience::Full,
+        })
     }
 
     /// Tells its envelope from others; `None` for plain bytes.

@@ -5,12 +5,12 @@
 use std::time::{Duration, Instant};
 
 use super::Action;
-use super::candidate::Asked;
-use super::job::{FetchJob, Request, State, Target};
+use super::candidate::{Asked, Candidate};
+use super::job::{FetchJob, Purity, Request, State, Target};
 use super::response::Body;
 use crate::DigestSet;
 use crate::plan::Outcome;
-use crate::transfer::{SessionEnd, SessionFailure};
+use crate::transfer::{Patience, SessionEnd, SessionFailure};
 
 impl FetchJob {
     /// The session stands; its first byte will be byte `from` of the file, which has `total` of them if the peer tells.
@@ -48,7 +48,10 @@ impl FetchJob {
                 return self.choose(now);
             }
             SessionFailure::Over | SessionFailure::NotGiven(_) => Outcome::Withheld(failure.words()),
-            SessionFailure::Offline | SessionFailure::NoWay(_) | SessionFailure::NoAnswer(_) => Outcome::NoWay(failure.words()),
+            SessionFailure::Silent(_) if self.candidates[at].silence == Patience::Short => Outcome::Unreachable(failure.words()),
+            SessionFailure::Offline | SessionFailure::NoWay(_) | SessionFailure::Silent(_) | SessionFailure::NoAnswer(_) => {
+                Outcome::NoWay(failure.words())
+            }
             SessionFailure::Broken(_) => Outcome::Unreachable(failure.words()),
         };
         self.fail(now, at, outcome, None);
@@ -56,10 +59,23 @@ impl FetchJob {
 
     pub(super) fn open_session(&mut self, now: Instant, at: usize) {
         let from = if self.may_stake(at) { self.stage.len() } else { 0 };
+        let patience = self.silence(at);
         let Asked::Session(request) = &self.candidates[at].asked else { return };
-        self.actions.push_back(Action::OpenSession(Box::new(request.from_byte(from))));
+        self.actions.push_back(Action::OpenSession(Box::new(request.from_byte(from, patience))));
+        self.candidates[at].silence = patience;
         let request = Request { candidate: at, to: Target::Session, from };
         self.state = State::Opening { request, deadline: now + self.settings.session_timeout };
+    }
+
+    /// How long a device may be silent. One that was killed is shown as present for minutes: as long as somebody else was not asked at
+    /// all, the first word has to come soon. It costs a slow one nothing but its turn, and nobody is asked while another may still answer.
+    fn silence(&self, at: usize) -> Patience {
+        let this = &self.candidates[at];
+        let is_untried = |other: &Candidate| !other.is_out && other.failures + other.doubts == 0;
+        let is_else = |other: &Candidate| is_untried(other) && other.device() != this.device();
+        // One that waits for our answer was there a moment ago, and cannot be asked twice.
+        let is_risky = this.is_offered() || self.purity == Purity::Alone || !is_untried(this);
+        if !is_risky && self.candidates.iter().any(is_else) { Patience::Short } else { Patience::Full }
     }
 
     /// Whether a source may go on behind what is in staging, as far as that can cost it its only try. A session that was offered is

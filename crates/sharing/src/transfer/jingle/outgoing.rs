@@ -67,7 +67,11 @@ impl Session {
     pub(super) fn say(&mut self, now: Instant, about: About, jingle: &Jingle) {
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        let patience = if matches!(about, About::Replace(_)) { self.settings.replace_timeout } else { self.settings.answer_timeout };
+        let patience = match about {
+            About::Initiate => self.settings.first_answer_timeout,
+            About::Replace(_) => self.settings.replace_timeout,
+            _ => self.settings.answer_timeout,
+        };
         self.pending.push(Pending { id, about, until: now + patience });
         self.actions.push_back(Action::Ask { id, jingle: jingle.write() });
     }

@@ -36,6 +36,9 @@ pub enum JingleRefusal {
     /// Too much of it.
     #[error("there is too much to do already")]
     Busy,
+    /// What waits here of them is too large.
+    #[error("what you said here and is not looked at yet takes too much room")]
+    TooLarge,
     /// Another device of ours takes it.
     #[error("another device takes this")]
     Redirect(FullJid),
@@ -55,6 +58,7 @@ impl JingleRefusal {
             Self::BadRequest(why) => StanzaError::new(DefinedCondition::BadRequest).with_text(*why),
             Self::NotServed => StanzaError::new(DefinedCondition::ServiceUnavailable),
             Self::Busy => StanzaError::new(DefinedCondition::ResourceConstraint),
+            Self::TooLarge => StanzaError::new(DefinedCondition::ResourceConstraint).with_text(self.to_string()),
             Self::Redirect(to) => {
                 let mut error = StanzaError::new(DefinedCondition::Redirect);
                 error.new_address = Some(format!("xmpp:{}", to.as_str()));

@@ -13,6 +13,8 @@ pub struct Settings {
     pub streams: s5b::Settings,
     /// How long own candidates may take to be found; then we go on without.
     pub gather_timeout: Duration,
+    /// How long the peer may take to show that it heard of a session of ours at all.
+    pub first_answer_timeout: Duration,
     /// How long the peer may take to answer a request.
     pub answer_timeout: Duration,
     /// How long a person, here or there, may take to decide.
@@ -51,6 +53,7 @@ impl Default for Settings {
             own: Means::ALL,
             streams: s5b::Settings::default(),
             gather_timeout: Duration::from_secs(3),
+            first_answer_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(30),
             decision_timeout: Duration::from_secs(600),
             more_decisions: Duration::from_secs(2),
