@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use balcony_client::CataloguedOffer;
 use balcony_store::OfferKey;
+use balcony_wire::BareJid;
 
 use crate::console::Console;
 use crate::exit::{Class, Failure};
@@ -14,8 +15,22 @@ pub(super) struct Tally {
     /// Files still wanted, if there is an end.
     left: Option<u64>,
     saved: u64,
-    failed: BTreeMap<OfferKey, Class>,
+    failed: BTreeMap<OfferKey, (Class, Named)>,
     ended_with: BTreeSet<OfferKey>,
+}
+
+/// How a person would say which file it is. Whoever offers it once more, because their program ended in the middle, offers the same.
+#[derive(PartialEq, Eq)]
+struct Named {
+    person: Option<BareJid>,
+    name: String,
+    size: Option<u64>,
+}
+
+impl Named {
+    fn of(offer: &CataloguedOffer) -> Self {
+        Self { person: offer.provenance().person(), name: offer.name().as_str().to_owned(), size: offer.size() }
+    }
 }
 
 /// Why nothing new is awaited.
@@ -48,13 +63,14 @@ impl Tally {
         match done {
             Ok(()) => {
                 self.saved += 1;
-                self.failed.remove(&offer.key());
+                let named = Named::of(offer);
+                self.failed.retain(|key, (_, missed)| *key != offer.key() && *missed != named);
             }
             Err(failure) if failure.class == Class::Interrupted || failure.class == Class::Local => return Err(failure),
             // One file that cannot be had is no reason to stop listening.
             Err(failure) => {
                 console.failure(&failure);
-                self.failed.insert(offer.key(), failure.class);
+                self.failed.insert(offer.key(), (failure.class, Named::of(offer)));
             }
         }
         if self.ended_with.insert(offer.key()) {
@@ -66,7 +82,7 @@ impl Tally {
     /// The end of the command: whatever ended it, a file that could not be had is told by the exit code.
     pub(super) fn sum_up(self, end: End) -> Result<(), Failure> {
         match self.failed.into_values().next_back() {
-            Some(class) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
+            Some((class, _)) => Err(Failure::new(class, "not every file could be had; the reasons are above")),
             None if self.saved == 0 && end == End::Silence => Err(Failure::new(Class::Timeout, "no file came in time")),
             None => Ok(()),
         }
