@@ -1,9 +1,7 @@
 //! XEP-0367 Message attaching, v0.3 <https://xmpp.org/extensions/xep-0367.html>
 
-use crate::element::Element;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
-use crate::reading::filled;
+use crate::payload::only_id;
 
 /// `<attach-to id=''/>`: this message belongs to an earlier one. In rooms the id is the one the room gave (XEP-0359),
 /// elsewhere the origin-id, else the id of the message.
@@ -13,25 +11,14 @@ pub struct AttachTo {
     pub id: String,
 }
 
-impl Payload for AttachTo {
-    const NAME: &'static str = "attach-to";
-    const NS: &'static str = ns::ATTACHING;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        let id = filled(element, "id").ok_or_else(|| ReadError::new(element, "no id"))?;
-        Ok(Self { id: id.to_owned() })
-    }
-
-    fn write(&self) -> Element {
-        Self::element().with_attr("id", &self.id)
-    }
-}
+only_id!(AttachTo, "attach-to", ns::ATTACHING);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::element::Element;
+    use crate::payload::Payload as _;
 
     /// Proves: ATT-3-1.
     #[test]

@@ -5,7 +5,7 @@
 use crate::element::Element;
 use crate::forwarding::Forwarded;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
+use crate::payload::{Payload, ReadError, empty};
 
 macro_rules! copy {
     ($(#[$doc:meta])* $type:ident, $name:literal) => {
@@ -39,36 +39,18 @@ copy!(
     Received, "received"
 );
 
-macro_rules! empty {
-    ($(#[$doc:meta])* $type:ident, $name:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $type;
+/// Asks for copies, in an iq of type set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enable;
 
-        impl Payload for $type {
-            const NAME: &'static str = $name;
-            const NS: &'static str = ns::CARBONS;
+/// Asks for no more copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disable;
 
-            fn read(element: &Element) -> Result<Self, ReadError> {
-                Self::expect(element).map(|()| Self)
-            }
+/// In a message: no copies of this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Private;
 
-            fn write(&self) -> Element {
-                Self::element()
-            }
-        }
-    };
-}
-
-empty!(
-    /// Asks for copies, in an iq of type set.
-    Enable, "enable"
-);
-empty!(
-    /// Asks for no more copies.
-    Disable, "disable"
-);
-empty!(
-    /// In a message: no copies of this one.
-    Private, "private"
-);
+empty!(Enable, "enable", ns::CARBONS);
+empty!(Disable, "disable", ns::CARBONS);
+empty!(Private, "private", ns::CARBONS);

@@ -5,8 +5,8 @@
 use crate::element::Element;
 use crate::jingle::Reason;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
-use crate::reading::filled;
+use crate::payload::{Payload, ReadError, only_id};
+use crate::reading::{filled, id};
 use crate::stanza::Message;
 
 /// `<propose/>`
@@ -30,28 +30,6 @@ pub struct Ringing {
 pub struct Proceed {
     /// Id of the session to be.
     pub id: String,
-}
-
-/// `<reject/>`: not wanted, by the one or by the other device of who was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
-    /// Id of the session that will not be.
-    pub id: String,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// Whether another proposal goes on instead.
-    pub tie_break: bool,
-}
-
-/// `<retract/>`: not wanted any more by who asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retract {
-    /// Id of the session that will not be.
-    pub id: String,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// Whether another proposal goes on instead.
-    pub tie_break: bool,
 }
 
 /// `<finish/>`: it was, and is over.
@@ -133,7 +111,7 @@ impl Payload for Propose {
     fn read(element: &Element) -> Result<Self, ReadError> {
         Self::expect(element)?;
         let descriptions = element.children().filter(|child| child.name() == "description");
-        Ok(Self { id: read_id(element)?, descriptions: descriptions.take(MAX_DESCRIPTIONS).cloned().collect() })
+        Ok(Self { id: id(element)?, descriptions: descriptions.take(MAX_DESCRIPTIONS).cloned().collect() })
     }
 
     fn write(&self) -> Element {
@@ -141,61 +119,48 @@ impl Payload for Propose {
     }
 }
 
-impl Payload for Ringing {
-    const NAME: &'static str = "ringing";
-    const NS: &'static str = ns::JINGLE_MESSAGE;
+only_id!(Ringing, "ringing", ns::JINGLE_MESSAGE);
+only_id!(Proceed, "proceed", ns::JINGLE_MESSAGE);
 
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        Ok(Self { id: read_id(element)? })
-    }
+macro_rules! refusal {
+    ($(#[$doc:meta])* $type:ident, $name:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $type {
+            /// Id of the session that will not be.
+            pub id: String,
+            /// Why.
+            pub reason: Option<Reason>,
+            /// Whether another proposal goes on instead.
+            pub tie_break: bool,
+        }
 
-    fn write(&self) -> Element {
-        Self::element().with_attr("id", &self.id)
-    }
+        impl Payload for $type {
+            const NAME: &'static str = $name;
+            const NS: &'static str = ns::JINGLE_MESSAGE;
+
+            fn read(element: &Element) -> Result<Self, ReadError> {
+                Self::expect(element)?;
+                let tie_break = element.child("tie-break", Self::NS).is_some();
+                Ok(Self { id: id(element)?, reason: read_reason(element), tie_break })
+            }
+
+            fn write(&self) -> Element {
+                let tie_break = self.tie_break.then(|| Element::new("tie-break", Self::NS));
+                ended(Self::element(), &self.id, self.reason.as_ref()).with_child_opt(tie_break)
+            }
+        }
+    };
 }
 
-impl Payload for Proceed {
-    const NAME: &'static str = "proceed";
-    const NS: &'static str = ns::JINGLE_MESSAGE;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        Ok(Self { id: read_id(element)? })
-    }
-
-    fn write(&self) -> Element {
-        Self::element().with_attr("id", &self.id)
-    }
-}
-
-impl Payload for Reject {
-    const NAME: &'static str = "reject";
-    const NS: &'static str = ns::JINGLE_MESSAGE;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        Ok(Self { id: read_id(element)?, reason: read_reason(element), tie_break: is_tie_break(element) })
-    }
-
-    fn write(&self) -> Element {
-        ended(Self::element(), &self.id, self.reason.as_ref(), self.tie_break)
-    }
-}
-
-impl Payload for Retract {
-    const NAME: &'static str = "retract";
-    const NS: &'static str = ns::JINGLE_MESSAGE;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        Ok(Self { id: read_id(element)?, reason: read_reason(element), tie_break: is_tie_break(element) })
-    }
-
-    fn write(&self) -> Element {
-        ended(Self::element(), &self.id, self.reason.as_ref(), self.tie_break)
-    }
-}
+refusal!(
+    /// `<reject/>`: not wanted, by the one or by the other device of who was asked.
+    Reject, "reject"
+);
+refusal!(
+    /// `<retract/>`: not wanted any more by who asked.
+    Retract, "retract"
+);
 
 impl Payload for Finish {
     const NAME: &'static str = "finish";
@@ -204,30 +169,21 @@ impl Payload for Finish {
     fn read(element: &Element) -> Result<Self, ReadError> {
         Self::expect(element)?;
         let migrated = element.child("migrated", ns::JINGLE_MESSAGE).and_then(|migrated| filled(migrated, "to")).map(str::to_owned);
-        Ok(Self { id: read_id(element)?, reason: read_reason(element), migrated })
+        Ok(Self { id: id(element)?, reason: read_reason(element), migrated })
     }
 
     fn write(&self) -> Element {
         let migrated = self.migrated.as_ref().map(|to| Element::new("migrated", Self::NS).with_attr("to", to));
-        ended(Self::element(), &self.id, self.reason.as_ref(), false).with_child_opt(migrated)
+        ended(Self::element(), &self.id, self.reason.as_ref()).with_child_opt(migrated)
     }
-}
-
-fn read_id(element: &Element) -> Result<String, ReadError> {
-    filled(element, "id").map(str::to_owned).ok_or_else(|| ReadError::new(element, "no id"))
 }
 
 fn read_reason(element: &Element) -> Option<Reason> {
     element.payload::<Reason>()?.ok() // a reason without a condition gives none
 }
 
-fn is_tie_break(element: &Element) -> bool {
-    element.child("tie-break", ns::JINGLE_MESSAGE).is_some()
-}
-
-fn ended(element: Element, id: &str, reason: Option<&Reason>, tie_break: bool) -> Element {
-    let tie_break = tie_break.then(|| Element::new("tie-break", ns::JINGLE_MESSAGE));
-    element.with_attr("id", id).with_child_opt(reason.map(Payload::write)).with_child_opt(tie_break)
+fn ended(element: Element, id: &str, reason: Option<&Reason>) -> Element {
+    element.with_attr("id", id).with_child_opt(reason.map(Payload::write))
 }
 
 /// More applications than anybody proposes.

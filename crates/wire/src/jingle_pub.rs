@@ -6,7 +6,7 @@ use crate::element::Element;
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::{Payload, ReadError};
-use crate::reading::{Dropped, filled, trimmed_text};
+use crate::reading::{Dropped, filled, id, trimmed_text};
 
 /// `<jinglepub/>`: somebody will start a session for whoever asks with this id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl JinglePub {
         let from = element.attr("from").map(Jid::from_server).transpose();
         let mut read = Self {
             from: from.map_err(|error| ReadError::new(element, error.to_string()))?,
-            id: filled(element, "id").ok_or_else(|| ReadError::new(element, "no id"))?.to_owned(),
+            id: id(element)?,
             uri: None,
             metas: Vec::new(),
             descriptions: Vec::new(),

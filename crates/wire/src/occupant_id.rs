@@ -2,10 +2,8 @@
 //!
 //! Only worth something when the room put it there, which is judged elsewhere.
 
-use crate::element::Element;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
-use crate::reading::filled;
+use crate::payload::only_id;
 
 /// `<occupant-id id=''/>`
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,25 +12,14 @@ pub struct OccupantId {
     pub id: String,
 }
 
-impl Payload for OccupantId {
-    const NAME: &'static str = "occupant-id";
-    const NS: &'static str = ns::OCCUPANT_ID;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        let id = filled(element, "id").ok_or_else(|| ReadError::new(element, "no id"))?;
-        Ok(Self { id: id.to_owned() })
-    }
-
-    fn write(&self) -> Element {
-        Self::element().with_attr("id", &self.id)
-    }
-}
+only_id!(OccupantId, "occupant-id", ns::OCCUPANT_ID);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+    use crate::element::Element;
+    use crate::payload::Payload as _;
 
     #[test]
     fn the_listing_is_read_and_written_back() {

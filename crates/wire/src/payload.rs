@@ -40,6 +40,45 @@ pub trait Payload: Sized {
     }
 }
 
+/// Elements with nothing in them: `empty!(Ping, "ping", ns::PING)`.
+macro_rules! empty {
+    ($type:ident, $name:literal, $ns:path) => {
+        impl $crate::payload::Payload for $type {
+            const NAME: &'static str = $name;
+            const NS: &'static str = $ns;
+
+            fn read(element: &$crate::Element) -> Result<Self, $crate::payload::ReadError> {
+                Self::expect(element).map(|()| Self)
+            }
+
+            fn write(&self) -> $crate::Element {
+                Self::element()
+            }
+        }
+    };
+}
+
+/// Elements with an id that names something, and nothing else.
+macro_rules! only_id {
+    ($type:ident, $name:literal, $ns:path) => {
+        impl $crate::payload::Payload for $type {
+            const NAME: &'static str = $name;
+            const NS: &'static str = $ns;
+
+            fn read(element: &$crate::Element) -> Result<Self, $crate::payload::ReadError> {
+                Self::expect(element)?;
+                Ok(Self { id: $crate::reading::id(element)? })
+            }
+
+            fn write(&self) -> $crate::Element {
+                Self::element().with_attr("id", &self.id)
+            }
+        }
+    };
+}
+
+pub(crate) use {empty, only_id};
+
 /// Why an element could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("<{name}/> cannot be read: {why}")]

@@ -1,6 +1,7 @@
 //! What lenient readers share: notes of what was dropped, texts with a language, numbers and booleans as peers write them.
 
 use crate::element::Element;
+use crate::payload::ReadError;
 
 /// Something that was read and dropped, for people who ask why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,11 @@ pub(crate) fn trimmed_text(element: &Element) -> Option<String> {
 /// An attribute, `None` when it is missing or empty.
 pub(crate) fn filled<'a>(element: &'a Element, attribute: &str) -> Option<&'a str> {
     element.attr(attribute).filter(|value| !value.is_empty())
+}
+
+/// The id of an element that means nothing without one.
+pub(crate) fn id(element: &Element) -> Result<String, ReadError> {
+    filled(element, "id").map(str::to_owned).ok_or_else(|| ReadError::new(element, "no id"))
 }
 
 /// An unsigned number with white space around it at most.

@@ -5,12 +5,8 @@
 use crate::element::Element;
 use crate::jid::Jid;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
-use crate::reading::filled;
-
-fn id(element: &Element) -> Result<String, ReadError> {
-    filled(element, "id").map(str::to_owned).ok_or_else(|| ReadError::new(element, "no id"))
-}
+use crate::payload::{Payload, ReadError, only_id};
+use crate::reading::id;
 
 fn by(element: &Element) -> Result<Jid, ReadError> {
     Jid::from_server(element.required("by")?).map_err(|error| ReadError::new(element, error.to_string()))
@@ -23,65 +19,43 @@ pub struct OriginId {
     pub id: String,
 }
 
-impl Payload for OriginId {
-    const NAME: &'static str = "origin-id";
-    const NS: &'static str = ns::STANZA_ID;
+only_id!(OriginId, "origin-id", ns::STANZA_ID);
 
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        Ok(Self { id: id(element)? })
-    }
+macro_rules! chosen_by {
+    ($(#[$doc:meta])* $type:ident, $name:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $type {
+            /// The id.
+            pub id: String,
+            /// Who chose it.
+            pub by: Jid,
+        }
 
-    fn write(&self) -> Element {
-        Self::element().with_attr("id", &self.id)
-    }
+        impl Payload for $type {
+            const NAME: &'static str = $name;
+            const NS: &'static str = ns::STANZA_ID;
+
+            fn read(element: &Element) -> Result<Self, ReadError> {
+                Self::expect(element)?;
+                Ok(Self { id: id(element)?, by: by(element)? })
+            }
+
+            fn write(&self) -> Element {
+                Self::element().with_attr("id", &self.id).with_attr("by", self.by.as_str())
+            }
+        }
+    };
 }
 
-/// `<stanza-id/>`: chosen by a room or an archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StanzaId {
-    /// The id.
-    pub id: String,
-    /// Who chose it.
-    pub by: Jid,
-}
-
-impl Payload for StanzaId {
-    const NAME: &'static str = "stanza-id";
-    const NS: &'static str = ns::STANZA_ID;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        Ok(Self { id: id(element)?, by: by(element)? })
-    }
-
-    fn write(&self) -> Element {
-        Self::element().with_attr("id", &self.id).with_attr("by", self.by.as_str())
-    }
-}
-
-/// `<referenced-stanza/>`: points at a stanza by its `stanza-id`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReferencedStanza {
-    /// The id.
-    pub id: String,
-    /// Who chose it.
-    pub by: Jid,
-}
-
-impl Payload for ReferencedStanza {
-    const NAME: &'static str = "referenced-stanza";
-    const NS: &'static str = ns::STANZA_ID;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element)?;
-        Ok(Self { id: id(element)?, by: by(element)? })
-    }
-
-    fn write(&self) -> Element {
-        Self::element().with_attr("id", &self.id).with_attr("by", self.by.as_str())
-    }
-}
+chosen_by!(
+    /// `<stanza-id/>`: chosen by a room or an archive.
+    StanzaId, "stanza-id"
+);
+chosen_by!(
+    /// `<referenced-stanza/>`: points at a stanza by its `stanza-id`.
+    ReferencedStanza, "referenced-stanza"
+);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]

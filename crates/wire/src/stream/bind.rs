@@ -3,7 +3,7 @@
 use crate::element::Element;
 use crate::jid::{FullJid, Jid};
 use crate::ns;
-use crate::payload::{Payload, ReadError};
+use crate::payload::{Payload, ReadError, empty};
 
 /// Asks for a resource, or says which one it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +40,4 @@ impl Payload for Bind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LegacySession;
 
-impl Payload for LegacySession {
-    const NAME: &'static str = "session";
-    const NS: &'static str = ns::SESSION;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element).map(|()| Self)
-    }
-
-    fn write(&self) -> Element {
-        Self::element()
-    }
-}
+empty!(LegacySession, "session", ns::SESSION);

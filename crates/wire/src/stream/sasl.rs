@@ -5,7 +5,7 @@
 use crate::base64;
 use crate::element::Element;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
+use crate::payload::{Payload, ReadError, empty};
 
 /// The data of an element: `None` without text, empty for `=`.
 pub(super) fn read_data(element: &Element) -> Result<Option<Vec<u8>>, ReadError> {
@@ -54,8 +54,9 @@ impl Payload for Auth {
     }
 }
 
+/// Elements with data of the mechanism and nothing else; both profiles have them.
 macro_rules! data_element {
-    ($(#[$doc:meta])* $type:ident, $name:literal) => {
+    ($(#[$doc:meta])* $type:ident, $name:literal, $ns:path) => {
         $(#[$doc])*
         #[derive(Clone, Default, PartialEq, Eq)]
         pub struct $type {
@@ -72,11 +73,11 @@ macro_rules! data_element {
 
         impl Payload for $type {
             const NAME: &'static str = $name;
-            const NS: &'static str = ns::SASL;
+            const NS: &'static str = $ns;
 
             fn read(element: &Element) -> Result<Self, ReadError> {
                 Self::expect(element)?;
-                Ok(Self { data: read_data(element)?.unwrap_or_default() })
+                Ok(Self { data: $crate::stream::sasl::read_data(element)?.unwrap_or_default() })
             }
 
             fn write(&self) -> Element {
@@ -86,13 +87,15 @@ macro_rules! data_element {
     };
 }
 
+pub(super) use data_element;
+
 data_element!(
     /// The server's message within a mechanism.
-    Challenge, "challenge"
+    Challenge, "challenge", ns::SASL
 );
 data_element!(
     /// The client's message within a mechanism.
-    Response, "response"
+    Response, "response", ns::SASL
 );
 
 /// Logged in; may carry the mechanism's last data (SCRAM: the server's proof).
@@ -120,18 +123,7 @@ impl Payload for Success {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Abort;
 
-impl Payload for Abort {
-    const NAME: &'static str = "abort";
-    const NS: &'static str = ns::SASL;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element).map(|()| Self)
-    }
-
-    fn write(&self) -> Element {
-        Self::element()
-    }
-}
+empty!(Abort, "abort", ns::SASL);
 
 macro_rules! conditions {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {

@@ -2,7 +2,7 @@
 //! Status: partial: tasks are read and named, the data of a task is kept as elements.
 
 use super::bind2::{BindRequest, Bound};
-use super::sasl::{Failure, SaslCondition, read_data};
+use super::sasl::{Failure, SaslCondition, data_element, read_data};
 use super::sm;
 use crate::base64;
 use crate::element::Element;
@@ -121,45 +121,13 @@ fn encode(data: &[u8]) -> String {
     if data.is_empty() { "=".to_owned() } else { base64::encode(data) }
 }
 
-macro_rules! data_element {
-    ($(#[$doc:meta])* $type:ident, $name:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Default, PartialEq, Eq)]
-        pub struct $type {
-            /// Data of the mechanism.
-            pub data: Vec<u8>,
-        }
-
-        impl std::fmt::Debug for $type {
-            /// Without the data, which may be secret.
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($type)).finish_non_exhaustive()
-            }
-        }
-
-        impl Payload for $type {
-            const NAME: &'static str = $name;
-            const NS: &'static str = ns::SASL2;
-
-            fn read(element: &Element) -> Result<Self, ReadError> {
-                Self::expect(element)?;
-                Ok(Self { data: read_data(element)?.unwrap_or_default() })
-            }
-
-            fn write(&self) -> Element {
-                Self::element().with_text(if self.data.is_empty() { String::new() } else { base64::encode(&self.data) })
-            }
-        }
-    };
-}
-
 data_element!(
     /// The server's message within a mechanism.
-    Challenge, "challenge"
+    Challenge, "challenge", ns::SASL2
 );
 data_element!(
     /// The client's message within a mechanism.
-    Response, "response"
+    Response, "response", ns::SASL2
 );
 
 /// Logged in, and what came of the inline requests.

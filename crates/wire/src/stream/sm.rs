@@ -2,7 +2,7 @@
 
 use crate::element::Element;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
+use crate::payload::{Payload, ReadError, empty};
 use crate::stanza::DefinedCondition;
 
 fn counter(element: &Element) -> Result<u32, ReadError> {
@@ -168,18 +168,7 @@ impl Payload for Ack {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request;
 
-impl Payload for Request {
-    const NAME: &'static str = "r";
-    const NS: &'static str = ns::SM;
-
-    fn read(element: &Element) -> Result<Self, ReadError> {
-        Self::expect(element).map(|()| Self)
-    }
-
-    fn write(&self) -> Element {
-        Self::element()
-    }
-}
+empty!(Request, "r", ns::SM);
 
 /// Application condition of a stream error: more stanzas were acknowledged than sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! RFC 6120 §5 STARTTLS: `<starttls/>`, `<proceed/>`, `<failure/>`.
 
-use crate::element::Element;
 use crate::ns;
-use crate::payload::{Payload, ReadError};
+use crate::payload::empty;
 
 /// Asks for TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,23 +15,6 @@ pub struct Proceed;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TlsFailure;
 
-macro_rules! empty {
-    ($type:ident, $name:literal) => {
-        impl Payload for $type {
-            const NAME: &'static str = $name;
-            const NS: &'static str = ns::TLS;
-
-            fn read(element: &Element) -> Result<Self, ReadError> {
-                Self::expect(element).map(|()| Self)
-            }
-
-            fn write(&self) -> Element {
-                Self::element()
-            }
-        }
-    };
-}
-
-empty!(StartTls, "starttls");
-empty!(Proceed, "proceed");
-empty!(TlsFailure, "failure");
+empty!(StartTls, "starttls", ns::TLS);
+empty!(Proceed, "proceed", ns::TLS);
+empty!(TlsFailure, "failure", ns::TLS);
