@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use balcony_sharing::plan::{Abilities, Devices};
 use balcony_sharing::transfer::bytestream::addresses::Company;
 use balcony_sharing::transfer::jingle::{Between, Direction, Means, Session, Settings, Terms};
-use balcony_sharing::transfer::{OpenSession, Reach, SessionWay};
+use balcony_sharing::transfer::{OpenSession, Patience, Reach, SessionWay};
 use balcony_store::Store;
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::jingle::Jingle;
@@ -30,6 +30,8 @@ use crate::streams::{self, Proxies, Sockets, Surroundings};
 /// How long a device may take to acknowledge a request: one that is gone, and whose server does not know yet, holds up whatever comes
 /// after it.
 const ANSWER: Duration = Duration::from_secs(12);
+/// The same for its first word, where others are left to be asked.
+const FIRST_WORD: Duration = Duration::from_secs(3);
 /// How long a session that was named may take to begin.
 const BEGINS: Duration = Duration::from_secs(30);
 /// Orders that may wait for a session.
@@ -98,7 +100,7 @@ impl Desk {
 
     /// Asks a device to start what it published, and takes that.
     async fn take_published(self: &Arc<Self>, peer: FullJid, id: &str, open: &OpenSession) -> Result<Body, DirectError> {
-        let mut coming = self.expected.ask(&self.courier, &peer, id).await?;
+        let mut coming = self.expected.ask(&self.courier, &peer, id, (open.patience == Patience::Short).then_some(FIRST_WORD)).await?;
         let key = Key { peer, sid: coming.sid().to_owned() };
         let silent = || DirectError::Silent { peer: open.peer.clone(), stage: Stage::Asking };
         let request = match timeout(BEGINS, coming.begins()).await.map_err(|_| silent())? {
@@ -128,7 +130,10 @@ impl Desk {
         let range = (open.from_byte > 0).then(|| FileRange { offset: Some(open.from_byte), ..FileRange::default() });
         let file = JingleFile { metadata: open.file.clone(), range };
         let mailbox = self.switchboard.begin(key.clone(), Direction::Take, [&file]).map_err(|_| DirectError::TooMany)?;
-        let terms = self.terms(open.abilities, open.reach);
+        let mut terms = self.terms(open.abilities, open.reach);
+        if open.patience == Patience::Short {
+            terms.settings.first_answer_timeout = FIRST_WORD;
+        }
         let session = Session::ask(self.between(&key)?, vec![file], version(open.abilities), terms, Instant::now());
         let (promise, feed) = promise();
         Task::spawn(self, key, Beginning { session, mailbox, gives: Vec::new(), takes: vec![feed] });
@@ -178,7 +183,8 @@ impl Desk {
     }
 
     fn terms(&self, abilities: Abilities, reach: Reach) -> Terms {
-        let settings = Settings { streams: streams::settings(&self.network), answer_timeout: ANSWER, ..Settings::default() };
+        let streams = streams::settings(&self.network);
+        let settings = Settings { streams, first_answer_timeout: ANSWER, answer_timeout: ANSWER, ..Settings::default() };
         Terms { peer: means(abilities), reach, settings, random: random() }
     }
 

@@ -162,7 +162,10 @@ impl DirectError {
             Self::NoDevice { .. } | Self::TooMany => SessionFailure::NoAnswer(words()),
             Self::Ended { reason: EndReason::PeerHasNot | EndReason::PeerDeclined(_), .. } => SessionFailure::NotGiven(words()),
             Self::Ended { reason: EndReason::NoWay(_), .. } => SessionFailure::NoWay(words()),
-            Self::Ended { stage: Stage::Asking, .. } | Self::Silent { stage: Stage::Asking, .. } => SessionFailure::NoAnswer(words()),
+            Self::Ended { stage: Stage::Asking, reason: EndReason::NoAnswer(_), .. } | Self::Silent { stage: Stage::Asking, .. } => {
+                SessionFailure::Silent(words())
+            }
+            Self::Ended { stage: Stage::Asking, .. } => SessionFailure::NoAnswer(words()),
             Self::Ended { .. } | Self::Silent { .. } | Self::Rules { .. } | Self::File(_) | Self::Inside => SessionFailure::Broken(words()),
         }
     }

@@ -54,10 +54,10 @@ impl Expected {
     }
 
     /// Asks a device to start what it published. Shows it that we are there.
-    pub(crate) async fn ask(&self, courier: &Courier, peer: &FullJid, id: &str) -> Result<Coming, DirectError> {
+    pub(crate) async fn ask(&self, courier: &Courier, peer: &FullJid, id: &str, patience: Option<Duration>) -> Result<Coming, DirectError> {
         let asking = self.asking(peer);
         let ask = Ask::Get(Start { id: id.to_owned() }.write());
-        let answer = courier.ask(Jid::from(peer.clone()), ask, ANSWER).await;
+        let answer = courier.ask(Jid::from(peer.clone()), ask, patience.unwrap_or(ANSWER)).await;
         let starting = match answer {
             Ok(Some(payload)) => Starting::read(&payload).ok(),
             Ok(None) => None,
