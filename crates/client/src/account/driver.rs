@@ -24,6 +24,7 @@ use super::copies::Copies;
 use super::devices::{self, DeviceBook};
 use super::inbox::Inbox;
 use super::options::{Availability, ConnectOptions, ServerAddress};
+use super::reply::ReplyTo;
 use super::socket::{Event, Socket};
 use super::state::{Command, Connection, Delivery, Online};
 use crate::bits::{HandOut, is_for_us};
@@ -55,7 +56,7 @@ pub(crate) struct Driver {
     copies: Copies,
     hand_out: HandOut,
     switchboard: Switchboard,
-    requests: HashMap<RequestId, oneshot::Sender<Result<Option<Element>, RequestError>>>,
+    requests: HashMap<RequestId, ReplyTo>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
     connections: u64,
     sessions: u64,
@@ -156,7 +157,7 @@ impl Driver {
                 () = sleep_until(until) => return,
                 command = self.commands.recv() => match command {
                     Some(Command::Send { done, .. }) => { let _ = done.send(Err(SendError::NotOnline)); }
-                    Some(Command::Request { done, .. }) => { let _ = done.send(Err(RequestError::NotOnline)); }
+                    Some(Command::Request { reply, .. }) => reply.say(Err(RequestError::NotOnline)),
                     // There is no connection to say it of, or to send it on.
                     Some(Command::Settle { .. } | Command::Answer(_)) => {}
                     Some(Command::Probe) => return,
@@ -170,9 +171,8 @@ impl Driver {
     fn give_up(&mut self, resume: Option<ResumeState>, end: End) {
         self.lost(resume.map(ResumeState::give_up).unwrap_or_default());
         self.deliveries.clear();
-        for (_, done) in self.requests.drain() {
-            let _ = done.send(Err(RequestError::Disconnected));
-        }
+        // Whoever waits hears that the connection was lost.
+        self.requests.clear();
         self.state.send_replace(Connection::Ended(end));
     }
 
@@ -360,9 +360,9 @@ impl Driver {
                 // Whoever asked may have gone meanwhile, here and below.
                 let _ = done.send(sent);
             }
-            Command::Request { to, ask, timeout, done } => {
+            Command::Request { to, ask, timeout, reply } => {
                 let request = stream.request(now, to, ask, timeout);
-                self.requests.insert(request, done);
+                self.requests.insert(request, reply);
             }
             Command::Settle { done } => self.inbox.settle(done),
             // As below: who asked runs into a deadline of their own.
@@ -475,8 +475,8 @@ impl Driver {
         if self.asked_for_roster == Some(request) {
             self.asked_for_roster = None;
             self.book.answered(self.sessions, result);
-        } else if let Some(done) = self.requests.remove(&request) {
-            let _ = done.send(result);
+        } else if let Some(reply) = self.requests.remove(&request) {
+            reply.say(result);
         }
     }
 

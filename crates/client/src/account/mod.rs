@@ -10,6 +10,7 @@ pub(crate) mod inbox;
 mod options;
 mod own_servers;
 mod policy;
+pub(crate) mod reply;
 mod report;
 mod socket;
 pub(crate) mod state;
@@ -48,6 +49,7 @@ use contacts::{Book, BookView};
 use copies::{Copies, Runner};
 use devices::DeviceBook;
 use driver::{Driver, Lines};
+use reply::ReplyTo;
 use state::{Command, Delivery};
 
 /// Commands that may wait for the connection's task.
@@ -218,8 +220,8 @@ impl Account {
     /// # Errors
     /// See [`RequestError`].
     pub async fn request(&self, to: Option<Jid>, ask: Ask, timeout: Duration) -> Result<Option<Element>, RequestError> {
-        let (done, answer) = oneshot::channel();
-        let command = Command::Request { to, ask, timeout, done };
+        let (reply, answer) = ReplyTo::one();
+        let command = Command::Request { to, ask, timeout, reply };
         self.inner.commands.send(command).await.map_err(|_| RequestError::NotOnline)?;
         answer.await.unwrap_or(Err(RequestError::Disconnected))
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use balcony_session::Security;
 use balcony_session::client::{Ask, End, Learned, PeerLimits, SendError};
-use balcony_session::iq_table::RequestError;
-use balcony_wire::{Element, FullJid, Iq, Jid, Stanza};
+use balcony_wire::{FullJid, Iq, Jid, Stanza};
 use tokio::sync::oneshot;
+
+use super::reply::ReplyTo;
 
 /// What the handles ask of the task.
 pub(crate) enum Command {
@@ -19,7 +20,7 @@ pub(crate) enum Command {
         to: Option<Jid>,
         ask: Ask,
         timeout: Duration,
-        done: oneshot::Sender<Result<Option<Element>, RequestError>>,
+        reply: ReplyTo,
     },
     /// Say when every message that came so far is kept; say nothing when the connection ends before.
     Settle {

@@ -12,8 +12,9 @@ use balcony_store::Store;
 use balcony_wire::bits_of_binary::{BitsOfBinary, ContentId};
 use balcony_wire::stanza::DefinedCondition;
 use balcony_wire::{Element, Jid};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use crate::account::reply::ReplyTo;
 use crate::account::state::Command;
 use crate::blocking::blocking;
 
@@ -57,8 +58,8 @@ impl Asker {
     pub(crate) async fn ask(&self, to: Jid, payload: Element) -> Result<Option<Element>, NoAnswer> {
         let silent = |why: &str| NoAnswer::Silent(why.to_owned());
         let commands = self.commands.as_ref().and_then(mpsc::WeakSender::upgrade).ok_or_else(|| silent("the account is not connected"))?;
-        let (done, answer) = oneshot::channel();
-        let command = Command::Request { to: Some(to), ask: Ask::Get(payload), timeout: ANSWER, done };
+        let (reply, answer) = ReplyTo::one();
+        let command = Command::Request { to: Some(to), ask: Ask::Get(payload), timeout: ANSWER, reply };
         commands.send(command).await.map_err(|_| silent("the account is not connected"))?;
         drop(commands);
         match answer.await.unwrap_or(Err(RequestError::Disconnected)) {

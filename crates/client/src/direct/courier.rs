@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use balcony_session::client::{Ask, SendError};
 use balcony_session::iq_table::RequestError;
-use balcony_wire::{Element, Iq, Jid, Stanza};
+use balcony_wire::{Iq, Jid, Stanza};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::account::reply::{Answer, ReplyTo};
 use crate::account::state::Command;
 
 /// The answer to a question, when it comes.
-pub(crate) type Answering = oneshot::Receiver<Result<Option<Element>, RequestError>>;
+pub(crate) type Answering = oneshot::Receiver<Answer>;
 
 /// The way out for everything that sessions and their streams say. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,21 +23,26 @@ impl Courier {
     }
 
     /// Asks and waits; exactly one answer, or the reason why there is none. Dropping the future forgets the answer, not the question.
-    pub(crate) async fn ask(&self, to: Jid, ask: Ask, timeout: Duration) -> Result<Option<Element>, RequestError> {
+    pub(crate) async fn ask(&self, to: Jid, ask: Ask, timeout: Duration) -> Answer {
         self.begin(to, ask, timeout).await.await.unwrap_or(Err(RequestError::Disconnected))
     }
 
     /// Asks; the answer comes later, so that several questions may be under way. Waits while the connection is behind.
     pub(crate) async fn begin(&self, to: Jid, ask: Ask, timeout: Duration) -> Answering {
-        let (done, answer) = oneshot::channel();
+        let (reply, answer) = ReplyTo::one();
+        self.begin_for(reply, to, ask, timeout).await;
+        answer
+    }
+
+    /// As [`Courier::begin`]; the answer goes where it is said.
+    pub(crate) async fn begin_for(&self, reply: ReplyTo, to: Jid, ask: Ask, timeout: Duration) {
         match self.commands() {
             Some(commands) => {
-                // Where the account is closed, the answer's other end is dropped with the command, which says so.
-                let _ = commands.send(Command::Request { to: Some(to), ask, timeout, done }).await;
+                // Where the account is closed, the command is dropped, which says so.
+                let _ = commands.send(Command::Request { to: Some(to), ask, timeout, reply }).await;
             }
-            None => drop(done.send(Err(RequestError::NotOnline))),
+            None => reply.say(Err(RequestError::NotOnline)),
         }
-        answer
     }
 
     /// Sends the answer to a request of somebody else.

@@ -4,9 +4,6 @@
 //! XEP-0047 In-Band Bytestreams, v2.0.1 <https://xmpp.org/extensions/xep-0047.html>
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use balcony_session::client::Ask;
@@ -17,34 +14,16 @@ use balcony_wire::stanza::{DefinedCondition, MessageKind};
 use balcony_wire::{Element, FullJid, Iq, IqKind, Jid, Message, Payload as _, StanzaError, ns};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use super::StreamError;
+use crate::account::reply::Line;
 use crate::direct::{Courier, InBand, InBandMail};
 
 /// How long one answer may take: the machines stop waiting before.
 const ANSWER: Duration = Duration::from_secs(90);
 /// Bytes of a piece at most.
 const PIECE: usize = 256 * 1024;
-
-/// A question of ours that has no answer yet.
-#[derive(Debug)]
-struct Asked {
-    id: u64,
-    answer: oneshot::Receiver<Result<Option<Element>, RequestError>>,
-}
-
-impl Future for Asked {
-    type Output = (u64, Result<(), NoAck>);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = self.id;
-        self.answer.poll_unpin(cx).map(|answer| (id, answer.unwrap_or(Err(RequestError::Disconnected)).map(drop).map_err(no_ack)))
-    }
-}
 
 fn no_ack(error: RequestError) -> NoAck {
     match error {
@@ -61,7 +40,7 @@ struct Link {
     peer: Jid,
     /// What goes out next: nothing of it is lost where a future is dropped.
     out: VecDeque<Out>,
-    asked: FuturesUnordered<Asked>,
+    answers: Line,
 }
 
 #[derive(Clone, Debug)]
@@ -81,21 +60,20 @@ enum Input {
 
 impl Link {
     fn new(courier: Courier, mail: InBandMail, peer: FullJid) -> Self {
-        Self { courier, mail, peer: peer.into_jid(), out: VecDeque::new(), asked: FuturesUnordered::new() }
+        Self { courier, mail, peer: peer.into_jid(), out: VecDeque::new(), answers: Line::new() }
     }
 
     async fn input(&mut self, deadline: Option<Instant>) -> Input {
         tokio::select! {
             biased;
-            Some((id, answer)) = self.asked.next() => Input::Answer(id, answer),
+            (id, answer) = self.answers.next() => Input::Answer(id, answer.map(drop).map_err(no_ack)),
             mail = self.mail.next() => mail.map_or(Input::Gone, |mail| Input::Mail(Box::new(mail))),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Input::Time,
         }
     }
 
     async fn ask(&mut self, id: u64, payload: Element) {
-        let answer = self.courier.begin(self.peer.clone(), Ask::Set(payload), ANSWER).await;
-        self.asked.push(Asked { id, answer });
+        self.courier.begin_for(self.answers.reply_to(id), self.peer.clone(), Ask::Set(payload), ANSWER).await;
     }
 
     /// In a message, which nobody answers: that it went is all there is.

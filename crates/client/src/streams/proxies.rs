@@ -172,10 +172,10 @@ mod tests {
         tokio::spawn(async move {
             let mut unanswered = Vec::new();
             while let Some(command) = taken.recv().await {
-                let Command::Request { to: Some(to), ask: Ask::Get(question), done, .. } = command else { continue };
+                let Command::Request { to: Some(to), ask: Ask::Get(question), reply, .. } = command else { continue };
                 count.send_modify(|count| *count += 1);
                 if to.as_str() == silent {
-                    unanswered.push(done);
+                    unanswered.push(reply);
                     continue;
                 }
                 let answer = match (to.as_str(), question.ns()) {
@@ -189,7 +189,7 @@ mod tests {
                         Err(RequestError::Refused { from: Some(to.clone()), error })
                     }
                 };
-                let _ = done.send(answer);
+                reply.say(answer);
             }
         });
         (proxies, questions, commands)

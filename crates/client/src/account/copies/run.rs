@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Copies;
 use super::catch_up::{CatchUp, Mark, PAGE};
+use crate::account::reply::ReplyTo;
 use crate::account::state::{Command, Connection, Online};
 use crate::blocking::blocking;
 
@@ -124,9 +125,9 @@ impl Runner {
     }
 
     async fn request(&self, to: Option<Jid>, ask: Ask, timeout: Duration) -> Result<Option<Element>, RequestError> {
-        let (done, answer) = oneshot::channel();
+        let (reply, answer) = ReplyTo::one();
         let commands = self.commands.upgrade().ok_or(RequestError::NotOnline)?;
-        commands.send(Command::Request { to, ask, timeout, done }).await.map_err(|_| RequestError::NotOnline)?;
+        commands.send(Command::Request { to, ask, timeout, reply }).await.map_err(|_| RequestError::NotOnline)?;
         drop(commands);
         answer.await.unwrap_or(Err(RequestError::Disconnected))
     }

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use balcony_sharing::transfer::bytestream::ibb::IbbFailed;
 use balcony_wire::in_band::StanzaKind;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::*;
+use crate::account::reply::ReplyTo;
 use crate::account::state::Command;
 use crate::direct::{Key, Switchboard};
 use crate::streams::{Reader, Writer};
@@ -16,7 +17,7 @@ use crate::streams::{Reader, Writer};
 const SID: &str = "ch3d9s71";
 const NAMES: [&str; 2] = ["romeo@montague.lit/orchard", "juliet@capulet.lit/balcony"];
 
-type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<Result<Option<Element>, RequestError>>>>>;
+type Waiting = Arc<Mutex<HashMap<String, ReplyTo>>>;
 
 fn full(who: usize) -> FullJid {
     Jid::parse(NAMES[who]).unwrap().into_full().unwrap()
@@ -49,8 +50,8 @@ fn people_whose_lines_hold(commands: usize) -> [Person; 2] {
 
 async fn carry(who: usize, mut taken: mpsc::Receiver<Command>, board: Switchboard, waiting: Waiting) {
     let answered = |answer: Iq| {
-        let Some(done) = waiting.lock().unwrap().remove(&answer.id) else { return };
-        let _ = done.send(match answer.kind {
+        let Some(reply) = waiting.lock().unwrap().remove(&answer.id) else { return };
+        reply.say(match answer.kind {
             IqKind::Error(error) => Err(RequestError::Refused { from: answer.from, error }),
             IqKind::Result(payload) => Ok(payload),
             _ => Ok(None),
@@ -59,10 +60,10 @@ async fn carry(who: usize, mut taken: mpsc::Receiver<Command>, board: Switchboar
     let mut count = 0;
     while let Some(command) = taken.recv().await {
         match command {
-            Command::Request { ask: Ask::Set(payload), done, .. } => {
+            Command::Request { ask: Ask::Set(payload), reply, .. } => {
                 count += 1;
                 let id = format!("{who}-{count}");
-                waiting.lock().unwrap().insert(id.clone(), done);
+                waiting.lock().unwrap().insert(id.clone(), reply);
                 let request = Iq { from: Some(full(who).into_jid()), ..Iq::set(id, None, payload) };
                 board.take(request).into_iter().for_each(answered);
             }
@@ -311,6 +312,57 @@ async fn a_peer_that_takes_blocks_one_by_one_is_known_the_next_time() {
             playing.abort();
         }
     }
+}
+
+/// Until nobody does anything.
+async fn quiet() {
+    for _ in 0..500 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// All that the writer sends without an answer.
+async fn under_way(mail: &mut InBandMail) -> VecDeque<Iq> {
+    let mut came: VecDeque<InBand> = mail.next().await.into_iter().collect();
+    quiet().await;
+    came.extend(std::iter::from_fn(|| mail.next().now_or_never().flatten()));
+    came.into_iter().filter_map(Option::from).collect()
+}
+
+/// They come while its file is read, the last one's question not having been looked after yet. Whoever heard them in another order
+/// would take the peer for one that mixes up blocks, and go on one by one.
+#[tokio::test]
+async fn answers_that_come_in_turn_are_heard_in_turn_however_late_the_writer_listens() {
+    let people = people();
+    let (mut mail, courier) = (mail(&people, 1), people[1].courier.clone());
+    let mut writer = writer(&people, true, StanzaKind::Iq);
+    let (file, mut read) = mpsc::channel::<usize>(1);
+    let sending = tokio::spawn(async move {
+        while let Some(blocks) = read.recv().await {
+            writer.send(&vec![7; blocks * 4096]).await.unwrap();
+        }
+    });
+    file.send(5).await.unwrap();
+    courier.answer(under_way(&mut mail).await[0].result(None)).await;
+    let mut waiting = under_way(&mut mail).await;
+    assert_eq!(waiting.len(), 4, "the window at first");
+    courier.answer(waiting.pop_front().unwrap().result(None)).await;
+    waiting.extend(under_way(&mut mail).await);
+    for request in &waiting {
+        courier.answer(request.result(None)).await;
+    }
+    quiet().await;
+    file.send(400).await.unwrap();
+    let mut rounds = [0; 5];
+    for round in &mut rounds {
+        let waiting = under_way(&mut mail).await;
+        *round = waiting.len();
+        for request in waiting {
+            courier.answer(request.result(None)).await;
+        }
+    }
+    sending.abort();
+    assert_eq!(rounds, [9, 18, 36, 60, 60], "more with each round, up to the most");
 }
 
 /// Proves: IBB-2.2-6.
