@@ -455,6 +455,15 @@ class Session:
             data += await asyncio.wait_for(band.recv_queue.get(), PATIENCE)
         return bytes(data)
 
+    async def end(self):
+        """The last one is received: where there were others, the side that took them may have an end of its own to say."""
+        try:
+            await self.next(lambda _: False, 2 if len(self.group.parts) > 1 else 0)
+        except Ended:
+            return
+        except asyncio.TimeoutError:
+            await self.say('session-terminate', reason='success')
+
     def report(self, event, data, **more):
         emit(event=event, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), went=self.went, peer=self.other,
              seconds=round(time.monotonic() - self.began, 3), **more)
@@ -477,7 +486,7 @@ class Session:
             answer = await self.next(lambda j: j.get('action') == 'session-info' and any(local(n) == 'received' for n in j), 60)
             ended = local(answer[0])
             if self.group.is_last(self):
-                await self.say('session-terminate', reason='success')
+                await self.end()
         except Ended as reason:
             ended = str(reason)
         if kind == 's5b':

@@ -20,6 +20,7 @@ mod lab_sources;
 mod lab_ways;
 mod line;
 mod misfortunes;
+mod one_session;
 mod others;
 mod own;
 mod peers;
