@@ -1,6 +1,6 @@
 //! `balcony serve`: the embedded server in the foreground, until ^C or SIGTERM.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
@@ -94,7 +94,7 @@ fn write_endpoints(file: &Path, running: &Running, ca: Option<&Path>) -> Result<
         "NAME=balcony\nSERVER=balcony\nVERSION={}\nDOMAIN={}\nIP={}\nC2S_PORT={}\nC2S_TLS_PORT={}\nHTTPS_PORT={}\nUPLOAD_JID=upload.{}\nPID={}\n{}{}",
         env!("CARGO_PKG_VERSION"),
         running.domain(),
-        running.c2s_addr().ip(),
+        from_here(running.c2s_addr()).ip(),
         running.c2s_addr().port(),
         running.c2s_tls_addr().port(),
         running.https_addr().port(),
@@ -109,11 +109,21 @@ fn write_endpoints(file: &Path, running: &Running, ca: Option<&Path>) -> Result<
     write_private(file, &text).map_err(|error| Failure::new(Class::Local, format!("cannot write {}: {error}", file.display())))
 }
 
+/// Where whoever listens on all addresses is reached from this machine.
+fn from_here(listening: SocketAddr) -> SocketAddr {
+    let loopback = match listening.ip() {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        one => one,
+    };
+    SocketAddr::new(loopback, listening.port())
+}
+
 fn announce(console: &Console, running: &Running, ca: Option<&Path>) {
     let (domain, c2s, tls, https) = (running.domain(), running.c2s_addr(), running.c2s_tls_addr(), running.https_addr());
     let proxy = running.proxy_addr().map_or_else(String::new, |proxy| format!("\n  proxy:  {proxy}"));
     let trust = ca.map_or_else(String::new, |ca| {
-        format!("\n  trust:  {}\n  log in: balcony login NAME@{domain} --server {c2s} --ca {}", ca.display(), ca.display())
+        format!("\n  trust:  {}\n  log in: balcony login NAME@{domain} --server {} --ca {}", ca.display(), from_here(c2s), ca.display())
     });
     console.result(
         "serving",

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use serde_json::Value;
-use testing_peers::{Endpoints, Host, Instance, Lab, Rule, Server, Slixmpp};
+use testing_peers::{Endpoints, Family, Host, Instance, Lab, Rule, Server, Skipped, Slixmpp};
 
 use crate::actors::{ACCOUNTS, Person};
 use crate::process::{Done, Running, balcony, run};
@@ -30,6 +30,8 @@ pub(crate) struct Town {
     pub(crate) alice: Person,
     pub(crate) bob: Person,
     pub(crate) there: Endpoints,
+    /// By which the server is reached.
+    family: Family,
     _serving: Serving,
     pub(crate) lab: Lab,
 }
@@ -38,13 +40,24 @@ impl Town {
     /// `None` where there can be no lab: then that is said and counted.
     #[track_caller]
     pub(crate) fn with(at: At) -> Option<Self> {
-        let lab = Lab::up().map_err(testing_peers::Skipped::say).ok()?;
+        Self::of(at, Lab::up(), Family::V4)
+    }
+
+    /// The same where nobody has an address of IPv4.
+    #[track_caller]
+    pub(crate) fn without_ipv4(at: At) -> Option<Self> {
+        Self::of(at, Lab::only(Family::V6), Family::V6)
+    }
+
+    #[track_caller]
+    fn of(at: At, lab: Result<Lab, Skipped>, family: Family) -> Option<Self> {
+        let lab = lab.map_err(Skipped::say).ok()?;
         let (serving, there) = match at {
-            At::Ours => serve(&lab),
-            At::Prosody => theirs(&lab, Server::Prosody),
-            At::Ejabberd => theirs(&lab, Server::Ejabberd),
+            At::Ours => serve(&lab, family),
+            At::Prosody => theirs(&lab, Server::Prosody, family),
+            At::Ejabberd => theirs(&lab, Server::Ejabberd, family),
         };
-        let town = Self { alice: Person::new(), bob: Person::new(), there, _serving: serving, lab };
+        let town = Self { alice: Person::new(), bob: Person::new(), there, family, _serving: serving, lab };
         for host in [Host::Alice, Host::Bob] {
             town.log_in(host);
         }
@@ -84,7 +97,7 @@ impl Town {
 
     /// The independent client on a host, as `user/resource`, reachable there.
     pub(crate) fn jingle(&self, host: Host, who: &str) -> Slixmpp {
-        self.lab.peers().jingle(&self.there, who).on(&self.lab, host).with(&["--address", host.address()])
+        self.lab.peers().jingle(&self.there, who).on(&self.lab, host).with(&["--address", host.address_of(self.family)])
     }
 
     /// The port of the server's proxy.
@@ -110,17 +123,18 @@ pub(crate) fn way(event: &Value) -> &str {
     event["way"].as_str().unwrap_or_else(|| panic!("no way in {event}"))
 }
 
-fn theirs(lab: &Lab, server: Server) -> (Serving, Endpoints) {
-    let instance = lab.start(server, &[]).unwrap();
+fn theirs(lab: &Lab, server: Server, family: Family) -> (Serving, Endpoints) {
+    let instance = lab.start(server, &[("IP", Host::Server.address_of(family))]).unwrap();
     let there = instance.endpoints().clone();
     (Serving::Theirs { _instance: instance }, there)
 }
 
-fn serve(lab: &Lab) -> (Serving, Endpoints) {
+/// On all addresses there are.
+fn serve(lab: &Lab, family: Family) -> (Serving, Endpoints) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("endpoints");
     let mut command = balcony(folder.path());
-    command.args(["--json", "serve", "--domain", "ours.test", "--listen", Host::Server.address()]);
+    command.args(["--json", "serve", "--domain", "ours.test", "--listen", "::"]);
     command.args(["--https-port", "443", "--proxy-port", "5000", "--data"]).arg(folder.path().join("data")).arg("--endpoints").arg(&file);
     let mut passwords = String::new();
     for (user, password) in ACCOUNTS.split(',').map(|account| account.split_once(':').unwrap()) {
@@ -130,5 +144,6 @@ fn serve(lab: &Lab) -> (Serving, Endpoints) {
     let mut running = Running::start(&mut lab.inside(Host::Server, &command), passwords.as_bytes());
     running.event("serving");
     let there = Endpoints::read(&file).unwrap().with("ACCOUNTS", ACCOUNTS).unwrap();
+    let there = there.with("IP", Host::Server.address_of(family)).unwrap();
     (Serving::Ours { _running: running, _folder: folder }, there)
 }

@@ -2,7 +2,7 @@
 //! each offers, each takes, each is asked, by every way, and each of them falls back.
 
 use serde_json::Value;
-use testing_peers::{Host, Listener, Rule, Slixmpp};
+use testing_peers::{Family, Host, Listener, Rule, Slixmpp};
 
 use crate::actors::{patience, random_bytes, sha256};
 use crate::lab::{At, Town, apart, way, without_proxy};
@@ -21,7 +21,7 @@ fn we_wait(town: &Town) -> Running {
 
 /// They offer bob's client a file; it arrives whole, and both say by which way.
 #[track_caller]
-fn they_offer(town: &Town, name: &str, size: usize, options: &[&str]) -> (Value, Value) {
+pub(crate) fn they_offer(town: &Town, name: &str, size: usize, options: &[&str]) -> (Value, Value) {
     let file = town.alice.file(name, &random_bytes(size));
     let waiting = we_wait(town);
     let device = our_device(town, Host::Alice, "bob");
@@ -36,7 +36,7 @@ fn they_offer(town: &Town, name: &str, size: usize, options: &[&str]) -> (Value,
 
 /// Alice's client offers them a file.
 #[track_caller]
-fn we_offer(town: &Town, name: &str, size: usize, options: &[&str]) -> (Done, Value) {
+pub(crate) fn we_offer(town: &Town, name: &str, size: usize, options: &[&str]) -> (Done, Value) {
     let file = town.alice.file(name, &random_bytes(size));
     let mut bob = stranger(town, Host::Bob, options).start(&["take"]).unwrap();
     let jid = format!("{}/other", town.there.jid("bob"));
@@ -185,7 +185,8 @@ fn relay_only_tells_others_no_address() {
         let said = said.into_inner();
         assert!(said.iter().any(|xml| xml.contains("session-initiate")));
         for xml in &said {
-            for address in [Host::Alice.address(), Host::Alice.private_address().unwrap(), "fe80:", "127.0.0.1"] {
+            let own = Family::ALL.map(|family| Host::Alice.address_of(family));
+            for address in own.iter().chain(Host::Alice.private_addresses()).chain(&["fe80:", "127.0.0.1"]) {
                 assert!(!xml.contains(address), "{address} in {xml}");
             }
         }
@@ -200,7 +201,6 @@ fn strangers_are_told_no_private_address_and_nobody_is_told_loopback() {
     let Some(town) = Town::with(At::Prosody) else { return };
     town.alice.file("who am i.bin", &random_bytes(1_000));
     let jid = format!("{}/other", town.there.jid("bob"));
-    let private = Host::Alice.private_address().unwrap();
     for is_contact in [true, false] {
         if !is_contact {
             town.run(Host::Alice, &["contacts", "remove", &town.there.jid("bob")]).ok();
@@ -209,10 +209,14 @@ fn strangers_are_told_no_private_address_and_nobody_is_told_loopback() {
         town.run(Host::Alice, &["send", "--direct", "who am i.bin", "--to", &jid]).ok();
         let offered = bob.wait_for("offer", |event| event["action"] == "session-initiate");
         let xml = offered["xml"].as_str().unwrap();
-        assert!(xml.contains(Host::Alice.address()), "{xml}");
+        for public in Family::ALL.map(|family| Host::Alice.address_of(family)) {
+            assert!(xml.contains(&format!("host=\"{public}\"")), "no {public}: {xml}");
+        }
         assert!(xml.contains(Host::Server.address()), "no proxy: {xml}");
-        assert!(is_contact || !xml.contains(private), "{xml}");
-        for nowhere in ["127.0.0.1", "'::1'", "fe80:"] {
+        for private in Host::Alice.private_addresses() {
+            assert_eq!(xml.contains(private), is_contact, "{private}: {xml}");
+        }
+        for nowhere in ["127.0.0.1", "host=\"::1\"", "fe80:"] {
             assert!(!xml.contains(nowhere), "{nowhere} in {xml}");
         }
     }

@@ -15,9 +15,9 @@ fn bob_waits(town: &Town, more: &[&str]) -> Running {
 }
 
 /// What both said of a file that arrived, whose bytes were compared.
-struct Passed {
+pub(crate) struct Passed {
     delivered: Value,
-    saved: Value,
+    pub(crate) saved: Value,
     sent: Done,
     received: Done,
 }
@@ -40,7 +40,7 @@ fn pass_and(town: &Town, name: &str, size: usize, options: &[&str], meanwhile: i
 }
 
 #[track_caller]
-fn pass(town: &Town, name: &str, size: usize, options: &[&str]) -> Passed {
+pub(crate) fn pass(town: &Town, name: &str, size: usize, options: &[&str]) -> Passed {
     pass_and(town, name, size, options, || ())
 }
 
@@ -93,6 +93,7 @@ fn one_way_is_enough_and_silence_is_not_waited_for_long() {
     assert_eq!(way(&pass(&town, "silence.bin", 200_000, &[]).saved), "in-band");
 }
 
+/// Both have addresses of both families, and either would do for a direct connection.
 /// Proves: USER-5-5.
 #[test]
 fn relay_only_sends_no_packet_from_one_to_the_other() {
