@@ -11,15 +11,15 @@ use crate::peers::peers;
 use crate::process::Running;
 
 /// Alice's account is theirs as well, and bob is one of us.
-struct Scene {
-    server: OwnServer,
-    alice: Person,
-    bob: Person,
+pub(crate) struct Scene {
+    pub(crate) server: OwnServer,
+    pub(crate) alice: Person,
+    pub(crate) bob: Person,
     peers: testing_peers::Peers,
 }
 
 impl Scene {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::with(&[])
     }
 
@@ -32,12 +32,12 @@ impl Scene {
         Some(Self { server, alice, bob, peers })
     }
 
-    fn stranger(&self, who: &str, options: &[&str]) -> Slixmpp {
+    pub(crate) fn stranger(&self, who: &str, options: &[&str]) -> Slixmpp {
         self.peers.jingle(self.server.endpoints(), who).with(options)
     }
 
     /// Bob waits for files; and which device he has.
-    fn bob_waits(&self, files: usize, options: &[&str]) -> (Running, String) {
+    pub(crate) fn bob_waits(&self, files: usize, options: &[&str]) -> (Running, String) {
         let (files, patience) = (files.to_string(), patience());
         let waits = ["receive", "--yes", "--count", &files, "--timeout", &patience];
         let mut waiting = self.bob.start(&[&waits, options].concat());

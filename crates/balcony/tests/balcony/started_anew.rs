@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
+use crate::one_session;
 use crate::process::{Running, until};
 
 /// More than what is read for its digest before it is offered.
@@ -85,6 +86,34 @@ fn a_sender_killed_midway_and_started_anew_goes_on_where_it_was() {
     let (began, again) = scene.again();
     assert!(matches!(began[..], [from] if from > PART) && again.is_empty(), "it began anew: {began:?} {again:?}");
     scene.ends_with(&file);
+}
+
+/// Another implementation breaks off and offers the file again in another session; so does somebody else, with a file that is called alike
+/// and is as large. What one of them gave is never put before what the other gives.
+/// Proves: JFT-6.4-1, JFT-8.2-2.
+#[test]
+fn a_file_of_others_goes_on_too_and_only_behind_bytes_of_the_same_person() {
+    const SIZE: usize = 3_000_000;
+    let Some(scene) = one_session::Scene::start() else { return };
+    scene.bob.run(&["contacts", "add", "carol@localhost"]).ok();
+    let carol = Person::at(scene.server.endpoints(), "carol");
+    let (alices, carols) = (scene.alice.file("film.bin", &random_bytes(SIZE)), carol.file("film.bin", &random_bytes(SIZE)));
+    let offer = |who: &str, file: &Path, options: &[&str]| {
+        let (waiting, device) = scene.bob_waits(1, &[]);
+        let options = [&["--hash-later"], options].concat();
+        let events = scene.stranger(who, &options).run(&["offer", &device, file.to_str().unwrap()]);
+        (waiting.wait(), events)
+    };
+    let sent = |events: Vec<Value>| events.iter().find(|event| event["event"] == "sent").map(|sent| sent["bytes"].as_u64().unwrap());
+    let (broken, _) = offer("alice/other", &alices, &["--stop-after", "2000000"]);
+    assert_ne!(broken.code, 0, "{}", broken.out);
+    for (who, file, is_whole) in [("carol/other", &carols, true), ("alice/again", &alices, false)] {
+        let (done, events) = offer(who, file, &[]);
+        let saved = done.ok().event("saved");
+        assert_eq!((&saved["proven"], saved["sha256"].as_str()), (&true.into(), Some(sha256(file).as_str())), "{saved}");
+        let sent = sent(events.unwrap()).unwrap();
+        assert!(if is_whole { sent == SIZE as u64 } else { sent < 2_000_000 }, "{who} sent {sent} bytes");
+    }
 }
 
 /// The same name, size and date, and other bytes: nothing of it is kept, and it begins anew by itself, once.
