@@ -6,6 +6,7 @@
 
 mod in_band;
 mod interfaces;
+mod lifetimes;
 mod listener;
 mod moving;
 mod proxies;

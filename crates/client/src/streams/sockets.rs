@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use balcony_session::client::Ask;
 use balcony_sharing::transfer::Reach;
-use balcony_sharing::transfer::bytestream::addresses::{Company, may_dial};
+use balcony_sharing::transfer::bytestream::addresses::{Company, bare, is_same_host, may_dial, may_dial_unseen};
 use balcony_sharing::transfer::bytestream::s5b::Settings;
 use balcony_sharing::transfer::bytestream::{Line, OwnCandidate, OwnPlace, SocketAction, SocketEvent, Way};
 use balcony_wire::bytestreams::{Activate, Query, QueryPayload};
@@ -151,7 +151,7 @@ impl Sockets {
     }
 
     fn dial(&mut self, line: Line, host: String, port: u16, dstaddr: String) {
-        let is_ours = matches!(line, Line::OwnProxy(_)) || self.own_proxies.iter().any(|own| own.port == port && own.host == host);
+        let is_ours = matches!(line, Line::OwnProxy(_)) || self.own_proxies.iter().any(|own| own.port == port && is_same_host(&own.host, &host));
         let rule = if is_ours { Rule::Ours } else { Rule::Theirs(self.surroundings) };
         let (network, named, answered) = (self.network.clone(), line.clone(), self.answered.0.clone());
         let task = self.tasks.spawn(async move {
@@ -228,22 +228,20 @@ impl Rule {
         }
     }
 
-    /// For names that somebody else will look up: our network is not theirs, so nobody has business in it.
-    fn check_unresolved(self, host: &str, port: u16) -> Result<(), String> {
-        let Self::Theirs(Surroundings { loopback, .. }) = self else { return Ok(()) };
-        match host.parse() {
-            Ok(address) => may_dial(address, port, Company::Stranger, loopback),
-            Err(_) if host.contains('.') || loopback => Ok(()),
-            Err(_) => Err("it is a name of a local network".to_owned()),
+    /// For names that somebody else will look up.
+    fn check_unseen(self, host: &str, port: u16) -> Result<(), String> {
+        match self {
+            Self::Ours => Ok(()),
+            Self::Theirs(Surroundings { loopback, .. }) => may_dial_unseen(host, port, loopback),
         }
     }
 }
 
 /// Opens one connection. The addresses of a name are judged and those very addresses dialled.
 async fn open(network: &Network, rule: Rule, host: &str, port: u16) -> Result<TcpStream, String> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = bare(host);
     if let Some(proxy) = network.proxy() {
-        rule.check_unresolved(host, port)?;
+        rule.check_unseen(host, port)?;
         return proxy.open(host, port).await.map_err(|error| words(&error));
     }
     let found = dns::addresses(host, port).await.map_err(|error| words(&error))?;

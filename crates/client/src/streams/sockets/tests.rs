@@ -102,7 +102,23 @@ async fn no_candidate_of_a_peer_leads_to_this_machine() {
     let port = listener.local_addr().unwrap().port();
     for proxy in [None, Some("socks5://127.0.0.1:1")] {
         let mut sockets = sockets(Company::Contact, false, proxy);
-        for host in ["127.0.0.1", "localhost", "[::1]", "::ffff:127.0.0.1", "169.254.169.254", "0.0.0.0", "no-such-name"] {
+        for host in [
+            "127.0.0.1",
+            "localhost",
+            "[::1]",
+            "::ffff:127.0.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "no-such-name",
+            "64:ff9b::7f00:1",
+            "[2002:7f00:1::1]",
+            "fe80::1%lo",
+            "::1%1.lo",
+            "[::1",
+            "127.1",
+            "0x7f000001",
+            "127.0.0.1.",
+        ] {
             let line = Line::Theirs(host.to_owned());
             sockets.perform(SocketAction::Dial { line: line.clone(), host: host.to_owned(), port, dstaddr: "0".repeat(40) });
             let SocketEvent::Dialled { line: dialled, result } = timeout(Duration::from_secs(20), sockets.event()).await.unwrap() else {
