@@ -24,11 +24,6 @@ const IN_OUTBOX: &str = "SELECT 1 FROM
 /// An offer of ours in a conversation with somebody.
 const OFFERED: &str = "SELECT 1 FROM offers WHERE account = ?1 AND conversation = ?2 AND state = 'own' LIMIT 1";
 
-/// As [`IN_OUTBOX`], whatever it says.
-const ON_ITS_WAY: &str = "SELECT 1 FROM
-    (SELECT addressee FROM outbox WHERE account = ?1 AND state = ?3 ORDER BY created_at DESC, origin_id DESC LIMIT 200)
-    WHERE (addressee = ?2 OR substr(addressee, 1, length(?2) + 1) = ?2 || '/') LIMIT 1";
-
 /// A live share that they were told of.
 const SHARED: &str = "SELECT 1 FROM told JOIN live_shares ON live_shares.id = told.share
     WHERE told.person = ?2 AND live_shares.account = ?1 AND live_shares.lives_until > ?3 LIMIT 1";
@@ -38,13 +33,12 @@ pub(super) const PLANS: &[(&str, &str)] = &[
     (IN_OFFERS, "INDEX offers_by_conversation (account=? AND conversation=?)"),
     (IN_OUTBOX, "INDEX outbox_by_state (account=? AND state=?)"),
     (OFFERED, "INDEX offers_by_conversation (account=? AND conversation=?)"),
-    (ON_ITS_WAY, "INDEX outbox_by_state (account=? AND state=?)"),
     (SHARED, "INDEX told_by_person (person=?)"),
 ];
 
 impl Store {
-    /// Whether something of ours was offered to somebody, a person or a room: by a message that the catalogue has or that is on its way,
-    /// or as a share that is live.
+    /// Whether something of ours was offered to somebody, a person or a room: by a message that the catalogue has, or as a
+    /// share that is live.
     ///
     /// # Errors
     /// When the catalogue fails.
@@ -52,9 +46,7 @@ impl Store {
         let (account, with, now) = (account.as_str(), with.as_str(), to_millis(SystemTime::now()));
         self.catalogue().with(|connection| {
             Ok(connection.prepare_cached(OFFERED)?.exists(params![account, with])?
-                || connection.prepare_cached(SHARED)?.exists(params![account, with, now])?
-                || connection.prepare_cached(ON_ITS_WAY)?.exists(params![account, with, "sending"])?
-                || connection.prepare_cached(ON_ITS_WAY)?.exists(params![account, with, "sent"])?)
+                || connection.prepare_cached(SHARED)?.exists(params![account, with, now])?)
         })
     }
 
@@ -169,10 +161,6 @@ mod tests {
             made_at: now,
             lives_until,
         };
-        let outgoing = |state| {
-            let to = Jid::parse("juliet@capulet.example/balcony").unwrap();
-            Outgoing { state, ..Outgoing::preparing(romeo.clone(), "m".to_owned(), to, Vec::new(), now) }
-        };
         let offered = |fill: &dyn Fn(&Store) -> Result<(), StoreError>| {
             let store = Store::in_memory().unwrap();
             fill(&store).unwrap();
@@ -186,8 +174,5 @@ mod tests {
         assert!(offered(&|store| store.add_offer(&offer(OfferState::Own, "<ours/>")).map(drop)));
         assert!(offered(&|store| store.share_live(&share(now + Duration::from_secs(60)))));
         assert!(!offered(&|store| store.share_live(&share(now - Duration::from_secs(60)))), "it is over");
-        for (state, is_offered) in [(OutboxState::Preparing, false), (OutboxState::Sending, true), (OutboxState::Sent, true)] {
-            assert_eq!(offered(&|store| store.add_outgoing(&outgoing(state)).map(drop)), is_offered, "{state:?}");
-        }
     }
 }
