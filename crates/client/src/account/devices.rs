@@ -1,8 +1,8 @@
 //! Which devices of contacts, and of the account itself, are there just now, and what they can do. Devices say the hash of their
 //! abilities in their presence; one answer serves all who say the same. Everything is bounded.
 //!
-//! A few strangers who show us their presence count as well, since they may give us a file; they are asked nothing, as that would show
-//! them that we are there: what they can do is known only where others said the same before.
+//! A few strangers who show us their presence count as well, since they may give us a file. Whoever does not see us is asked nothing, as
+//! that would show them that we are there: what they can do is known only where others said the same before.
 //!
 //! XEP-0115 Entity capabilities, v1.6.0 <https://xmpp.org/extensions/xep-0115.html> (§5.4, §6)
 //! RFC 6121 §4
@@ -14,14 +14,15 @@ use std::time::Duration;
 use balcony_session::client::Ask;
 use balcony_session::disco_cache::{Announced, DiscoCache, Unverified};
 use balcony_session::iq_table::{RequestError, RequestId};
-use balcony_sharing::plan::{Abilities, Contacts, Devices};
+use balcony_sharing::plan::{Abilities, Devices};
 use balcony_wire::caps::Caps;
 use balcony_wire::disco::DiscoInfo;
 use balcony_wire::jingle_file::Version;
 use balcony_wire::stanza::PresenceKind;
-use balcony_wire::{BareJid, Element, FullJid, Jid, Payload as _, Presence, ns};
+use balcony_wire::{Element, FullJid, Jid, Payload as _, Presence, ns};
 use tokio::sync::watch;
 
+use super::sight::{Sight, View};
 use super::{Account, answers};
 
 /// How long a device may take to say what it can do.
@@ -41,9 +42,8 @@ const AT_ONCE: usize = 16;
 
 /// The devices as the connection's task keeps them.
 pub(super) struct DeviceBook {
-    account: BareJid,
     own: Option<FullJid>,
-    contacts: watch::Receiver<Arc<Contacts>>,
+    sight: Sight,
     cache: DiscoCache,
     /// Each with what it announced.
     present: BTreeMap<Jid, Option<Caps>>,
@@ -56,16 +56,15 @@ pub(super) struct DeviceBook {
 }
 
 impl DeviceBook {
-    pub(super) fn new(account: BareJid, contacts: watch::Receiver<Arc<Contacts>>) -> (Self, watch::Receiver<Arc<Devices>>) {
+    pub(super) fn new(sight: Sight) -> (Self, watch::Receiver<Arc<Devices>>) {
         let (devices, seen) = watch::channel(Arc::default());
         let mut cache = DiscoCache::new(KINDS);
         if let Some((caps, info)) = answers::known() {
             let _ = cache.restore(&caps, info); // it has its own hash
         }
         let book = Self {
-            account,
             own: None,
-            contacts,
+            sight,
             cache,
             present: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -100,6 +99,9 @@ impl DeviceBook {
     pub(super) fn question(&mut self) -> Option<(Jid, Ask)> {
         while self.asked.len() < AT_ONCE {
             let device = self.waiting.pop_first()?;
+            if !self.may_be_asked(&device) {
+                continue; // they said the same as somebody who was asked
+            }
             let caps = self.present.get(&device).cloned().flatten();
             match self.cache.announce(&device, caps) {
                 Announced::Ask { node } => return Some((device, Ask::Get(DiscoInfo::query(Some(node)).write()))),
@@ -153,7 +155,7 @@ impl DeviceBook {
         }
         self.silent.remove(from);
         match caps {
-            Some(_) if self.is_known(from) => drop(self.waiting.insert(from.clone())),
+            Some(_) if self.may_be_asked(from) => drop(self.waiting.insert(from.clone())),
             Some(caps) => {
                 self.cache.announce(from, Some(caps));
                 self.cache.failed(from);
@@ -165,10 +167,22 @@ impl DeviceBook {
         }
     }
 
+    /// Others see us now than before: whoever does is asked, if they were not.
+    pub(super) fn look_again(&mut self) {
+        let asked = |device: &Jid| self.asked.values().any(|asked| asked == device);
+        let unasked = self.present.iter().filter(|(device, caps)| caps.is_some() && !self.silent.contains(*device) && !asked(device));
+        let waiting: Vec<Jid> = unasked.map(|(device, _)| device.clone()).filter(|device| self.may_be_asked(device)).collect();
+        self.waiting.extend(waiting);
+    }
+
+    /// Whether a device sees us: then nothing is shown to it by asking.
+    fn may_be_asked(&self, device: &Jid) -> bool {
+        self.sight.view(&device.bare()) > View::Nothing
+    }
+
     /// Whether this is a device of ours, or of a contact.
     fn is_known(&self, device: &Jid) -> bool {
-        let person = device.bare();
-        person == self.account || self.contacts.borrow().groups(&person).is_some()
+        self.sight.knows(&device.bare())
     }
 
     /// Whether this device counts, and there is room for it.
@@ -249,7 +263,8 @@ impl Account {
 mod tests {
     use balcony_wire::caps::verification_string;
     use balcony_wire::disco::Identity;
-    use balcony_wire::roster::RosterItem;
+    use balcony_wire::roster::Subscription;
+    use balcony_wire::{Message, MessageKind};
     use sha1::{Digest as _, Sha1};
 
     use super::*;
@@ -259,8 +274,8 @@ mod tests {
     }
 
     fn book() -> (DeviceBook, watch::Receiver<Arc<Devices>>) {
-        let contacts = Contacts::from_items([RosterItem::new(jid("juliet@capulet.example"))]);
-        let (mut book, seen) = DeviceBook::new("romeo@montague.example".parse().unwrap(), watch::channel(Arc::new(contacts)).1);
+        let contacts = [("juliet@capulet.example", Subscription::Both), ("tybalt@capulet.example", Subscription::To)];
+        let (mut book, seen) = DeviceBook::new(Sight::with_contacts("romeo@montague.example", &contacts));
         book.begin_session(jid("romeo@montague.example/me").into_full().unwrap());
         (book, seen)
     }
@@ -377,16 +392,28 @@ mod tests {
             book.see(&presence(&format!("guest{number}@evil.example/x"), PresenceKind::Available, None));
         }
         assert_eq!(seen.borrow().iter().count(), OF_STRANGERS);
-        // A contact who says the same as a stranger is asked.
+        // A contact whom we see and who does not see us is no better off.
+        book.see(&presence("tybalt@capulet.example/a", PresenceKind::Available, Some(&unknown)));
+        assert!(book.question().is_none());
+        // A contact who says the same as a stranger is asked; where they do not answer, the strangers are not asked instead.
         book.see(&presence("juliet@capulet.example/a", PresenceKind::Available, Some(&unknown)));
-        assert_eq!(book.question().unwrap().0, jid("juliet@capulet.example/a"));
+        let (asked, _) = book.question().unwrap();
+        assert_eq!(asked, jid("juliet@capulet.example/a"));
+        book.asked(id(1), asked);
+        book.answered(id(1), Err(RequestError::TimedOut));
+        assert!(book.question().is_none());
+        // To whom we showed ourselves we may speak.
+        assert!(book.sight.sends(&Message::new(MessageKind::Chat, Some(jid("nurse@capulet.example"))).into()));
+        book.look_again();
+        assert_eq!(book.question().unwrap().0, jid("nurse@capulet.example/b"));
+        assert!(book.question().is_none());
     }
 
     #[test]
     fn a_flood_of_devices_is_bounded() {
-        let contacts = (0..200).map(|number| RosterItem::new(jid(&format!("guest{number}@capulet.example"))));
-        let (mut book, seen) =
-            DeviceBook::new("romeo@montague.example".parse().unwrap(), watch::channel(Arc::new(Contacts::from_items(contacts))).1);
+        let contacts: Vec<_> = (0..200).map(|number| format!("guest{number}@capulet.example")).collect();
+        let contacts: Vec<_> = contacts.iter().map(|contact| (contact.as_str(), Subscription::None)).collect();
+        let (mut book, seen) = DeviceBook::new(Sight::with_contacts("romeo@montague.example", &contacts));
         for resource in 0..100 {
             book.see(&presence(&format!("guest0@capulet.example/{resource}"), PresenceKind::Available, None));
         }

@@ -22,12 +22,13 @@ use super::bounce::Bounce;
 use super::contacts::{self, Book};
 use super::copies::Copies;
 use super::devices::{self, DeviceBook};
+use super::door::Door;
 use super::inbox::Inbox;
 use super::options::{Availability, ConnectOptions, ServerAddress};
 use super::reply::ReplyTo;
+use super::sight::Sight;
 use super::socket::{Event, Socket};
 use super::state::{Command, Connection, Delivery, Online};
-use crate::bits::{HandOut, is_for_us};
 use crate::direct::Switchboard;
 use crate::net::network::Network;
 use crate::net::{NetError, dns};
@@ -54,7 +55,8 @@ pub(crate) struct Driver {
     asked_for_roster: Option<RequestId>,
     bounces: broadcast::Sender<Bounce>,
     copies: Copies,
-    hand_out: HandOut,
+    sight: Sight,
+    door: Door,
     switchboard: Switchboard,
     requests: HashMap<RequestId, ReplyTo>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
@@ -73,7 +75,8 @@ pub(crate) struct Lines {
     pub(crate) devices: DeviceBook,
     pub(crate) bounces: broadcast::Sender<Bounce>,
     pub(crate) copies: Copies,
-    pub(crate) hand_out: HandOut,
+    pub(crate) sight: Sight,
+    pub(crate) door: Door,
     pub(crate) switchboard: Switchboard,
 }
 
@@ -96,9 +99,10 @@ struct Link {
 
 impl Driver {
     pub(crate) fn new(options: ConnectOptions, network: Network, lines: Lines) -> Self {
-        let Lines { commands, inbox, state, book, devices, bounces, copies, hand_out, switchboard } = lines;
+        let Lines { commands, inbox, state, book, devices, bounces, copies, sight, door, switchboard } = lines;
         Self {
-            hand_out,
+            sight,
+            door,
             switchboard,
             copies,
             bounces,
@@ -348,6 +352,7 @@ impl Driver {
         let now = Instant::now();
         match command {
             Command::Send { stanza, done } => {
+                let is_shown = self.sight.sends(&stanza);
                 let sent = stream.send(now, *stanza).map(|id| {
                     let (sender, receiver) = oneshot::channel();
                     if self.acknowledges() {
@@ -359,10 +364,13 @@ impl Driver {
                 });
                 // Whoever asked may have gone meanwhile, here and below.
                 let _ = done.send(sent);
+                self.shown(is_shown, stream);
             }
             Command::Request { to, ask, timeout, reply } => {
+                let is_shown = self.sight.speaks_to(to.as_ref());
                 let request = stream.request(now, to, ask, timeout);
                 self.requests.insert(request, reply);
+                self.shown(is_shown, stream);
             }
             Command::Settle { done } => self.inbox.settle(done),
             // As below: who asked runs into a deadline of their own.
@@ -414,6 +422,7 @@ impl Driver {
             // Before presence: then nothing that changes meanwhile is missed (RFC 6121 §2.2).
             self.asked_for_roster = Some(link.stream.request(Instant::now(), None, Book::question(), contacts::ANSWER));
             self.copies.begin_session(self.sessions);
+            self.sight.begin_session();
             self.devices.begin_session(jid.clone());
             self.switchboard.renamed();
             if let Some(presence) = answers::presence(self.options.availability) {
@@ -450,16 +459,13 @@ impl Driver {
             Stanza::Iq(iq) if matches!(iq.kind, IqKind::Get(_) | IqKind::Set(_)) => {
                 if answers::is_roster_push(&iq, &self.options.account) {
                     self.book.pushed(&iq.kind);
+                    self.devices.look_again();
                 }
-                let answer = match () {
-                    () if is_for_us(&iq) => self.hand_out.take(iq),
-                    () if Switchboard::is_for_us(&iq) => self.switchboard.take(iq),
-                    () => Some(answers::answer(&iq, &self.options.account)),
-                };
                 // If the queue is full or the stream over, the asker runs into a deadline of their own.
-                if let Some(answer) = answer {
+                if let Some(answer) = self.door.take(iq) {
                     let _ = stream.answer(Instant::now(), answer);
                 }
+                self.ask_devices(stream);
             }
             Stanza::Presence(presence) => {
                 self.devices.see(&presence);
@@ -475,8 +481,17 @@ impl Driver {
         if self.asked_for_roster == Some(request) {
             self.asked_for_roster = None;
             self.book.answered(self.sessions, result);
+            self.devices.look_again();
         } else if let Some(reply) = self.requests.remove(&request) {
             reply.say(result);
+        }
+    }
+
+    /// Somebody sees us now, or nobody new does: their devices may be asked what they can do.
+    fn shown(&mut self, is_shown: bool, stream: &mut ClientStream) {
+        if is_shown {
+            self.devices.look_again();
+            self.ask_devices(stream);
         }
     }
 

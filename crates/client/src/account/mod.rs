@@ -5,6 +5,7 @@ pub(crate) mod bounce;
 mod contacts;
 pub(crate) mod copies;
 mod devices;
+pub(crate) mod door;
 mod driver;
 pub(crate) mod inbox;
 mod options;
@@ -12,6 +13,7 @@ mod own_servers;
 mod policy;
 pub(crate) mod reply;
 mod report;
+pub(crate) mod sight;
 mod socket;
 pub(crate) mod state;
 mod upload_service;
@@ -50,6 +52,7 @@ use copies::{Copies, Runner};
 use devices::DeviceBook;
 use driver::{Driver, Lines};
 use reply::ReplyTo;
+use sight::Sight;
 use state::{Command, Delivery};
 
 /// Commands that may wait for the connection's task.
@@ -123,7 +126,8 @@ impl Account {
         let rules = NetRules { own: standing.own.clone(), loopback_http: options.loopback_http, onion };
         let (kept, view) = Book::new(Arc::clone(&standing.contacts));
         let giver = Giver::new(store.clone(), jid.clone(), view.contacts.clone());
-        let (device_book, devices) = DeviceBook::new(jid.clone(), view.contacts.clone());
+        let sight = Sight::new(jid.clone(), view.contacts.clone(), options.availability);
+        let (device_book, devices) = DeviceBook::new(sight.clone());
         tokio::spawn(contacts::keep(store.clone(), jid.clone(), view.contacts.clone()));
         let copies = Copies::default();
         let asker = Asker::online(store.clone(), commands.downgrade());
@@ -137,15 +141,16 @@ impl Account {
         let setting = Setting {
             courier: Courier::new(commands.downgrade()),
             network: network.clone(),
-            contacts: view.contacts.clone(),
+            sight: sight.clone(),
             devices: devices.clone(),
             state: watched.clone(),
             giver: giver.clone(),
+            hand_out,
             offers: desk,
             news: tell,
             loopback: options.loopback_http,
         };
-        let (direct, switchboard) = Direct::start(setting);
+        let (direct, switchboard, door) = Direct::start(setting);
         let lines = Lines {
             commands: taken,
             inbox,
@@ -154,7 +159,8 @@ impl Account {
             devices: device_book,
             bounces: bounces.clone(),
             copies,
-            hand_out,
+            sight,
+            door,
             switchboard,
         };
         tokio::spawn(Driver::new(options, network.clone(), lines).run());

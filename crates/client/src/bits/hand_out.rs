@@ -23,7 +23,7 @@ pub(crate) fn is_for_us(request: &Iq) -> bool {
 }
 
 /// The way of requests to the task that answers them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HandOut(mpsc::Sender<Iq>);
 
 impl HandOut {

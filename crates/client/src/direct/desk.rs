@@ -20,10 +20,12 @@ use super::body::{Body, Feed, promise};
 use super::give::{Gift, Giver};
 use super::publish::{Expected, random_id};
 use super::si::Older;
-use super::switchboard::{Key, Switchboard};
+use super::switchboard::{Key, Switchboard, weight};
 use super::task::{Beginning, Giving, Task};
 use super::{Courier, DirectError, GiveEvent, Stage};
 use crate::account::Connection;
+use crate::account::door::Door;
+use crate::account::sight::View;
 use crate::net::network::Network;
 use crate::streams::{self, Proxies, Sockets, Surroundings};
 
@@ -45,6 +47,7 @@ pub(super) const BUDGET: usize = 16 << 20;
 pub(crate) struct Desk {
     pub(crate) courier: Courier,
     pub(crate) switchboard: Switchboard,
+    pub(super) door: Door,
     pub(crate) store: Store,
     pub(crate) network: Network,
     pub(crate) devices: watch::Receiver<Arc<Devices>>,
@@ -173,7 +176,8 @@ impl Desk {
         // Whoever wrote that program wants to know what we could not read.
         let unreadable = |error: ReadError| Box::new(request.refuse(StanzaError::new(C::BadRequest).with_text(error.to_string())));
         let jingle = Jingle::read(payload).map_err(unreadable)?;
-        let mailbox = self.switchboard.admit(key.clone(), &jingle).map_err(|refusal| Box::new(request.refuse(refusal.error())))?;
+        let admitted = self.switchboard.admit(key.clone(), &jingle, weight(payload));
+        let mailbox = admitted.map_err(|refusal| Box::new(request.refuse(refusal.error())))?;
         let between = self.between(key).map_err(|_| refuse(C::ServiceUnavailable))?;
         let abilities = self.devices.borrow().get(&key.peer).unwrap_or_default();
         // Nothing of ours is shown before the person, or their rules, said yes.
@@ -201,14 +205,14 @@ impl Desk {
         Ok(Between { own, peer: key.peer.clone(), sid: key.sid.clone() })
     }
 
-    /// Whether a person is known here: a contact, or ourselves.
-    pub(super) fn knows(&self, person: &BareJid) -> bool {
-        self.switchboard.knows(person)
+    /// Whether somebody always sees that we are there: a contact who does, or ourselves.
+    pub(super) fn is_seen_by(&self, person: &BareJid) -> bool {
+        self.switchboard.view(person) == View::Presence
     }
 
     /// Sockets for one stream with this device.
     pub(super) fn sockets(&self, peer: &FullJid) -> Sockets {
-        let company = if self.knows(&peer.bare()) { Company::Contact } else { Company::Stranger };
+        let company = if self.switchboard.knows(&peer.bare()) { Company::Contact } else { Company::Stranger };
         let surroundings = Surroundings { company, loopback: self.loopback };
         Sockets::new(self.network.clone(), self.courier.clone(), self.proxies.clone(), surroundings)
     }

@@ -30,12 +30,15 @@ pub(crate) use switchboard::{InBand, InBandMail, Key, Switchboard};
 
 use std::sync::{Arc, Mutex};
 
-use balcony_sharing::plan::{Contacts, Devices};
+use balcony_sharing::plan::Devices;
 use balcony_sharing::transfer::OpenSession;
 use balcony_wire::{FullJid, Jid};
 use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::account::Connection;
+use crate::account::door::Door;
+use crate::account::sight::Sight;
+use crate::bits::HandOut;
 use crate::net::network::Network;
 use crate::offers::{self, CataloguedOffer};
 use crate::streams::Proxies;
@@ -110,10 +113,11 @@ pub(crate) struct Direct {
 pub(crate) struct Setting {
     pub(crate) courier: Courier,
     pub(crate) network: Network,
-    pub(crate) contacts: watch::Receiver<Arc<Contacts>>,
+    pub(crate) sight: Sight,
     pub(crate) devices: watch::Receiver<Arc<Devices>>,
     pub(crate) state: watch::Receiver<Connection>,
     pub(crate) giver: Giver,
+    pub(crate) hand_out: HandOut,
     /// Where offers are kept.
     pub(crate) offers: offers::Desk,
     /// Whom to tell of them.
@@ -128,14 +132,16 @@ impl Direct {
     }
 
     /// Begins to take what comes. Must be called within a tokio runtime.
-    pub(crate) fn start(setting: Setting) -> (Self, Switchboard) {
-        let Setting { courier, network, contacts, devices, state, giver, offers, news, loopback } = setting;
+    pub(crate) fn start(setting: Setting) -> (Self, Switchboard, Door) {
+        let Setting { courier, network, sight, devices, state, giver, hand_out, offers, news, loopback } = setting;
         let (expected, back) = Expected::new();
-        let (switchboard, arrivals) = Switchboard::new(offers.account.clone(), contacts, expected.clone());
+        let (switchboard, arrivals) = Switchboard::new(sight, expected.clone());
+        let door = Door::new(offers.account.clone(), hand_out, switchboard.clone());
         let desk = Arc::new(Desk {
             proxies: Proxies::new(courier.clone(), Jid::from(offers.account.domain_jid()), state.clone()),
             courier,
             switchboard: switchboard.clone(),
+            door: door.clone(),
             store: offers.store.clone(),
             network,
             devices,
@@ -148,7 +154,7 @@ impl Direct {
             orders: Mutex::default(),
         });
         tokio::spawn(reception::run(Arc::clone(&desk), Shelf { desk: offers, news }, arrivals, back));
-        (Self { desk: Some(desk) }, switchboard)
+        (Self { desk: Some(desk) }, switchboard, door)
     }
 
     /// What sessions share; `None` without an account.

@@ -2,7 +2,7 @@
 //! when they are there can be reached as well.
 //!
 //! XEP-0353 Jingle message initiation, v0.8.0 <https://xmpp.org/extensions/xep-0353.html>
-//! Status: partial: proposals of contacts are answered by going on at once, where somebody waits for offers here; the person is asked in
+//! Status: partial: proposals of contacts who see us are answered by going on at once, where somebody waits for offers here; the person is asked in
 //! the session, so nothing rings before it.
 
 use std::sync::Arc;
@@ -131,8 +131,8 @@ impl Asking {
 pub(super) async fn answer(desk: &Arc<Desk>, message: &Message) {
     let (Some(from), Some(JingleMessage::Propose(propose))) = (message.from.clone(), JingleMessage::of(message)) else { return };
     let Ok(from) = from.into_full() else { return };
-    // That we are there is nothing for strangers to know.
-    if !desk.knows(&from.bare()) || !is_about_files(&propose) {
+    // Going on by itself says that we are there.
+    if !desk.is_seen_by(&from.bare()) || !is_about_files(&propose) {
         return;
     }
     let Some(own) = desk.own() else { return };

@@ -17,6 +17,7 @@ use super::switchboard::{Arrival, Key, Place};
 use super::task::Task;
 use super::{Desk, proposing, publish, si};
 use crate::account::Connection;
+use crate::account::door::as_if_nobody_was_here;
 use crate::blocking::blocking;
 use crate::offers::{self, CataloguedOffer};
 
@@ -46,6 +47,7 @@ pub(super) async fn run(desk: Arc<Desk>, shelf: Shelf, mut arrivals: mpsc::Recei
             // Only where somebody waits for offers: the account itself listens for its clones.
             Arrival::Message(message) if shelf.news.receiver_count() > 1 => proposing::answer(&desk, &message).await,
             Arrival::Message(_) => {}
+            Arrival::Unseen(request) => drop(tokio::spawn(unseen(Arc::clone(&desk), request, place))),
         }
     }
 }
@@ -54,21 +56,34 @@ async fn refuse(desk: &Desk, request: &Iq, condition: DefinedCondition) {
     desk.courier.answer(request.refuse(StanzaError::new(condition))).await;
 }
 
+/// Somebody asks something to whom this device is not shown. Only if something of ours was offered to them, or would be given to them by a
+/// rule, do they get an answer of ours; whatever they ask, it takes one look to know that.
+async fn unseen(desk: Arc<Desk>, request: Iq, place: Option<Place>) {
+    let may_ask = match &request.from {
+        Some(asker) => desk.giver.has_something_for(asker).await,
+        None => true, // our server
+    };
+    drop(place);
+    let answer = if may_ask { desk.door.answer(request) } else { Some(as_if_nobody_was_here(&request)) };
+    if let Some(answer) = answer {
+        desk.courier.answer(answer).await;
+    }
+}
+
 /// Somebody opens a session. The place is taken as long as it is looked at.
 async fn session(desk: &Arc<Desk>, shelf: &Shelf, request: Iq, place: Option<Place>) {
     let Some(key) = key(&request) else { return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await };
-    if desk.knows(&key.peer.bare()) {
+    if desk.is_seen_by(&key.peer.bare()) {
         return begin(desk, shelf, key, &request).await;
     }
-    // Whoever is no contact asks for a file: looking takes a while, and nobody waits for that here.
+    // Whoever else comes here asks for a file: looking takes a while, and nobody waits for that here.
     let (desk, shelf) = (Arc::clone(desk), shelf.clone());
     tokio::spawn(async move {
         let _place = place;
         if gives(&desk, &key.peer, &request).await {
             begin(&desk, &shelf, key, &request).await;
         } else {
-            // As if we had never heard of sessions.
-            refuse(&desk, &request, DefinedCondition::ServiceUnavailable).await;
+            desk.courier.answer(as_if_nobody_was_here(&request)).await;
         }
     });
 }

@@ -5,19 +5,25 @@
 //! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html> (§7.1, §10)
 //! XEP-0047 In-Band Bytestreams, v2.0.1 <https://xmpp.org/extensions/xep-0047.html> (§2.2)
 
+mod room;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use balcony_sharing::plan::Contacts;
 use balcony_sharing::transfer::jingle::{self, Bounds, Direction, JingleRefusal};
 use balcony_wire::element::Node;
 use balcony_wire::jingle::Jingle;
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::stanza::{DefinedCondition, MessageKind, PresenceKind};
 use balcony_wire::{BareJid, Element, FullJid, Iq, IqKind, Message, Presence, StanzaError, ns};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+
+pub(super) use room::weight;
+use room::{Full, Held, Rooms};
 
 use super::publish::Expected;
+use crate::account::door::as_if_nobody_was_here;
+use crate::account::sight::{Sight, View};
 
 /// What may wait for one session or stream; a peer that keeps to the windows we know of never fills it.
 const MAILBOX: usize = 64;
@@ -33,8 +39,8 @@ const OF_ONE: usize = 16;
 const OF_STRANGERS: usize = 32;
 /// Transfers with one person of which nobody keeps a table but this one.
 const WITH_ONE: usize = 64;
-/// Sessions and other transfers in all.
-const IN_ALL: usize = 256;
+/// Sessions and other transfers in all: those that others began, which [`room`] shares out, and as many of ours.
+const IN_ALL: usize = 512;
 /// A few dozen files at once are fine, thousands are not.
 const BOUNDS: Bounds = Bounds { per_device: WITH_ONE, per_person: WITH_ONE, in_all: IN_ALL };
 
@@ -78,6 +84,8 @@ pub(crate) enum Arrival {
     Older(Iq),
     /// A message about a session to come.
     Message(Message),
+    /// Whatever somebody asks to whom this device is not shown.
+    Unseen(Iq),
 }
 
 /// The table. Cheap to clone.
@@ -85,8 +93,8 @@ pub(crate) enum Arrival {
 pub(crate) struct Switchboard {
     table: Arc<Mutex<Table>>,
     arrivals: mpsc::Sender<(Arrival, Place)>,
-    account: BareJid,
-    contacts: watch::Receiver<Arc<Contacts>>,
+    rooms: Rooms,
+    sight: Sight,
     expected: Expected,
 }
 
@@ -96,18 +104,22 @@ struct Table {
     open: jingle::Table,
     /// What waits to be looked at, by who sent it.
     waiting: HashMap<BareJid, usize>,
-    sessions: HashMap<Key, mpsc::Sender<Mail>>,
-    in_band: HashMap<Key, mpsc::Sender<InBand>>,
+    sessions: HashMap<Key, mpsc::Sender<Letter<Mail>>>,
+    in_band: HashMap<Key, mpsc::Sender<Letter<InBand>>>,
     /// What we proposed, by whom it is for and its id.
-    proposals: HashMap<(BareJid, String), mpsc::Sender<Message>>,
+    proposals: HashMap<(BareJid, String), mpsc::Sender<Letter<Message>>>,
     /// Devices that take blocks of in-band streams only one by one, the latest last.
     slow: VecDeque<FullJid>,
 }
+
+/// What lies in a mailbox, with the room that it takes.
+type Letter<T> = (T, Option<Held>);
 
 /// The place that something new takes until it was looked at.
 #[derive(Debug)]
 pub(crate) struct Place {
     person: BareJid,
+    _held: Held,
     table: Arc<Mutex<Table>>,
 }
 
@@ -126,9 +138,11 @@ impl Drop for Place {
 /// A mailbox. Dropping it takes it out of the table.
 #[derive(Debug)]
 pub(crate) struct Mailbox<T> {
-    mail: mpsc::Receiver<T>,
+    mail: mpsc::Receiver<Letter<T>>,
     table: Arc<Mutex<Table>>,
     entry: Entry,
+    /// What a session takes.
+    held: Option<Held>,
 }
 
 /// The mailbox of an in-band stream.
@@ -144,16 +158,27 @@ enum Entry {
 impl Arrival {
     fn person(&self) -> Option<BareJid> {
         match self {
-            Self::Session(request) | Self::Start(request) | Self::Older(request) => request.from.as_ref().map(|from| from.bare()),
+            Self::Session(request) | Self::Start(request) | Self::Older(request) | Self::Unseen(request) => {
+                request.from.as_ref().map(|from| from.bare())
+            }
             Self::Added(peer, _) => Some(peer.bare()),
             Self::Message(message) => message.from.as_ref().map(|from| from.bare()),
         }
     }
 
-    /// The answer where there is no room.
-    fn refused(self) -> Option<Iq> {
+    fn weight(&self) -> usize {
         match self {
-            Self::Session(request) | Self::Start(request) | Self::Older(request) => Some(too_many(&request)),
+            Self::Session(request) | Self::Start(request) | Self::Older(request) | Self::Unseen(request) => weight_of(request),
+            Self::Added(_, jingle) => weight(jingle),
+            Self::Message(message) => message.payloads.iter().map(weight).sum(),
+        }
+    }
+
+    /// The answer where there is no room.
+    fn refused(self, why: &JingleRefusal) -> Option<Iq> {
+        match self {
+            Self::Session(request) | Self::Start(request) | Self::Older(request) => Some(request.refuse(why.error())),
+            Self::Unseen(request) => Some(as_if_nobody_was_here(&request)),
             Self::Added(..) | Self::Message(_) => None,
         }
     }
@@ -163,16 +188,43 @@ impl Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
     TooMany,
+    /// What waits of that person is too large.
+    TooLarge,
     Taken,
+}
+
+impl NoRoom {
+    /// The stanza error that says so.
+    pub(super) fn error(self) -> StanzaError {
+        match self {
+            Self::TooMany => JingleRefusal::Busy.error(),
+            Self::TooLarge => JingleRefusal::TooLarge.error(),
+            Self::Taken => StanzaError::new(DefinedCondition::Conflict),
+        }
+    }
+}
+
+impl From<Full> for NoRoom {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Sessions => Self::TooMany,
+            Full::Bytes => Self::TooLarge,
+        }
+    }
+}
+
+impl From<Full> for JingleRefusal {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Sessions => Self::Busy,
+            Full::Bytes => Self::TooLarge,
+        }
+    }
 }
 
 impl Switchboard {
     /// The table, and where the reception finds what is new.
-    pub(crate) fn new(
-        account: BareJid,
-        contacts: watch::Receiver<Arc<Contacts>>,
-        expected: Expected,
-    ) -> (Self, mpsc::Receiver<(Arrival, Place)>) {
+    pub(crate) fn new(sight: Sight, expected: Expected) -> (Self, mpsc::Receiver<(Arrival, Place)>) {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS);
         let table = Table {
             open: jingle::Table::new(BOUNDS),
@@ -182,19 +234,30 @@ impl Switchboard {
             proposals: HashMap::new(),
             slow: Default::default(),
         };
-        (Self { table: Arc::new(Mutex::new(table)), arrivals, account, contacts, expected }, arriving)
+        (Self { table: Arc::new(Mutex::new(table)), arrivals, rooms: Rooms::default(), sight, expected }, arriving)
     }
 
     /// For somebody without contacts.
     #[cfg(test)]
     pub(crate) fn alone() -> (Self, mpsc::Receiver<(Arrival, Place)>) {
-        let account = "juliet@capulet.example".parse().expect("an address");
-        Self::new(account, watch::channel(Arc::default()).1, Expected::new().0)
+        Self::new(Sight::with_contacts("juliet@capulet.example", &[]), Expected::new().0)
     }
 
-    /// Whether a person is known here: a contact, or ourselves.
+    /// Whether a person is in the roster, or ourselves: what they may learn is [`Switchboard::view`].
     pub(crate) fn knows(&self, person: &BareJid) -> bool {
-        *person == self.account || self.contacts.borrow().groups(person).is_some()
+        self.sight.knows(person)
+    }
+
+    /// What somebody may learn of this device. Whoever has a session with it knows that it is there.
+    pub(crate) fn view(&self, who: &BareJid) -> View {
+        let view = self.sight.view(who);
+        let is_theirs = |key: &Key| key.peer.bare_str() == who.as_str();
+        if view == View::Nothing && self.table().sessions.keys().any(is_theirs) { View::Shown } else { view }
+    }
+
+    /// Takes a request of somebody who may learn nothing, as far as is known without looking into the store.
+    pub(crate) fn unseen(&self, request: Iq) -> Option<Iq> {
+        self.arrive(Arrival::Unseen(request))
     }
 
     /// Whether a request is about sessions or streams.
@@ -219,7 +282,7 @@ impl Switchboard {
             ns::JINGLE => self.jingle(key, request),
             ns::IBB => match self.table().in_band.get(&key) {
                 Some(_) if !is_block(payload) => Some(request.refuse(StanzaError::new(DefinedCondition::BadRequest))),
-                Some(mailbox) => put(mailbox, InBand::Request(request)),
+                Some(mailbox) => put(mailbox, InBand::Request(request), None),
                 None => Some(request.refuse(StanzaError::new(DefinedCondition::ItemNotFound))),
             },
             ns::JINGLE_PUB => self.arrive(Arrival::Start(request)),
@@ -230,40 +293,54 @@ impl Switchboard {
     fn jingle(&self, key: Key, request: Iq) -> Option<Iq> {
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return None };
         let (begins, asks) = (payload.attr("action") == Some("session-initiate"), asks(payload));
-        if let Some(mailbox) = self.table().sessions.get(&key) {
-            return put(mailbox, Mail::Request(Box::new(request)));
+        let mailbox = self.table().sessions.get(&key).cloned();
+        if let Some(mailbox) = mailbox {
+            return match self.hold(&key, 0, weight(payload)) {
+                Ok(held) => put(&mailbox, Mail::Request(Box::new(request)), Some(held)),
+                Err(full) => Some(request.refuse(JingleRefusal::from(full).error())),
+            };
         }
         if !begins {
             return Some(unknown_session(&request));
         }
         // One that we asked for may come from anybody.
         let request = self.expected.take(request)?;
-        // To those whom the person does not know we look like a client that has never heard of sessions. They take no room, unless they
-        // ask for a file: one that was offered to them by message, perhaps.
-        if !asks && !self.knows(&key.peer.bare()) {
-            return Some(request.refuse(StanzaError::new(DefinedCondition::ServiceUnavailable)));
+        // Whoever does not always see us may ask for what was offered to them, and offer nothing. They take no room for it.
+        if !asks && self.view(&key.peer.bare()) < View::Presence {
+            return Some(as_if_nobody_was_here(&request));
         }
         self.arrive(Arrival::Session(request))
     }
 
     /// Something new that came on another way; what there is no room for is nothing new.
     pub(crate) fn arrive(&self, arrival: Arrival) -> Option<Iq> {
-        let Some(person) = arrival.person() else { return arrival.refused() };
+        let Some(person) = arrival.person() else { return arrival.refused(&JingleRefusal::Busy) };
+        let held = match self.rooms.take(person.clone(), self.knows(&person), 0, arrival.weight()) {
+            Ok(held) => held,
+            Err(full) => return arrival.refused(&full.into()),
+        };
         {
             let mut table = self.table();
             let of_strangers = || table.waiting.iter().filter(|(other, _)| !self.knows(other)).map(|(_, count)| count).sum::<usize>();
             if !self.knows(&person) && of_strangers() >= OF_STRANGERS {
-                return arrival.refused();
+                return arrival.refused(&JingleRefusal::Busy);
             }
             let waiting = table.waiting.entry(person.clone()).or_default();
             if *waiting >= OF_ONE {
-                return arrival.refused();
+                return arrival.refused(&JingleRefusal::Busy);
             }
             *waiting += 1;
         }
-        let place = Place { person, table: Arc::clone(&self.table) };
+        let place = Place { person, _held: held, table: Arc::clone(&self.table) };
         let (returned, _) = self.arrivals.try_send((arrival, place)).err()?.into_inner();
-        returned.refused()
+        returned.refused(&JingleRefusal::Busy)
+    }
+
+    /// Room for what somebody says, and for a session of theirs.
+    fn hold(&self, key: &Key, sessions: usize, bytes: usize) -> Result<Held, Full> {
+        let person = key.peer.bare();
+        let is_known = self.knows(&person);
+        self.rooms.take(person, is_known, sessions, bytes)
     }
 
     /// Listens to a message: chunks of streams, words about sessions to come.
@@ -280,7 +357,9 @@ impl Switchboard {
                     // What else is in the message does not wait along with it.
                     let block = Message { from: Some(from.clone()), payloads: vec![payload.clone()], ..Message::new(message.kind, None) };
                     let mut table = self.table();
-                    let is_lost = |mailbox: &mpsc::Sender<InBand>| !is_block(payload) || mailbox.try_send(InBand::Message(block)).is_err();
+                    let is_lost = |mailbox: &mpsc::Sender<Letter<InBand>>| {
+                        !is_block(payload) || mailbox.try_send((InBand::Message(block), None)).is_err()
+                    };
                     let is_full = table.in_band.get(&key).is_some_and(is_lost);
                     if is_full {
                         // Nobody can be asked to send it again: a stream with a hole is no stream.
@@ -292,9 +371,9 @@ impl Switchboard {
                     let proposal = self.table().proposals.get(&(from.bare(), id)).cloned();
                     match proposal {
                         // It hears the next one, or its own deadline.
-                        Some(proposal) => drop(proposal.try_send(message.clone())),
-                        // What strangers propose is answered by nobody.
-                        None if self.knows(&from.bare()) => drop(self.arrive(Arrival::Message(message.clone()))),
+                        Some(proposal) => drop(proposal.try_send((message.clone(), None))),
+                        // What others propose who do not see us is answered by nobody.
+                        None if self.view(&from.bare()) == View::Presence => drop(self.arrive(Arrival::Message(message.clone()))),
                         None => {}
                     }
                     return;
@@ -313,13 +392,13 @@ impl Switchboard {
         let mut table = self.table();
         let is_gone = |key: &Key| *key.peer == *from || (from.is_bare() && key.peer.bare_str() == from.as_str());
         // Whoever cannot take it any more has to end.
-        table.sessions.retain(|key, mailbox| !is_gone(key) || mailbox.try_send(Mail::Unavailable).is_ok());
+        table.sessions.retain(|key, mailbox| !is_gone(key) || mailbox.try_send((Mail::Unavailable, None)).is_ok());
     }
 
     /// A new login: nobody finds our sessions under the new name.
     pub(crate) fn renamed(&self) {
         let mut table = self.table();
-        table.sessions.retain(|_, mailbox| mailbox.try_send(Mail::Renamed).is_ok());
+        table.sessions.retain(|_, mailbox| mailbox.try_send((Mail::Renamed, None)).is_ok());
         table.in_band.clear();
         table.proposals.clear();
     }
@@ -331,18 +410,20 @@ impl Switchboard {
         direction: Direction,
         files: impl IntoIterator<Item = &'a JingleFile>,
     ) -> Result<Mailbox<Mail>, JingleRefusal> {
+        let held = self.hold(&key, 0, 0)?;
         self.table().open.begin(&key.peer, &key.sid, direction, files)?;
-        Ok(self.opened(key))
+        Ok(self.opened(key, held))
     }
 
-    /// A mailbox for a session that the peer begins by this.
-    pub(crate) fn admit(&self, key: Key, jingle: &Jingle) -> Result<Mailbox<Mail>, JingleRefusal> {
+    /// A mailbox for a session that the peer begins by this, which is so heavy.
+    pub(crate) fn admit(&self, key: Key, jingle: &Jingle, bytes: usize) -> Result<Mailbox<Mail>, JingleRefusal> {
+        let held = self.hold(&key, 1, bytes)?;
         match self.table().open.admit(&key.peer, jingle)? {
             jingle::Admission::Known => return Err(JingleRefusal::OutOfOrder),
             // If ours gives way, their refusal of it says so.
             jingle::Admission::New { .. } => {}
         }
-        Ok(self.opened(key))
+        Ok(self.opened(key, held))
     }
 
     /// The peer knows of a session of ours.
@@ -350,14 +431,25 @@ impl Switchboard {
         self.table().open.acknowledged(&key.peer, &key.sid);
     }
 
-    fn opened(&self, key: Key) -> Mailbox<Mail> {
+    fn opened(&self, key: Key, held: Held) -> Mailbox<Mail> {
         let (sender, mail) = mpsc::channel(MAILBOX);
         self.table().sessions.insert(key.clone(), sender);
-        Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::Session(key) }
+        Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::Session(key), held: Some(held) }
     }
 
     /// A mailbox for a transfer that is no Jingle session, and is told of its peer like one.
     pub(crate) fn session(&self, key: Key) -> Result<Mailbox<Mail>, NoRoom> {
+        let held = self.hold(&key, 0, 0)?;
+        self.older(key, held)
+    }
+
+    /// The same, where the peer begins it by this.
+    pub(crate) fn admit_older(&self, key: Key, request: &Iq) -> Result<Mailbox<Mail>, NoRoom> {
+        let held = self.hold(&key, 1, weight_of(request))?;
+        self.older(key, held)
+    }
+
+    fn older(&self, key: Key, held: Held) -> Result<Mailbox<Mail>, NoRoom> {
         {
             let table = self.table();
             if table.sessions.contains_key(&key) {
@@ -368,21 +460,21 @@ impl Switchboard {
                 return Err(NoRoom::TooMany);
             }
         }
-        Ok(self.opened(key))
+        Ok(self.opened(key, held))
     }
 
     /// A mailbox for an in-band stream; one that was there ends.
     pub(crate) fn in_band(&self, key: Key) -> Mailbox<InBand> {
         let (sender, mail) = mpsc::channel(MAILBOX);
         self.table().in_band.insert(key.clone(), sender);
-        Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::InBand(key) }
+        Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::InBand(key), held: None }
     }
 
     /// A mailbox for what is said to a proposal of ours.
     pub(crate) fn proposal(&self, to: BareJid, id: String) -> Mailbox<Message> {
         let (sender, mail) = mpsc::channel(MAILBOX);
         self.table().proposals.insert((to.clone(), id.clone()), sender);
-        Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::Proposal(to, id) }
+        Mailbox { mail, table: Arc::clone(&self.table), entry: Entry::Proposal(to, id), held: None }
     }
 
     /// Sessions under way.
@@ -398,15 +490,21 @@ impl Switchboard {
 impl<T> Mailbox<T> {
     /// What came next; `None` once it is closed. Safe to drop and call again.
     pub(crate) async fn next(&mut self) -> Option<T> {
-        self.mail.recv().await
+        self.mail.recv().await.map(|(mail, _)| mail)
     }
 }
 
 impl Mailbox<Mail> {
+    /// Something is added to the session by this, and stays as long as the session does.
+    pub(crate) fn hold(&mut self, added: &Element) -> Result<(), JingleRefusal> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        Ok(held.more(0, weight(added))?)
+    }
+
     /// Takes nothing more, and gives the answers to what came too late: nobody is left without one.
     pub(crate) fn close(&mut self) -> Vec<Iq> {
         self.mail.close();
-        let left = std::iter::from_fn(|| self.mail.try_recv().ok());
+        let left = std::iter::from_fn(|| self.mail.try_recv().ok().map(|(mail, _)| mail));
         left.filter_map(Option::<Iq>::from).map(|request| unknown_session(&request)).collect()
     }
 }
@@ -456,12 +554,12 @@ fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn put<T: Into<Option<Iq>>>(mailbox: &mpsc::Sender<T>, mail: T) -> Option<Iq> {
-    match mailbox.try_send(mail) {
+fn put<T: Into<Option<Iq>>>(mailbox: &mpsc::Sender<Letter<T>>, mail: T, held: Option<Held>) -> Option<Iq> {
+    match mailbox.try_send((mail, held)) {
         Ok(()) => None,
-        Err(mpsc::error::TrySendError::Full(mail)) => mail.into().map(|request| too_many(&request)),
+        Err(mpsc::error::TrySendError::Full((mail, _))) => mail.into().map(|request| request.refuse(JingleRefusal::Busy.error())),
         // It ended a moment ago.
-        Err(mpsc::error::TrySendError::Closed(mail)) => mail.into().map(|request| unknown_session(&request)),
+        Err(mpsc::error::TrySendError::Closed((mail, _))) => mail.into().map(|request| unknown_session(&request)),
     }
 }
 
@@ -499,8 +597,8 @@ fn is_block(payload: &Element) -> bool {
     attributes.chain(inside).sum::<usize>() < LONGEST_BLOCK
 }
 
-fn too_many(request: &Iq) -> Iq {
-    request.refuse(StanzaError::new(DefinedCondition::ResourceConstraint))
+fn weight_of(request: &Iq) -> usize {
+    request.request().map(weight).unwrap_or_default()
 }
 
 /// Whether it was never there or is over: nobody can tell.
@@ -513,5 +611,7 @@ pub(super) fn unknown_session(request: &Iq) -> Iq {
 /// Stream initiation, XEP-0095.
 const STREAM_INITIATION: &str = "http://jabber.org/protocol/si";
 
+#[cfg(test)]
+mod crowded;
 #[cfg(test)]
 mod tests;

@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 use balcony_session::client::Ask;
 use balcony_session::iq_table::RequestError;
 use balcony_sharing::transfer::bytestream::{OwnCandidate, OwnPlace, SocketEvent};
-use balcony_sharing::transfer::jingle::{Action, ContentId, EndReason, Event, Finding, Rejection, RequestId, Session, StreamId};
+use balcony_sharing::transfer::jingle::{
+    Action, ContentId, EndReason, Event, Finding, JingleRefusal, Rejection, RequestId, Session, StreamId,
+};
 use balcony_sharing::transfer::{Reach, SessionEnd};
-use balcony_wire::jingle::Jingle;
+use balcony_wire::jingle::{Action as Verb, Jingle};
 use balcony_wire::jingle_file::JingleFile;
 use balcony_wire::stanza::DefinedCondition;
 use balcony_wire::{Element, Iq, IqKind, Jid, Payload as _, StanzaError};
@@ -325,9 +327,9 @@ impl Task {
     async fn request(&mut self, now: Instant, request: &Iq) {
         let (IqKind::Set(payload) | IqKind::Get(payload)) = &request.kind else { return };
         let answer = match Jingle::read(payload) {
-            Ok(jingle) => match self.session.handle_request(now, &jingle) {
+            Ok(jingle) => match self.take(now, &jingle, payload) {
                 Ok(()) => {
-                    if jingle.action == balcony_wire::jingle::Action::ContentAdd {
+                    if jingle.action == Verb::ContentAdd {
                         // What there is no room for waits for nobody: the machine gives it up in time.
                         drop(self.desk.switchboard.arrive(Arrival::Added(self.key.peer.clone(), payload.clone())));
                     }
@@ -338,6 +340,13 @@ impl Task {
             Err(error) => request.refuse(StanzaError::new(DefinedCondition::BadRequest).with_text(error.to_string())),
         };
         self.desk.courier.answer(answer).await;
+    }
+
+    fn take(&mut self, now: Instant, jingle: &Jingle, payload: &Element) -> Result<(), JingleRefusal> {
+        if jingle.action == Verb::ContentAdd {
+            self.mailbox.hold(payload)?;
+        }
+        self.session.handle_request(now, jingle)
     }
 
     fn order(&mut self, now: Instant, order: Order) {

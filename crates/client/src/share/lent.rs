@@ -70,11 +70,11 @@ impl Drop for Lent {
     }
 }
 
-/// Those who are told and do not see when this device is there: they are no contacts.
+/// Those who are told and do not see when this device is there.
 pub(super) async fn strangers(account: &Account, to: &[Jid]) -> Vec<BareJid> {
     let contacts = account.contacts().await;
     let people = to.iter().map(Jid::bare);
-    people.filter(|person| person != account.jid() && contacts.groups(person).is_none()).collect()
+    people.filter(|person| person != account.jid() && !contacts.sees_us(person)).collect()
 }
 
 async fn show(account: &Account, people: &[BareJid], is_there: bool) {

@@ -67,9 +67,12 @@ async fn a_thumbnail_goes_along_with_the_file_and_is_handed_out_to_whom_it_was_s
     let answer = ask(account.clone(), cid(&sha1)).await.unwrap().unwrap();
     assert_eq!(BitsOfBinary::read(&answer).unwrap().data.unwrap(), bytes_of(&data));
     let unknown = cid(&"0".repeat(40));
-    for (asker, asked) in [(mallory, cid(&sha1)), (account.clone(), unknown)] {
+    // To a stranger nobody is there.
+    let refusals =
+        [(mallory, cid(&sha1), DefinedCondition::ServiceUnavailable), (account.clone(), unknown, DefinedCondition::ItemNotFound)];
+    for (asker, asked, condition) in refusals {
         let Err(RequestError::Refused { error, .. }) = ask(asker, asked).await else { panic!("it is handed out") };
-        assert_eq!((error.condition, error.text), (DefinedCondition::ItemNotFound, None));
+        assert_eq!((error.condition, error.text), (condition, None));
     }
 }
 

@@ -8,7 +8,7 @@ use balcony_session::client::{Ask, Cause, Credentials};
 use balcony_session::{Mechanism, Security};
 use balcony_wire::disco::DiscoInfo;
 use balcony_wire::ping::Ping;
-use balcony_wire::{Jid, Payload as _, ns};
+use balcony_wire::{Jid, Payload as _, Presence, PresenceKind, ns};
 
 use crate::scene::{Scene, connect, refused};
 
@@ -105,9 +105,10 @@ async fn the_report_names_what_the_server_can_do() {
 }
 
 #[tokio::test]
-async fn others_can_ask_what_we_can_do() {
+async fn others_to_whom_we_are_shown_can_ask_what_we_can_do() {
     let scene = Scene::new().await;
     let romeo = scene.connect("romeo").await;
+    romeo.send(Presence::new(PresenceKind::Available, Some(Jid::parse("juliet@localhost").unwrap()))).await.unwrap();
     let mut options = scene.options("juliet", Security::StartTls);
     options.availability = Availability::Hidden;
     let juliet = connect(options).await;

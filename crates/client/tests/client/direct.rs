@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use balcony_client::{
-    Account, CataloguedOffer, ConnectOptions, Decision, DirectError, DirectEvent, DirectProgress, FetchEvent, FetchProgress, Offers, Plan,
-    Rule, Security, SentDirectly, SharedFile, Store, WayTaken, Wish,
+    Account, Availability, CataloguedOffer, ConnectOptions, Decision, DirectError, DirectEvent, DirectProgress, FetchEvent, FetchProgress,
+    Offers, Plan, Rule, Security, SentDirectly, SharedFile, Store, WayTaken, Wish,
 };
 use balcony_wire::Jid;
 use tokio::time::timeout;
 
+use crate::live::sees;
 use crate::scene::{Scene, noise};
 use crate::sharing::{file, juliet};
 
@@ -45,6 +46,9 @@ impl Couple {
         let (romeo, juliet) = (connect("romeo").await, connect("juliet").await);
         romeo.add_contact(juliet.jid(), None, Vec::new(), true).await.unwrap();
         juliet.add_contact(romeo.jid(), None, Vec::new(), true).await.unwrap();
+        for (account, other) in [(&romeo, &juliet), (&juliet, &romeo)] {
+            sees(account, other).await;
+        }
         let offers = juliet.offers();
         Self { scene, romeo, juliet, offers, folder: tempfile::tempdir().unwrap() }
     }
@@ -319,19 +323,20 @@ async fn either_side_stops_midway_and_the_other_hears_who_it_was() {
     assert!(error.to_string().contains("stopped it"), "{error}");
 }
 
-/// Who does not show when they are there is asked by message.
+/// Romeo shows nobody that he is there, so he is told nothing of others; Juliet's devices are asked by message.
 #[tokio::test]
-async fn contacts_who_see_each_other_not_are_reached_by_a_proposal() {
-    let scene = Scene::new().await;
-    let connect = async |name: &str| Account::connect(options(&scene, name), Store::in_memory().unwrap()).await.unwrap();
-    let (romeo, juliet_account) = (connect("romeo").await, connect("juliet").await);
-    juliet_account.add_contact(romeo.jid(), None, Vec::new(), false).await.unwrap();
+async fn who_sees_no_presence_reaches_contacts_by_a_proposal() {
+    let couple = Couple::new().await;
+    couple.romeo.close().await;
+    let (juliet_account, hidden) =
+        (&couple.juliet, ConnectOptions { availability: Availability::Hidden, ..options(&couple.scene, "romeo") });
+    let romeo = Account::connect(hidden, Store::in_memory().unwrap()).await.unwrap();
     let mut offers = juliet_account.offers();
     let folder = tempfile::tempdir().unwrap();
     let bytes = noise(10_000);
     let sending = romeo.send_direct(file(&folder, "photo.jpg", &bytes)).to(&juliet()).progress();
     let offer = timeout(PATIENCE, offers.next()).await.expect("no offer comes").unwrap();
-    assert_eq!(bytes_of(&fetch(&juliet_account, &offer).await).await, bytes);
+    assert_eq!(bytes_of(&fetch(juliet_account, &offer).await).await, bytes);
     let sent = sent(sending).await.1.unwrap();
     assert_eq!(sent.files[0].device, Jid::from(juliet_account.online().await.unwrap().jid.clone()));
 }

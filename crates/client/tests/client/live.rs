@@ -97,13 +97,15 @@ async fn who_was_not_told_cannot_start_it_and_after_the_end_it_never_was() {
     let couple = Couple::new().await;
     let path = couple.file("summit.jpg", b"the summit");
     let (nurse, mallory, phone) = (another(&couple, "nurse").await, another(&couple, "mallory").await, another(&couple, "romeo").await);
-    couple.romeo.add_contact(nurse.jid(), None, Vec::new(), false).await.unwrap();
+    couple.romeo.add_contact(nurse.jid(), None, Vec::new(), true).await.unwrap();
+    nurse.add_contact(couple.romeo.jid(), None, Vec::new(), true).await.unwrap();
+    sees(&nurse, &couple.romeo).await;
     let shares = couple.romeo.share_live(&path).relay_only().to(&juliet()).await.unwrap();
     let id = published(&shares).id;
     assert_eq!(start(&nurse, &couple.romeo, &id).await, Err(DefinedCondition::Forbidden));
     assert_eq!(start(&nurse, &couple.romeo, "none").await, Err(DefinedCondition::NotAcceptable));
     for id in [&*id, "none"] {
-        assert_eq!(start(&mallory, &couple.romeo, id).await, Err(DefinedCondition::NotAcceptable), "to strangers all is the same");
+        assert_eq!(start(&mallory, &couple.romeo, id).await, Err(DefinedCondition::ServiceUnavailable), "to strangers nobody is there");
     }
     for entitled in [&couple.juliet, &phone] {
         let starting = start(entitled, &couple.romeo, &id).await.unwrap().unwrap();

@@ -25,5 +25,6 @@ mod puppet;
 mod scene;
 mod sharing;
 mod steering;
+mod strangers;
 mod surviving;
 mod upload_services;

@@ -65,8 +65,23 @@ enum Place {
 
 impl Giver {
     pub(super) fn look_now(&self, asker: &Jid, asked: &Asked) -> Looked<Result<Gift, NotGiven>> {
+        self.asking(asker, |asking| match asked {
+            Asked::Published(id) => asking.published(id),
+            Asked::ByFile(file) => Ok(asking.by_file(&Sought::of(file))?.ok_or(NotGiven::Unknown)),
+        })
+    }
+
+    /// Whether there is anything of ours that somebody could be given. Blocks.
+    pub(super) fn has_something_now(&self, asker: &Jid) -> Looked<bool> {
+        self.asking(asker, |asking| {
+            let has_offers = self.store.has_offered(&self.account, &asking.person)? && asking.has_offers()?;
+            Ok(asking.giving.has_something_for(&asking.person, asking.standing, has_offers))
+        })
+    }
+
+    fn asking<T>(&self, asker: &Jid, look: impl FnOnce(Asking<'_>) -> Looked<T>) -> Looked<T> {
         let contacts = std::sync::Arc::clone(&self.contacts.borrow());
-        let asking = Asking {
+        look(Asking {
             giver: self,
             store: &self.store,
             account: &self.account,
@@ -74,11 +89,7 @@ impl Giver {
             person: asker.bare(),
             standing: standing(&self.account, &contacts, &asker.bare()),
             giving: rules::remembered(&self.store, &self.account)?,
-        };
-        match asked {
-            Asked::Published(id) => asking.published(id),
-            Asked::ByFile(file) => Ok(asking.by_file(&Sought::of(file))?.ok_or(NotGiven::Unknown)),
-        }
+        })
     }
 }
 
@@ -147,6 +158,13 @@ impl Asking<'_> {
             share: Some(share.published),
             place: Place::Live(share.file, share.stamp),
         })
+    }
+
+    /// Whether something was offered to them that is not over: what was shared live ends.
+    fn has_offers(&self) -> Looked<bool> {
+        let is_told = |share: &LiveShare| share.told.contains(&self.person);
+        let live = self.store.live_shares(self.account, balcony_store::MAX_ROWS)?;
+        Ok(live.iter().any(is_told) || !self.sent(&Sought::default())?.is_empty())
     }
 
     /// What was offered to them once, by a message of ours.

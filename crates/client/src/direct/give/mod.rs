@@ -117,6 +117,15 @@ impl Giver {
         found
     }
 
+    /// Whether there is anything of ours that somebody could be given: then they may learn that this device is there.
+    pub(crate) async fn has_something_for(&self, asker: &Jid) -> bool {
+        let (giver, asker) = (self.clone(), asker.clone());
+        blocking(move || giver.has_something_now(&asker)).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what may be given cannot be read");
+            false
+        })
+    }
+
     /// Returns when this is not shared any more; never, for what is no live share.
     pub(crate) fn unshared(&self, gift: &Gift) -> impl Future<Output = ()> + Send + 'static {
         let (mut ended, share) = (self.ended.subscribe(), gift.share.clone());

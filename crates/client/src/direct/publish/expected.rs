@@ -15,13 +15,15 @@ use balcony_wire::{FullJid, Iq, IqKind, Jid, Payload as _, StanzaError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::direct::courier::Courier;
-use crate::direct::switchboard::Key;
+use crate::direct::switchboard::{Key, weight};
 use crate::direct::{DirectError, Stage};
 
 /// How long a device may take to say how it will call the session.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Sessions of one device that are held while its answer is on the way.
 const HELD: usize = 8;
+/// What is heavier is not held.
+const HEAVIEST: usize = 64 << 10;
 
 /// Sessions that were asked for. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -80,7 +82,7 @@ impl Expected {
             return named.send(request).err();
         }
         match table.asked.get_mut(&key.peer) {
-            Some((_, held)) if held.len() < HELD => {
+            Some((_, held)) if held.len() < HELD && weight(payload) < HEAVIEST => {
                 held.push(request);
                 None
             }

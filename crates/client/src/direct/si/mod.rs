@@ -71,11 +71,11 @@ impl Drop for Hosts {
     }
 }
 
-/// Takes what the reception does not know: offers of files, and lists of hosts for streams that were agreed on. To those whom the person
-/// does not know we look like a client that has never heard of either.
+/// Takes what the reception does not know: offers of files, and lists of hosts for streams that were agreed on. To those who do not
+/// see us we look like nobody.
 pub(super) async fn arrive(desk: &Arc<Desk>, shelf: &Shelf, request: Iq) {
     let IqKind::Set(payload) = &request.kind else { return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await };
-    let peer = request.from.clone().and_then(|from| from.into_full().ok()).filter(|peer| desk.knows(&peer.bare()));
+    let peer = request.from.clone().and_then(|from| from.into_full().ok()).filter(|peer| desk.is_seen_by(&peer.bare()));
     match (payload.ns(), peer) {
         (ns::SI, Some(peer)) => taking::offered(desk, shelf, peer, request).await,
         (ns::BYTESTREAMS, Some(peer)) => {

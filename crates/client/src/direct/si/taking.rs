@@ -18,11 +18,11 @@ use crate::account::Connection;
 use crate::direct::body::{Feed, Piece, Stands, Verdict};
 use crate::direct::desk::Order;
 use crate::direct::reception::Shelf;
-use crate::direct::switchboard::{Key, Mail, Mailbox, NoRoom, unknown_session};
+use crate::direct::switchboard::{Key, Mail, Mailbox, unknown_session};
 use crate::direct::{Desk, DirectError, InBandMail, Stage};
 use crate::streams::Reader;
 
-/// Somebody who is known here offers a file.
+/// Somebody who sees us offers a file.
 pub(super) async fn offered(desk: &Arc<Desk>, shelf: &Shelf, peer: FullJid, request: Iq) {
     let Some(payload) = request.request().cloned() else { return refuse(desk, &request, DefinedCondition::BadRequest).await };
     let Ok(si) = Si::read(&payload) else { return refuse(desk, &request, DefinedCondition::BadRequest).await };
@@ -31,10 +31,9 @@ pub(super) async fn offered(desk: &Arc<Desk>, shelf: &Shelf, peer: FullJid, requ
         Err(refusal) => return desk.courier.answer(request.refuse(refusal.into())).await,
     };
     let key = Key { peer: peer.clone(), sid: machine.sid().to_owned() };
-    let mailbox = match desk.switchboard.session(key.clone()) {
+    let mailbox = match desk.switchboard.admit_older(key.clone(), &request) {
         Ok(mailbox) => mailbox,
-        Err(NoRoom::TooMany) => return refuse(desk, &request, DefinedCondition::ResourceConstraint).await,
-        Err(NoRoom::Taken) => return refuse(desk, &request, DefinedCondition::Conflict).await,
+        Err(no_room) => return desk.courier.answer(request.refuse(no_room.error())).await,
     };
     let orders = desk.register(&key);
     tokio::spawn(Taking { desk: Arc::clone(desk), key, request, machine, mailbox, orders }.run());

@@ -1,5 +1,5 @@
 use balcony_wire::Jid;
-use balcony_wire::roster::RosterItem;
+use balcony_wire::roster::Subscription::{Both, From, None as Neither, To};
 
 use super::*;
 
@@ -9,9 +9,13 @@ fn jingle(from: &str, action: &str, sid: &str) -> Iq {
 }
 
 fn switchboard() -> (Switchboard, mpsc::Receiver<(Arrival, Place)>) {
-    let known = ["romeo@montague.example", "mercutio@montague.example"].map(|jid| RosterItem::new(Jid::parse(jid).unwrap()));
-    let contacts = watch::channel(Arc::new(Contacts::from_items(known))).1;
-    Switchboard::new("juliet@capulet.example".parse().unwrap(), contacts, Expected::new().0)
+    let contacts = [
+        ("romeo@montague.example", Both),
+        ("mercutio@montague.example", From),
+        ("tybalt@capulet.example", To),
+        ("paris@verona.example", Neither),
+    ];
+    Switchboard::new(Sight::with_contacts("juliet@capulet.example", &contacts), Expected::new().0)
 }
 
 fn key(peer: &str, sid: &str) -> Key {
@@ -59,11 +63,14 @@ async fn who_sends_too_much_is_told_so_at_once() {
 
 /// Proves: JIN-6.3-2, JIN-13-1.
 #[tokio::test]
-async fn strangers_take_no_room_and_one_contact_never_all_of_it() {
+async fn whoever_does_not_see_us_takes_no_room_and_one_contact_never_all_of_it() {
     let (switchboard, mut arrivals) = switchboard();
     for _ in 0..ARRIVALS * 2 {
-        let error = refused(switchboard.take(jingle("mallory@evil.example/x", "session-initiate", "s")));
-        assert_eq!(error.condition, DefinedCondition::ServiceUnavailable, "as if we had never heard of sessions");
+        // Being in the roster is not enough: they would learn that we are there.
+        for who in ["mallory@evil.example/x", "tybalt@capulet.example/x", "paris@verona.example/x"] {
+            let error = refused(switchboard.take(jingle(who, "session-initiate", "s")));
+            assert_eq!(error.condition, DefinedCondition::ServiceUnavailable, "as if we had never heard of sessions");
+        }
     }
     for _ in 0..OF_ONE {
         assert_eq!(switchboard.take(jingle("mercutio@montague.example/x", "session-initiate", "s")), None);
@@ -186,4 +193,30 @@ async fn what_waits_for_a_slow_reader_is_blocks_and_nothing_that_came_along() {
     switchboard.hear(&message);
     assert!(matches!(stream.next().await, Some(InBand::Message(_))));
     assert!(stream.next().await.is_none(), "a hole cannot be mended");
+}
+
+/// Proves: JIN-6.3-2.
+#[tokio::test]
+async fn what_is_proposed_by_those_who_do_not_see_us_is_heard_by_nobody() {
+    let (switchboard, mut arrivals) = switchboard();
+    let mut proposal = Message::new(MessageKind::Chat, None);
+    proposal.payloads.push(Element::new("propose", ns::JINGLE_MESSAGE).with_attr("id", "p"));
+    for from in ["mallory@evil.example/x", "tybalt@capulet.example/x", "paris@verona.example/x", "romeo@montague.example/x"] {
+        proposal.from = Some(Jid::parse(from).unwrap());
+        switchboard.hear(&proposal);
+    }
+    let Some((Arrival::Message(message), _)) = arrivals.recv().await else { panic!("nothing came") };
+    assert_eq!(message.from.unwrap().as_str(), "romeo@montague.example/x");
+    assert!(arrivals.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn whoever_has_a_session_with_us_sees_us_as_long_as_it_lasts() {
+    let (switchboard, _arrivals) = switchboard();
+    let mallory: BareJid = "mallory@evil.example".parse().unwrap();
+    assert_eq!(switchboard.view(&mallory), View::Nothing);
+    let session = switchboard.session(key("mallory@evil.example/x", "s")).unwrap();
+    assert_eq!(switchboard.view(&mallory), View::Shown);
+    drop(session);
+    assert_eq!(switchboard.view(&mallory), View::Nothing);
 }

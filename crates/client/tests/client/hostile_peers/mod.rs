@@ -4,7 +4,7 @@
 mod bytes;
 mod floods;
 mod ids;
-mod mallory;
+pub(crate) mod mallory;
 mod proxies;
 mod trust;
 

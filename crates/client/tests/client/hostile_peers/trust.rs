@@ -44,7 +44,7 @@ async fn what_one_person_left_of_a_file_does_not_spoil_the_same_file_of_another(
     assert_eq!(sent.unwrap().files.len(), 1);
 }
 
-/// Each look takes its time so that nothing can be told from it; a stranger has no more than a few of them at once.
+/// Each look takes its time so that nothing can be told from it; a stranger to whom anything is given has no more than a few at once.
 #[tokio::test]
 async fn a_stranger_who_asks_without_end_is_looked_after_a_few_times_at_once() {
     const ASKED: usize = 600;
@@ -56,6 +56,7 @@ async fn a_stranger_who_asks_without_end_is_looked_after_a_few_times_at_once() {
     let victim = stage.victim().await;
     stage.scene.server.add_account("stranger", PASSWORD).await.unwrap();
     let stranger = Mallory::at(&stage.scene.server, "stranger", "x", Arc::new(polite)).await;
+    stage.juliet.fetcher().set_giving(stage.juliet.jid(), "give strangers even unoffered".parse().unwrap()).await.unwrap();
     let began = Instant::now();
     let asked: Vec<_> =
         (0..ASKED).map(|n| stranger.begin("get", &victim, &format!("<start xmlns='urn:xmpp:jinglepub:1' id='guess{n}'/>"))).collect();
