@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use giving::{Give, GiveAction, ShareLive};
+pub(crate) use giving::{Give, ShareLive};
 pub(crate) use receiving::{Clash, Fetch, List, Receive, Thumbnail, Why};
-pub(crate) use rules::{Contacts, ContactsAction, Policy, PolicyAction, PolicyTest, RoomArg};
+pub(crate) use rules::{Contacts, ContactsAction, Policy, PolicyAction, PolicyTest, RoomArg, RuleAction};
 pub(crate) use sending::{Attach, DispositionArg, Outbox, OutboxAction, Said, Send};
 
 pub(crate) use files::{Export, Files, FilesAction, Keep, RetentionAction, Sweep};
@@ -136,7 +136,7 @@ pub(crate) struct Serve {
     /// Where accounts, messages and uploads are kept [default: `server` in the home of this program].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data: Option<PathBuf>,
-    /// The address to listen on.
+    /// The address to listen on; `::` is all of this machine, of IPv4 and IPv6.
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     pub(crate) listen: IpAddr,
     /// Port for clients that start TLS on the stream; 0 takes a free one.

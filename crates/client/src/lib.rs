@@ -59,7 +59,7 @@ pub use balcony_session::Security;
 pub use balcony_session::client::{Credentials, End};
 pub use balcony_session::scram::Mechanism;
 pub use balcony_sharing::give::{Giving, GivingRule};
-pub use balcony_sharing::plan::{Answer, Concern, Contacts, Policy, Question, Refusal, Rule, RuleError, Wait};
+pub use balcony_sharing::plan::{Answer, Concern, Contacts, Policy, Question, Refusal, Rule, RuleError, Rules, Wait};
 pub use balcony_sharing::{Disposition, Offer, Plan};
 pub use balcony_store::{BlobRef, OfferKey, OfferState, OnClash, Store, StoreError};
 pub use balcony_wire::{BareJid, FullJid, Jid, JidError, Message};

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, ValueHint};
 
-use super::Said;
+use super::{RuleAction, Said};
 
 /// `balcony share-live`
 #[derive(Debug, Clone, Args)]
@@ -50,10 +50,13 @@ pub(crate) struct ShareLive {
 Others may ask this device for a file while `balcony receive` or `balcony share-live` runs: for one that was shared \
 live, or by its digest. Who may not have it hears the same as for a file that is not here. The first rule that is about \
 who asks and what they ask for decides; where none is, they get nothing.")]
+#[command(mut_subcommand("show", |show| show.about(SHOW)), mut_subcommand("add", |add| add.after_help(RULES)))]
 pub(crate) struct Give {
     #[command(subcommand)]
-    pub(crate) action: Option<GiveAction>,
+    pub(crate) action: Option<RuleAction>,
 }
+
+const SHOW: &str = "Show them with their numbers, as written and in whole sentences, and what is shared live just now";
 
 /// How a rule is written.
 const RULES: &str = "\
@@ -75,40 +78,6 @@ Examples:
   balcony give add give strangers at 256 KiB/s by relay
   balcony give add never romeo@example.org
   balcony give add announce contacts 'image/*' up to 20 MiB";
-
-/// What to do with the rules.
-#[derive(Debug, Subcommand)]
-pub(crate) enum GiveAction {
-    /// Show them with their numbers, as written and in whole sentences, and what is shared live just now.
-    Show,
-    /// Add one, before all others unless told otherwise.
-    #[command(after_help = RULES)]
-    Add {
-        /// The rule, in one or several words; quote what the shell would change, such as 'image/*'.
-        #[arg(required = true, value_name = "RULE")]
-        rule: Vec<String>,
-        /// Give it this number.
-        #[arg(long, value_name = "N")]
-        at: Option<usize>,
-    },
-    /// Remove one.
-    Remove {
-        /// Its number.
-        #[arg(value_name = "N")]
-        number: usize,
-    },
-    /// Move one to another place.
-    Move {
-        /// Its number.
-        #[arg(value_name = "N")]
-        number: usize,
-        /// The number it is to have.
-        #[arg(value_name = "TO")]
-        to: usize,
-    },
-    /// Go back to the rules everybody begins with.
-    Reset,
-}
 
 /// Reads `90s`, `30m`, `2h`, `1d`.
 fn parse_time(text: &str) -> Result<Duration, String> {

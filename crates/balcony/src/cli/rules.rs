@@ -34,13 +34,22 @@ Examples:
   balcony policy add ask everybody if metered
   balcony policy add fetch juliet@example.org even unproven";
 
-/// What to do with the rules.
+/// What to do with the rules for fetching.
 #[derive(Debug, Subcommand)]
+#[command(mut_subcommand("add", |add| add.after_help(RULES)))]
 pub(crate) enum PolicyAction {
+    #[command(flatten)]
+    Rules(RuleAction),
+    /// Say which rule decides about a file, and why the others do not. Nothing is fetched.
+    Test(PolicyTest),
+}
+
+/// What to do with rules, whatever they are about.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuleAction {
     /// Show them with their numbers, as written and in whole sentences.
     Show,
     /// Add one, before all others unless told otherwise.
-    #[command(after_help = RULES)]
     Add {
         /// The rule, in one or several words; quote what the shell would change, such as 'image/*'.
         #[arg(required = true, value_name = "RULE")]
@@ -64,8 +73,6 @@ pub(crate) enum PolicyAction {
         #[arg(value_name = "TO")]
         to: usize,
     },
-    /// Say which rule decides about a file, and why the others do not. Nothing is fetched.
-    Test(PolicyTest),
     /// Go back to the rules everybody begins with.
     Reset,
 }

@@ -16,6 +16,7 @@ mod outgoing;
 pub(crate) mod pending;
 pub(crate) mod policy;
 pub(crate) mod receive;
+mod rules;
 pub(crate) mod send;
 mod send_direct;
 pub(crate) mod serve;

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use balcony_client::{Fetcher, Policy, Rule, RuleError, Wish};
+use balcony_client::{Fetcher, Policy, Wish};
 use balcony_sharing::plan::RoomKind;
 use balcony_sharing::{Received, dialect};
 use balcony_wire::{BareJid, Element, Stanza};
 use serde_json::json;
 
-use super::{offers, why};
-use crate::cli::{self, PolicyAction, RoomArg};
+use super::{offers, rules, why};
+use crate::cli::{self, PolicyAction, RoomArg, RuleAction};
 use crate::connect;
 use crate::console::Console;
 use crate::exit::{Class, Failure};
@@ -26,40 +26,22 @@ pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
     let (entry, store) = connect::store(home, named)?;
     let (account, fetcher) = (entry.jid()?, connect::fetcher(&entry, store)?);
     let mut policy = fetcher.policy();
-    match args.action.as_ref().unwrap_or(&PolicyAction::Show) {
-        PolicyAction::Show => {
+    match args.action.as_ref().unwrap_or(&PolicyAction::Rules(RuleAction::Show)) {
+        PolicyAction::Rules(RuleAction::Show) => {
             show(console, &policy);
             return Ok(());
         }
+        PolicyAction::Rules(action) => rules::change(console, &mut policy, action)?,
         PolicyAction::Test(test) => return self::test(console, home, named, &fetcher, &account, test).await,
-        PolicyAction::Add { rule, at } => add(console, &mut policy, rule, *at)?,
-        PolicyAction::Remove { number } => {
-            let removed = policy.remove(place(*number, &policy)?).ok_or_else(|| unknown(*number, &policy))?;
-            console.step(
-                "removed",
-                json!({"number": number, "rule": removed.to_string()}),
-                format!("removed: {}", Safe(&removed.to_string())),
-            );
-        }
-        PolicyAction::Move { number, to } => {
-            let (from, to) = (place(*number, &policy)?, place(*to, &policy)?);
-            let rule = policy.remove(from).ok_or_else(|| unknown(*number, &policy))?;
-            let _ = policy.insert(to, rule); // there is room: one was just taken out
-        }
-        PolicyAction::Reset => policy = Policy::default(),
     }
     fetcher.set_policy(&account, policy.clone()).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
     show(console, &policy);
     Ok(())
 }
 
-/// Every rule with its number, as written and in a sentence.
+/// Every rule, and what holds where there is none.
 fn show(console: &Console, policy: &Policy) {
-    for (at, rule) in policy.rules().iter().enumerate() {
-        let (number, text, words) = (at + 1, rule.to_string(), rule.words());
-        let fields = json!({"number": number, "rule": text, "verdict": rule.verdict.as_str(), "words": words});
-        console.result("rule", fields, format!("{number:>3}. {}\n     {}", Safe(&text), Safe(&words)));
-    }
+    rules::show(console, policy);
     let rest = match policy.rules() {
         [] => "there are no rules, so you are asked about every file; `balcony policy add --help` says how to make one",
         _ => {
@@ -70,54 +52,6 @@ fn show(console: &Console, policy: &Policy) {
         }
     };
     console.step("rules", json!({"count": policy.rules().len(), "fetches_unasked": policy.fetches()}), rest);
-}
-
-fn add(console: &Console, policy: &mut Policy, words: &[String], at: Option<usize>) -> Result<(), Failure> {
-    let text = joined(words);
-    let rule: Rule =
-        text.parse().map_err(|error| misread(console, &text, &error, "`balcony policy add --help` shows rules to begin with"))?;
-    let at = at.map_or(0, |at| at.saturating_sub(1));
-    if !policy.insert(at, rule) {
-        return Err(Failure::new(Class::Usage, "there are too many rules already").advise("remove one with `balcony policy remove N`"));
-    }
-    Ok(())
-}
-
-/// What the shell took apart, as one line again: the name of a group is one word, whatever is in it.
-pub(super) fn joined(words: &[String]) -> String {
-    let quoted = |at: usize| {
-        let names_a_group = at > 0 && words[at - 1].eq_ignore_ascii_case("group");
-        match words[at].contains(char::is_whitespace) && names_a_group {
-            true => format!("\"{}\"", words[at].replace('\\', "\\\\").replace('"', "\\\"")),
-            false => words[at].clone(),
-        }
-    };
-    (0..words.len()).map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-/// Shows the rule with a mark where it cannot be understood.
-pub(super) fn misread(console: &Console, text: &str, error: &RuleError, advice: &str) -> Failure {
-    let fields = json!({"rule": text, "column": error.column, "near": error.near, "problem": error.problem});
-    let mark = format!("{:>width$}", "^", width = error.column);
-    console.step("misread", fields, format!("  {}\n  {mark}", Safe(text)));
-    Failure::new(
-        Class::Usage,
-        format!("the rule cannot be understood at \"{}\" (character {}): {}", error.near, error.column, error.problem),
-    )
-    .advise(advice)
-}
-
-fn place(number: usize, policy: &Policy) -> Result<usize, Failure> {
-    let is_there = number >= 1 && number <= policy.rules().len();
-    if is_there { Ok(number - 1) } else { Err(unknown(number, policy)) }
-}
-
-fn unknown(number: usize, policy: &Policy) -> Failure {
-    let count = policy.rules().len();
-    let rules = if count == 1 { "is one rule" } else { "are rules" };
-    let up_to = if count == 1 { String::new() } else { format!(", 1 to {count}") };
-    Failure::new(Class::Usage, format!("there is no rule {number}: there {rules}{up_to}"))
-        .advise("`balcony policy` shows them with their numbers")
 }
 
 /// Which rule decides about an offer of the catalogue, or about those in a message.
