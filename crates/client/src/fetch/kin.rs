@@ -133,3 +133,6 @@ fn is_of_session(sidecar: &Sidecar, offer: &Offer) -> bool {
     let mut sessions = offer.sources().filter(|source| matches!(source, Source::Session { .. })).map(Source::key);
     sidecar.is_pure && sessions.any(|key| sidecar.source.as_deref() == Some(key.as_str()))
 }
+
+#[cfg(test)]
+mod tests;
