@@ -60,12 +60,14 @@ async fn go(console: &Console, account: &Account, recipients: &[Jid], args: &cli
     Ok(())
 }
 
-/// Who is no contact does not see that this device is there unless it is shown to them.
+/// Who is no contact that sees us does not see that this device is there unless it is shown to them.
 async fn name_strangers(console: &Console, account: &Account, recipients: &[Jid]) {
     let contacts = account.contacts().await;
-    for jid in recipients.iter().filter(|jid| contacts.groups(&jid.bare()).is_none() && jid.bare() != *account.jid()) {
-        let words =
-            format!("{} is none of your contacts: they are shown that this device is there, as long as this runs", Safe(jid.as_str()));
+    for jid in recipients.iter().filter(|jid| !contacts.sees_us(&jid.bare()) && jid.bare() != *account.jid()) {
+        let words = format!(
+            "{} does not see when you are there: they are shown that this device is there, as long as this runs",
+            Safe(jid.as_str())
+        );
         console.step("stranger", json!({"jid": jid.as_str()}), words);
     }
 }
