@@ -60,7 +60,7 @@ impl Proxy {
     fn new(settings: ProxySettings, jid: Jid, domain: &str, listening: SocketAddr, carry: mpsc::Sender<Activated>) -> Self {
         Self {
             jid,
-            host: settings.public_host.clone().unwrap_or_else(|| public_host(domain, listening)),
+            host: settings.public_host.as_deref().map_or_else(|| public_host(domain, listening), |host| bare(host).to_owned()),
             port: settings.public_port.unwrap_or(listening.port()),
             lobby: Arc::default(),
             shares: Shares::new(&settings),
@@ -121,12 +121,17 @@ fn address_of(sid: &str, requester: &str, target: &str) -> Address {
 /// Where the port is reached, unless settings say otherwise: at the address it listens on, or by name.
 fn public_host(domain: &str, listening: SocketAddr) -> String {
     let ip = listening.ip().to_canonical();
-    let bare = domain == "localhost" || domain.starts_with('[') || domain.parse::<std::net::IpAddr>().is_ok();
-    match (ip.is_unspecified(), bare) {
+    let is_nameless = domain == "localhost" || domain.starts_with('[') || domain.parse::<std::net::IpAddr>().is_ok();
+    match (ip.is_unspecified(), is_nameless) {
         (false, _) => ip.to_string(),
-        (true, true) => domain.trim_matches(['[', ']']).to_owned(),
+        (true, true) => bare(domain).to_owned(),
         (true, false) => format!("proxy.{}", ascii(domain)),
     }
+}
+
+/// An address of IPv6 as XEP-0065 has it, without the brackets of URLs.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -142,6 +147,9 @@ mod tests {
             ("example.org", "0.0.0.0:7777", "proxy.example.org"),
             ("bücher.example", "[::]:7777", "proxy.xn--bcher-kva.example"),
             ("localhost", "0.0.0.0:7777", "localhost"),
+            ("localhost", "[::]:7777", "localhost"),
+            ("localhost", "[::1]:7777", "::1"),
+            ("example.org", "[2001:db8::7]:7777", "2001:db8::7"),
             ("[2001:db8::1]", "[::]:7777", "2001:db8::1"),
         ] {
             assert_eq!(public_host(domain, listening.parse().unwrap()), host, "{domain} at {listening}");

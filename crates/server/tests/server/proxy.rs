@@ -31,7 +31,10 @@ pub(crate) async fn dial(house: &House) -> TcpStream {
 
 /// Greeting and CONNECT; the whole answer to the latter.
 pub(crate) async fn connect_to(house: &House, name: &str) -> (TcpStream, Vec<u8>) {
-    let mut tcp = dial(house).await;
+    ask_for(dial(house).await, name).await
+}
+
+async fn ask_for(mut tcp: TcpStream, name: &str) -> (TcpStream, Vec<u8>) {
     let mut request = vec![5, 1, 0, 5, 1, 0, 3, u8::try_from(name.len()).unwrap()];
     request.extend_from_slice(name.as_bytes());
     request.extend_from_slice(&[0, 0]);
@@ -103,6 +106,28 @@ async fn the_proxy_is_found_by_discovery_and_tells_where_it_is() {
     assert_eq!((query.children().count(), host.name()), (1, "streamhost"));
     let port = house.server.proxy_addr().unwrap().port().to_string();
     assert_eq!((host.attr("jid"), host.attr("host"), host.attr("port")), (Some(PROXY), Some("127.0.0.1"), Some(port.as_str())));
+}
+
+/// On all addresses it is known by its name, and one side may come by IPv4 and the other by IPv6.
+#[tokio::test]
+async fn a_proxy_on_all_addresses_joins_both_families() {
+    let house = house_with(|settings| settings.listen.proxy = Some("[::]:0".parse().unwrap())).await;
+    let mut romeo = house.login("romeo", "balcony").await;
+    let answer = romeo.ask("get", PROXY, WHERE).await;
+    let host = answer.children().next().unwrap().children().next().unwrap();
+    assert_eq!(host.attr("host"), Some("localhost"));
+    let port = house.server.proxy_addr().unwrap().port();
+    let mut sides = Vec::new();
+    for address in ["127.0.0.1", "::1"] {
+        let tcp = TcpStream::connect((address, port)).await.unwrap();
+        let (tcp, answer) = ask_for(tcp, &dstaddr("s", ROMEO, JULIET)).await;
+        assert_eq!(answer[1], 0, "{answer:?}");
+        sides.push(tcp);
+    }
+    assert_eq!(activate(&mut romeo, "s", JULIET).await.attr("type"), Some("result"));
+    let [own, other] = &mut sides[..] else { panic!("two sides") };
+    carried(own, other, b"one way").await;
+    carried(other, own, b"and back").await;
 }
 
 /// Proves: S5B-4-2.
