@@ -48,29 +48,45 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Whether something in backticks is meant as a path of this project.
+    const FOLDERS: [&str; 6] = ["changes", "crates", "docs", "fuzz", "testing", "xtask"];
+
+    /// Whether something in backticks is meant as a path of this project, or as the end of one.
     fn is_path(text: &str) -> bool {
         let begins = ["crates/", "testing/", "xtask/"].iter().any(|folder| text.starts_with(folder));
-        begins && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte))
+        (begins || text.ends_with(".rs")) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte))
+    }
+
+    /// What a link leads to, if that is in this project.
+    fn target(link: &str) -> Option<&str> {
+        let target = link.split([')', '#']).next().unwrap_or_default();
+        (link.contains(')') && !target.is_empty() && !target.contains([':', ' '])).then_some(target)
     }
 
     #[test]
     fn the_paths_that_documents_name_are_there() {
-        let mut documents = below(&["docs"], &["md"]).unwrap();
-        for path in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let mut documents = below(&FOLDERS, &["md"]).unwrap();
+        for path in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] {
             documents.push(read(root().join(path)).unwrap());
         }
-        let mut seen = 0;
-        let mut gone = Vec::new();
-        for document in &documents {
-            for path in document.text.split('`').skip(1).step_by(2).filter(|text| is_path(text)) {
-                seen += 1;
-                if !root().join(path).exists() {
-                    gone.push(format!("{}: {path}", document.path));
+        let sources = below(&FOLDERS, &["rs"]).unwrap();
+        let is_end_of_one = |end: &str| sources.iter().any(|source| Path::new(&source.path).ends_with(end));
+        let (mut named, mut linked, mut gone) = (0, 0, Vec::new());
+        for Source { path, text } in &documents {
+            for name in text.split('`').skip(1).step_by(2).filter(|name| is_path(name)) {
+                named += 1;
+                if !root().join(name).exists() && !is_end_of_one(name) {
+                    gone.push(format!("{path}: {name}"));
+                }
+            }
+            let here = root().join(path);
+            for link in text.split("](").skip(1).filter_map(target) {
+                linked += 1;
+                if !here.with_file_name(link).exists() {
+                    gone.push(format!("{path}: a link to {link}"));
                 }
             }
         }
         assert!(gone.is_empty(), "{gone:#?}");
-        assert!(seen > 40, "only {seen} paths were found");
+        assert!(named > 100 && linked > 100, "only {named} paths and {linked} links were found");
     }
 }
