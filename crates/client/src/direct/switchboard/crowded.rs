@@ -75,9 +75,9 @@ fn what_waits_is_bounded_by_its_bytes_and_the_refusal_says_so() {
 async fn what_is_said_in_a_session_takes_room_until_it_was_looked_at() {
     let (switchboard, _arrivals) = switchboard();
     let mut session = admit(&switchboard, "romeo@montague.example", 1, 0).unwrap();
-    let say = || switchboard.take(initiate("romeo@montague.example", 1, 400_000).1);
+    let say = || switchboard.take(initiate("romeo@montague.example", 1, 250_000).1);
     let taken = (0..MAILBOX).take_while(|_| say().is_none()).count();
-    assert!((4..6).contains(&taken), "{taken}");
+    assert!((7..10).contains(&taken), "{taken}");
     assert!(refused(say()).text.unwrap().contains("too much room"));
     assert!(matches!(session.next().await, Some(Mail::Request(_))));
     assert_eq!(say(), None);
@@ -86,9 +86,9 @@ async fn what_is_said_in_a_session_takes_room_until_it_was_looked_at() {
 #[tokio::test]
 async fn what_waits_to_be_looked_at_takes_room_too() {
     let (switchboard, mut arrivals) = switchboard();
-    let begin = |sid: usize| switchboard.take(initiate("romeo@montague.example", sid, 400_000).1);
+    let begin = |sid: usize| switchboard.take(initiate("romeo@montague.example", sid, 250_000).1);
     let taken = (0..OF_ONE).take_while(|sid| begin(*sid).is_none()).count();
-    assert!((4..6).contains(&taken), "{taken}");
+    assert!((7..10).contains(&taken), "{taken}");
     assert!(refused(begin(100)).text.unwrap().contains("too much room"));
     drop(arrivals.recv().await);
     assert_eq!(begin(101), None);

@@ -243,7 +243,7 @@ mod tests {
         let large: Vec<_> = ["a", "b", "c", "d"].into_iter().flat_map(|name| greedy(&rooms, name, true, (1, 200_000))).collect();
         assert!(large.len() < 30, "{}", large.len());
         assert_eq!(rooms.take(person("a"), true, 1, 200_000).unwrap_err(), Full::Bytes);
-        assert_eq!(greedy(&rooms, "romeo", true, (1, 8_000)).len(), 20);
+        assert!(greedy(&rooms, "romeo", true, (1, 8_000)).len() > 20);
         let mut held = rooms.take(person("romeo"), true, 1, 8_000).unwrap();
         assert_eq!(held.more(0, 4 << 20), Err(Full::Bytes));
         assert_eq!(held.more(0, 8_000), Ok(()));
