@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use balcony_session::client::Ask;
 use balcony_sharing::transfer::Reach;
-use balcony_sharing::transfer::bytestream::addresses::{Company, bare, is_same_host, may_dial, may_dial_unseen};
+use balcony_sharing::transfer::bytestream::addresses::{Company, bare, may_dial, may_dial_unseen};
 use balcony_sharing::transfer::bytestream::s5b::Settings;
 use balcony_sharing::transfer::bytestream::{Line, OwnCandidate, OwnPlace, SocketAction, SocketEvent, Way};
 use balcony_wire::bytestreams::{Activate, Query, QueryPayload};
@@ -72,6 +72,8 @@ pub(crate) struct Sockets {
     tasks: JoinSet<Done>,
     dialling: HashMap<Line, AbortHandle>,
     standing: HashMap<Line, TcpStream>,
+    /// A place that the peer named was tried: whoever is there sees from where.
+    came_to_them: bool,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,7 @@ impl Sockets {
             tasks: JoinSet::new(),
             dialling: HashMap::new(),
             standing: HashMap::new(),
+            came_to_them: false,
         }
     }
 
@@ -128,6 +131,11 @@ impl Sockets {
         open.into_iter().map(candidate).collect()
     }
 
+    /// Whether the peer may have seen our address by what was tried so far.
+    pub(crate) fn came_to_them(&self) -> bool {
+        self.came_to_them
+    }
+
     /// Does what the machine wants; what becomes of it comes out of [`Sockets::event`].
     pub(crate) fn perform(&mut self, action: SocketAction) {
         match action {
@@ -151,7 +159,8 @@ impl Sockets {
     }
 
     fn dial(&mut self, line: Line, host: String, port: u16, dstaddr: String) {
-        let is_ours = matches!(line, Line::OwnProxy(_)) || self.own_proxies.iter().any(|own| own.port == port && is_same_host(&own.host, &host));
+        let is_ours = matches!(line, Line::OwnProxy(_)) || self.own_proxies.iter().any(|own| own.is_at(&host, port));
+        self.came_to_them |= !is_ours && self.network.proxy().is_none();
         let rule = if is_ours { Rule::Ours } else { Rule::Theirs(self.surroundings) };
         let (network, named, answered) = (self.network.clone(), line.clone(), self.answered.0.clone());
         let task = self.tasks.spawn(async move {

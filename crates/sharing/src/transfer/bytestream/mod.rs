@@ -133,6 +133,13 @@ pub struct OwnCandidate {
     pub preference: u16,
 }
 
+impl OwnCandidate {
+    /// Whether that is the same place, however its address is written.
+    pub fn is_at(&self, host: &str, port: u16) -> bool {
+        self.port == port && addresses::is_same_host(&self.host, host)
+    }
+}
+
 /// What is at a place of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnPlace {

@@ -153,8 +153,13 @@ fn a_target_that_hides_connects_to_proxies_of_its_own_server_alone() {
     assert_eq!(hidden(&[]).poll_action(), Some(Action::Answer(Err(DefinedCondition::ItemNotFound))));
     let known =
         OwnCandidate { host: query.hosts()[0].host.clone(), port: query.hosts()[0].port.unwrap_or(1080), ..proxy("streamer.example.com") };
+    // However it is written.
+    for host in [known.host.clone(), format!("[::ffff:{}]", known.host)] {
+        let known = OwnCandidate { host, ..known.clone() };
+        assert!(matches!(hidden(&[known]).poll_action(), Some(Action::Socket(SocketAction::Dial { line: Line::Theirs(_), .. }))));
+    }
     let mut target = hidden(&[known]);
-    assert!(matches!(target.poll_action(), Some(Action::Socket(SocketAction::Dial { line: Line::Theirs(_), .. }))));
+    assert!(target.poll_action().is_some());
     target.handle_timeout(now + millis(1));
     assert_eq!(target.poll_action(), None);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use balcony_sharing::transfer::Reach;
 use balcony_sharing::transfer::bytestream::s5b::{Action, S5b, S5bFailed, S5bRefusal, Settings, Terms};
-use balcony_sharing::transfer::bytestream::{Line, Side, SocketAction, SocketEvent, Way};
+use balcony_sharing::transfer::bytestream::{Line, OwnCandidate, Side, SocketAction, SocketEvent, Way};
 use balcony_wire::bytestreams::Mode;
 use balcony_wire::jingle::{Candidate, CandidateKind, Jingle, S5bPayload, S5bTransport, Transport};
 use balcony_wire::stanza::DefinedCondition;
@@ -278,6 +278,36 @@ fn a_proxy_of_both_servers_is_used_by_who_hides_whoever_offers_it() {
     assert_eq!(world.machines[1].transport().candidates(), [], "the initiator offered it");
     world.run();
     assert_eq!(world.agreed().as_deref(), Some("proxy.both"));
+}
+
+/// The peer need not write an address of IPv6 as our server does.
+#[test]
+fn a_proxy_of_ours_in_another_spelling_is_still_ours_and_no_place_is_told_or_dialled_twice() {
+    let now = dawn();
+    let ours = OwnCandidate { host: "2001:db8::7".to_owned(), ..proxy("proxy.example") };
+    let candidate = |host: &str| Candidate {
+        cid: host.to_owned(),
+        host: host.to_owned(),
+        jid: jid("proxy.example"),
+        port: Some(ours.port),
+        priority: 5,
+        kind: CandidateKind::Proxy,
+    };
+    let theirs = ["2001:DB8:0:0::7", "[2001:db8::7]", "2001:db8::8"].map(candidate).to_vec();
+    let terms = Terms {
+        side: Side::Responder,
+        sid: SID.to_owned(),
+        own: jid("juliet@capulet.lit/balcony"),
+        peer: jid("romeo@montague.lit/orchard"),
+        reach: Reach::Relay,
+    };
+    let mut hidden = S5b::new(terms, Settings::default(), [1; 32]);
+    hidden.handle_transport(now, &S5bTransport::new(SID, S5bPayload::candidates(theirs))).unwrap();
+    hidden.handle_own_candidates(vec![ours]);
+    assert_eq!(hidden.transport().candidates(), [], "they named it already");
+    hidden.begin(now);
+    hidden.handle_timeout(now + millis(1_000));
+    assert_eq!(dials(&mut hidden), ["2001:DB8:0:0::7"]);
 }
 
 /// Dino lists the same proxy twice.

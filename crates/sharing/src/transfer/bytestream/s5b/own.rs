@@ -5,7 +5,6 @@ use balcony_wire::jingle::{Candidate, CandidateKind};
 use sha2::{Digest as _, Sha256};
 
 use crate::transfer::Reach;
-use crate::transfer::bytestream::addresses::is_same_host;
 use crate::transfer::bytestream::{OwnCandidate, OwnPlace};
 
 /// Listeners that are told of: more than any machine has interfaces that matter.
@@ -13,18 +12,13 @@ const MOST_DIRECT: usize = 8;
 /// Proxies that are told of.
 const MOST_PROXIES: usize = 4;
 
-/// Whether both name the same place.
-pub(super) fn is_same(own: &OwnCandidate, host: &str, port: u16) -> bool {
-    own.port == port && is_same_host(&own.host, host)
-}
-
 /// Candidates of ours: no place twice, none that the other side named before (XEP-0260 §2.2), none that reach forbids.
 pub(super) fn candidates(own: &[OwnCandidate], theirs: &[Candidate], jid: &Jid, reach: Reach, random: &[u8; 32]) -> Vec<Candidate> {
     let mut told: Vec<&OwnCandidate> = Vec::new();
     let (mut direct, mut proxies) = (0, 0);
     for candidate in own {
-        let is_known = told.iter().any(|other| is_same(other, &candidate.host, candidate.port))
-            || theirs.iter().any(|other| is_same(candidate, &other.host, other.port()));
+        let is_known = told.iter().any(|other| other.is_at(&candidate.host, candidate.port))
+            || theirs.iter().any(|other| candidate.is_at(&other.host, other.port()));
         let (count, most) = match candidate.place {
             OwnPlace::Listener if reach == Reach::Relay => continue,
             OwnPlace::Listener => (&mut direct, MOST_DIRECT),

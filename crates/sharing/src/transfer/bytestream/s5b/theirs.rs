@@ -2,7 +2,6 @@
 
 use balcony_wire::jingle::{Candidate, CandidateKind};
 
-use super::own::is_same;
 use crate::transfer::bytestream::addresses::is_same_host;
 use crate::transfer::bytestream::dialler::Spot;
 use crate::transfer::bytestream::{Line, OwnCandidate};
@@ -17,7 +16,7 @@ const MOST_PROXIES: usize = 4;
 pub(super) fn spots(theirs: &[Candidate], dstaddr: &str, hidden: Option<&[OwnCandidate]>) -> Vec<Spot> {
     let may_try = |candidate: &&Candidate| match hidden {
         None => true,
-        Some(own) => is_proxy(candidate) && own.iter().any(|own| is_same(own, &candidate.host, candidate.port())),
+        Some(own) => is_proxy(candidate) && own.iter().any(|own| own.is_at(&candidate.host, candidate.port())),
     };
     let mut theirs: Vec<&Candidate> = theirs.iter().filter(may_try).collect();
     theirs.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));

@@ -39,7 +39,7 @@ impl Requester {
         let mut hosts: Vec<OwnCandidate> = Vec::new();
         for host in own {
             let is_allowed = stream.reach == Reach::Direct || matches!(host.place, OwnPlace::Proxy(_));
-            let is_known = hosts.iter().any(|other| other.port == host.port && other.host.eq_ignore_ascii_case(&host.host));
+            let is_known = hosts.iter().any(|other| other.is_at(&host.host, host.port));
             if is_allowed && !is_known && hosts.len() < MOST {
                 hosts.push(host);
             }

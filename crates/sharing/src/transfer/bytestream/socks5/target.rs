@@ -46,8 +46,7 @@ impl Target {
             return Err(DefinedCondition::NotAcceptable);
         }
         let is_allowed = |host: &&StreamHost| {
-            let is_ours = |own: &OwnCandidate| own.port == port_of(host) && own.host.eq_ignore_ascii_case(&host.host);
-            stream.reach == Reach::Direct || own_proxies.iter().any(is_ours)
+            stream.reach == Reach::Direct || own_proxies.iter().any(|own| own.is_at(&host.host, port_of(host)))
         };
         let hosts: Vec<StreamHost> = hosts.iter().filter(is_allowed).take(MOST).cloned().collect();
         let dstaddr = query.dstaddr.clone().unwrap_or_else(|| dstaddr(&stream.sid, &stream.peer, &stream.own));
