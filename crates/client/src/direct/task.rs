@@ -170,6 +170,7 @@ impl Task {
                 Action::Socket { stream, action } => {
                     if let Some(sockets) = self.sockets.get_mut(&stream) {
                         sockets.perform(action);
+                        self.shown |= sockets.came_to_them();
                     }
                 }
                 Action::Await { stream, sid } => {
@@ -384,14 +385,18 @@ impl Task {
         }
     }
 
-    /// The file of this name that nobody takes yet. Where there is only one, it is meant whatever it is called: a session that takes
-    /// the place of one that broke has names of its own.
+    /// The file of this name, if nobody takes it yet. Where there is none of that name and only one, that is meant: a session that takes the
+    /// place of one that broke has names of its own.
     fn untaken(&self, name: Option<&str>) -> Option<ContentId> {
         let is_free = |id: &&ContentId| self.session.ended(id).is_none() && !self.takes.contains_key(*id);
-        let free: Vec<&ContentId> = self.session.contents().filter(is_free).collect();
-        let named = free.iter().find(|id| name == Some(id.name.as_str())).copied();
-        let only = free.first().copied().filter(|_| free.len() == 1);
-        named.or(only).cloned()
+        match self.session.contents().find(|id| name == Some(id.name.as_str())) {
+            Some(named) => Some(named).filter(is_free).cloned(),
+            None => {
+                let mut contents = self.session.contents();
+                let only = contents.next().filter(|_| contents.next().is_none());
+                only.filter(is_free).cloned()
+            }
+        }
     }
 
     /// Somebody waits for this file.

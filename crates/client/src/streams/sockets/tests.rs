@@ -132,6 +132,21 @@ async fn no_candidate_of_a_peer_leads_to_this_machine() {
     assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody came");
 }
 
+/// What is said to the person about their address counts what was tried, not only what was told.
+#[tokio::test]
+async fn whoever_comes_to_a_place_of_the_peer_is_seen_there_unless_a_proxy_comes_for_them() {
+    let theirs = Line::Theirs("c0".to_owned());
+    let table =
+        [(theirs.clone(), None, true), (theirs, Some("socks5://127.0.0.1:1"), false), (Line::OwnProxy("p0".to_owned()), None, false)];
+    for (line, proxy, expected) in table {
+        let mut sockets = sockets(Company::Contact, true, proxy);
+        assert!(!sockets.came_to_them());
+        let (host, dstaddr) = ("127.0.0.1".to_owned(), "0".repeat(40));
+        sockets.perform(SocketAction::Dial { line: line.clone(), host, port: 1, dstaddr });
+        assert_eq!(sockets.came_to_them(), expected, "{line:?} {proxy:?}");
+    }
+}
+
 /// Proves: S5J-6.1-1.
 #[tokio::test]
 async fn who_hides_and_who_goes_through_a_proxy_opens_no_port() {
