@@ -1,4 +1,5 @@
-//! What we answer when asked: what we can do, and that we are there. Everything else gets `service-unavailable`.
+//! What we answer when asked: what we can do, and that we are there. Everything else gets `service-unavailable`. Who is answered at all is
+//! said in [`super::sight`].
 //!
 //! XEP-0030, XEP-0115, XEP-0199.
 //!

@@ -163,7 +163,7 @@ mod tests {
 
     const AVAILABLE: Availability = Availability::Available(0);
 
-    /// Proves: C6121-8-1.
+    /// Proves: JIN-13-1.
     #[test]
     fn being_in_the_roster_shows_nothing_and_a_subscription_from_them_does() {
         use View::{Nothing, Presence, Shown};

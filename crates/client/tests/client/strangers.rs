@@ -151,7 +151,7 @@ async fn device(account: &Account) -> String {
 /// What a device says that knows files and announces what it can do, as nobody else does.
 const CAPS: &str = "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:example:mallory' ver='q07IKJEyjvHSyhy//CH0CxmKi8w='/></presence>";
 
-/// Proves: C6120-8.4-1, JPUB-2.2-3, JFT-9.1-1, JIN-6.3-2.
+/// Proves: C6120-8.4-1, JFT-9.1-1, JIN-6.3-2, JIN-13-1.
 #[tokio::test]
 async fn a_stranger_hears_of_a_device_that_is_there_what_they_hear_of_one_that_is_not() {
     let stage = Stage::new().await;
