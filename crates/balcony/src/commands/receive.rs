@@ -112,6 +112,8 @@ struct Turn {
     agreed: bool,
     /// The person heard of it in this run.
     is_told: bool,
+    /// It cannot wait for room: others of the same session wait for what becomes of it.
+    is_urgent: bool,
 }
 
 /// One run of the command.
@@ -143,7 +145,7 @@ impl<'a> Receiving<'a> {
             told,
             tally: Tally::of(args.count),
             seen: earlier.iter().map(|(key, _)| *key).collect(),
-            queue: earlier.into_iter().map(|(key, agreed)| Turn { key, agreed, is_told: false }).collect(),
+            queue: earlier.into_iter().map(|(key, agreed)| Turn { key, agreed, is_told: false, is_urgent: false }).collect(),
             busy: BTreeSet::new(),
             absent: BTreeMap::new(),
             gained: BTreeMap::new(),
@@ -154,8 +156,16 @@ impl<'a> Receiving<'a> {
         self.busy.len() < self.tally.at_once(usize::from(self.args.jobs))
     }
 
+    fn wants_more(&self) -> bool {
+        self.busy.len() < self.tally.at_once(usize::MAX)
+    }
+
     fn next_turn(&mut self) -> Option<Turn> {
-        if self.has_room() { self.queue.pop_front() } else { None }
+        if self.has_room() {
+            return self.queue.pop_front();
+        }
+        let urgent = self.queue.iter().position(|turn| turn.is_urgent).filter(|_| self.wants_more());
+        urgent.and_then(|at| self.queue.remove(at))
     }
 
     /// Somebody offers something, or says of what they offered where else it is. The person hears so at once, whatever is under way.
@@ -172,11 +182,12 @@ impl<'a> Receiving<'a> {
         self.absent.remove(&key);
         self.announce(&offer);
         self.queue.retain(|turn| turn.key != key);
-        self.queue.push_back(Turn { key, agreed: false, is_told: true });
-        if !self.has_room() {
-            let words = match self.tally.at_once(usize::MAX) <= self.busy.len() {
-                true => "is left for the next `balcony receive`: no more files are wanted now",
-                false => "waits until another file is there",
+        let is_urgent = self.account.fetcher().is_answered_with_others(&offer);
+        self.queue.push_back(Turn { key, agreed: false, is_told: true, is_urgent });
+        if !(self.has_room() || is_urgent && self.wants_more()) {
+            let words = match self.wants_more() {
+                true => "waits until another file is there",
+                false => "is left for the next `balcony receive`: no more files are wanted now",
             };
             self.console.step("queued", json!({"offer": key.number()}), format!("{}: {words}", Safe(offer.name().as_str())));
         }
@@ -231,7 +242,8 @@ impl<'a> Receiving<'a> {
         self.tally.note(self.console, offer, done).map_err(|failure| of_several(failure, self.busy.len()))?;
         if let Some(again) = again {
             self.announce(&again);
-            self.queue.push_back(Turn { key: again.key(), agreed: false, is_told: true });
+            let is_urgent = self.account.fetcher().is_answered_with_others(&again);
+            self.queue.push_back(Turn { key: again.key(), agreed: false, is_told: true, is_urgent });
         }
         Ok(())
     }
@@ -240,7 +252,7 @@ impl<'a> Receiving<'a> {
     fn devices_are(&mut self, there: &Devices) {
         let come = self.absent.values().filter(|offer| is_there(offer, there)).map(CataloguedOffer::key);
         let come: Vec<_> = come.filter(|key| self.queue.iter().all(|turn| turn.key != *key)).collect();
-        self.queue.extend(come.into_iter().map(|key| Turn { key, agreed: false, is_told: false }));
+        self.queue.extend(come.into_iter().map(|key| Turn { key, agreed: false, is_told: false, is_urgent: false }));
     }
 }
 

@@ -74,11 +74,11 @@ fn about<'a>(events: &'a [Value], event: &str, file: &std::path::Path) -> &'a Va
     events.iter().find(is_it).unwrap_or_else(|| panic!("no {event} of {name}: {events:?}"))
 }
 
-/// Three in the offer and one that is added midway; each is an offer in our catalogue, arrives proven, and is confirmed by itself.
+/// Five in the offer, more than are fetched at once, and one that is added midway; each is an offer in our catalogue, arrives proven, and is confirmed by itself.
 #[track_caller]
 fn all_arrive(options: &[&str], ours: &[&str], size: usize, way: &str) {
     let Some(scene) = Scene::start() else { return };
-    let files = scene.files(&["a.bin", "b.bin", "c.bin", "added.bin"], size);
+    let files = scene.files(&["a.bin", "b.bin", "c.bin", "d.bin", "e.bin", "added.bin"], size);
     let (waiting, device) = scene.bob_waits(files.len(), ours);
     let events = scene.they_offer(&device, &files, options);
     let done = waiting.wait().ok();

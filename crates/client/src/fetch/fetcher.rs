@@ -8,7 +8,8 @@ use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Offer, Origin, Plan, Source, Way};
 use balcony_store::{OfferKey, OfferState, Staged, Store, StoreError};
-use balcony_wire::Jid;
+use balcony_wire::jingle::Jingle;
+use balcony_wire::{Element, Jid, Payload as _};
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::orders::{Order, Orders, Reins};
 use super::standing::Standing;
 use super::why::Known;
-use super::work::{Ending, Work, job_of};
+use super::work::{Ending, Work};
 use super::{FetchError, FetchEvent, SharedFile};
 use crate::bits::Asker;
 use crate::blocking::blocking;
@@ -130,6 +131,18 @@ impl Fetcher {
     pub fn has_ended(&self, offer: &CataloguedOffer) -> bool {
         let waits = |(peer, sid, _): (&Jid, &str, &str)| self.direct.is_waiting(peer, sid);
         offer.provenance().way() == Way::Session && !offer.sources().filter_map(session).any(waits)
+    }
+
+    /// Whether the session that offers it waits for one answer about this file and others. Then none of them can wait until another one
+    /// is there: who gives would have to take it for a no.
+    #[must_use]
+    pub fn is_answered_with_others(&self, offer: &CataloguedOffer) -> bool {
+        let begins_with_several = |jingle: &Element| {
+            let contents = jingle.children().filter(|child| child.name() == "content");
+            jingle.attr("action") == Some("session-initiate") && contents.count() > 1
+        };
+        let mut sessions = offer.message().payloads.iter().filter(|payload| Jingle::matches(payload));
+        !self.has_ended(offer) && sessions.any(begins_with_several)
     }
 
     /// Says no in the sessions in which an offer was made, if they are still open: it is here already, or nobody wants it. Nothing
@@ -270,9 +283,9 @@ impl Fetcher {
         let store = self.store.clone();
         blocking(move || {
             let is_of = |staged: &Staged| staged.sidecar.as_ref().is_some_and(|sidecar| sidecar.offer == key.to_string());
-            // What another fetch of the same file left bears its name.
-            let job = store.staged()?.into_iter().find(is_of).map_or_else(|| job_of(key), |staged| staged.job);
-            let Some(staging) = store.resume(&job)? else { return Ok(0) };
+            // What another fetch of the same file left bears its name, and what it left may have gone to another one.
+            let Some(staged) = store.staged()?.into_iter().find(is_of) else { return Ok(0) };
+            let Some(staging) = store.resume(&staged.job)? else { return Ok(0) };
             let len = staging.len();
             staging.discard()?;
             if store.offer(key)?.is_some_and(|row| row.state == OfferState::Fetching) {
@@ -299,6 +312,10 @@ impl Fetcher {
         }
         let goes_on = |done: &Option<Result<Ending, FetchError>>| matches!(done, None | Some(Err(FetchError::Failed(_))));
         if goes_on(&done) && (first.is_empty() || !rest.is_empty()) {
+            let turns = match self.is_answered_with_others(offer) {
+                true => Arc::new(Semaphore::new(1)),
+                false => self.turns.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            };
             let work = Work {
                 store: self.store.clone(),
                 network: self.network.clone(),
@@ -307,7 +324,7 @@ impl Fetcher {
                 settings: self.settings,
                 key: offer.key(),
                 events: events.another(),
-                turns: self.turns.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                turns,
                 orders,
             };
             done = Some(work.run(offer, plan).await);
