@@ -8,7 +8,7 @@ use icu_properties::props::GeneralCategory;
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
-use super::precis::{Class, context_holds, exception, is_ignorable, is_old_jamo};
+use super::precis::{Class, by_category, context_holds, exception, is_ignorable, is_old_jamo};
 
 /// The prepared domain.
 pub(super) fn prepare(text: &str) -> Result<Cow<'_, str>, &'static str> {
@@ -57,17 +57,7 @@ fn is_idna2008(label: &str) -> bool {
 }
 
 fn is_letter_or_digit(c: char) -> bool {
-    use GeneralCategory as Category;
-    matches!(
-        CodePointMapData::<Category>::new().get(c),
-        Category::LowercaseLetter
-            | Category::UppercaseLetter
-            | Category::OtherLetter
-            | Category::DecimalNumber
-            | Category::ModifierLetter
-            | Category::NonspacingMark
-            | Category::SpacingMark
-    )
+    by_category(CodePointMapData::<GeneralCategory>::new().get(c)) == Class::Valid
 }
 
 /// RFC 5892 §2.4: combining marks for symbols, musical symbols.

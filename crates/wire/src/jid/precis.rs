@@ -75,7 +75,8 @@ fn has_compatibility_form(c: char) -> bool {
     !ComposingNormalizer::new_nfkc().is_normalized(c.encode_utf8(&mut buffer))
 }
 
-fn by_category(category: GeneralCategory) -> Class {
+/// Letters and digits are valid (RFC 8264 §9.1), whatever else is said of single characters.
+pub(super) fn by_category(category: GeneralCategory) -> Class {
     use GeneralCategory as Category;
     match category {
         Category::LowercaseLetter
