@@ -3,11 +3,17 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use balcony_sharing::DigestSet;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::exit::Failure;
 use crate::prompt::beside_question;
+
+/// Digests as a field: hex, by the names of their algorithms.
+pub(crate) fn digests(digests: &DigestSet) -> Value {
+    digests.iter().map(|digest| (digest.algo().name(), digest.to_hex())).collect()
+}
 
 /// Where events go.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
 
 use crate::connect::class_of;
-use crate::console::{Bar, Console};
+use crate::console::{Bar, Console, digests};
 use crate::exit::{Class, Failure};
 use crate::prompt::{self, Reply};
 use crate::safe::Safe;
@@ -19,8 +19,6 @@ use crate::signals::interrupted;
 
 /// What `balcony list` shows of an offer, as JSON.
 pub(crate) fn fields(offer: &CataloguedOffer) -> Value {
-    let digests: serde_json::Map<_, _> =
-        offer.digests().iter().map(|digest| (digest.algo().name().to_owned(), digest.to_hex().into())).collect();
     json!({
         "offer": offer.key().number(),
         "name": offer.name().as_str(),
@@ -29,7 +27,7 @@ pub(crate) fn fields(offer: &CataloguedOffer) -> Value {
         "description": offer.description(None),
         "from": offer.provenance().sender().as_str(),
         "proof": offer.proof().as_str(),
-        "digests": digests,
+        "digests": digests(offer.digests()),
     })
 }
 

@@ -11,7 +11,7 @@ use super::outbox;
 use super::outgoing::{are_files, is_pipe, recipients};
 use crate::cli;
 use crate::connect::{self, share_failure};
-use crate::console::{Bar, Console};
+use crate::console::{Bar, Console, digests};
 use crate::exit::{Class, Failure};
 use crate::home::Home;
 use crate::safe::{Safe, lines};
@@ -217,11 +217,9 @@ impl<'a> View<'a> {
 fn tell(console: &Console, sent: &Sent, recipients: &[Jid]) {
     let to: Vec<&str> = recipients.iter().map(|jid| jid.as_str()).collect();
     for file in &sent.files {
-        let digests: serde_json::Map<_, _> =
-            file.digests.iter().map(|digest| (digest.algo().name().to_owned(), digest.to_hex().into())).collect();
         console.result(
             "sent",
-            json!({"name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "url": file.url, "digests": digests, "to": to}),
+            json!({"name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "url": file.url, "digests": digests(&file.digests), "to": to}),
             format!("sent {} ({}) to {}", Safe(&file.name), ByteLen(file.size), Safe(&to.join(", "))),
         );
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli;
 use crate::connect::{self, class_of};
-use crate::console::{Bar, Console};
+use crate::console::{Bar, Console, digests};
 use crate::exit::{Class, Failure};
 use crate::home::Home;
 use crate::safe::Safe;
@@ -162,10 +162,8 @@ impl View<'_> {
 
     fn delivered(&self, file: &DirectFile) {
         let mut fields = file.way.as_ref().map(way_fields).unwrap_or_default();
-        let digests: Map<String, Value> =
-            file.digests.iter().map(|digest| (digest.algo().name().to_owned(), digest.to_hex().into())).collect();
         let about = json!({
-            "name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "digests": digests,
+            "name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "digests": digests(&file.digests),
             "to": file.device.as_str(), "address_shown": file.address_shown,
         });
         fields.extend(about.as_object().cloned().unwrap_or_default());

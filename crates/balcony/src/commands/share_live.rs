@@ -13,7 +13,7 @@ use super::outgoing::{are_files, is_pipe, recipients};
 use super::send::View;
 use crate::cli;
 use crate::connect::{self, share_failure};
-use crate::console::{Bar, Console};
+use crate::console::{Bar, Console, digests};
 use crate::exit::{Class, Failure};
 use crate::home::Home;
 use crate::safe::Safe;
@@ -113,10 +113,8 @@ async fn announce(console: &Console, sending: LiveSending, show_xml: bool) -> Re
 fn tell(console: &Console, shares: &LiveShares, recipients: &[Jid], args: &cli::ShareLive) {
     let to: Vec<&str> = recipients.iter().map(|jid| jid.as_str()).collect();
     for file in shares.files() {
-        let digests: serde_json::Map<_, _> =
-            file.digests.iter().map(|digest| (digest.algo().name().to_owned(), digest.to_hex().into())).collect();
         let fields = json!({
-            "name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "url": file.url, "digests": digests,
+            "name": file.name, "size": file.size, "media_type": file.media_type.as_str(), "url": file.url, "digests": digests(&file.digests),
             "to": to, "relay_only": args.relay_only, "seconds": args.lasts.map(|lasts| lasts.as_secs()),
         });
         let link = if file.url.is_some() { ", with a link as well" } else { "" };
