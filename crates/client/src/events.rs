@@ -1,11 +1,45 @@
-//! What happens during a share or a fetch, on its way to whoever watches.
+//! What happens while files are shared or fetched, on its way to whoever watches.
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
 
 /// At most that often is told how many bytes moved.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Events that may wait for whoever watches.
+const WAITING: usize = 64;
+
+/// Work under way, and what happens in it, for showing. Dropping it stops the work; what is on the disk by then stays there.
+#[derive(Debug)]
+pub struct Progress<E> {
+    events: Receiver<E>,
+    task: JoinHandle<()>,
+}
+
+impl<E: Send + 'static> Progress<E> {
+    /// Begins. How it ended is the last event. Must be called within a tokio runtime.
+    pub(crate) fn of<W: Future<Output = E> + Send + 'static>(work: impl FnOnce(Events<E>) -> W) -> Self {
+        let (sender, events) = channel(WAITING);
+        let work = work(Events::to(sender.clone()));
+        let task = tokio::spawn(async move {
+            let _ = sender.send(work.await).await; // nobody watches any more
+        });
+        Self { events, task }
+    }
+
+    /// What happened next; `None` after the event that says how it ended. Safe to drop and call again.
+    pub async fn next(&mut self) -> Option<E> {
+        self.events.recv().await
+    }
+}
+
+impl<E> Drop for Progress<E> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 /// Where events go, if anybody watches.
 pub(crate) struct Events<E> {

@@ -72,6 +72,7 @@ pub use bits::{NoSmallPicture, NoThumbnail, SmallPicture, ThumbnailBytes};
 pub use direct::give::{GivingEvent, GivingStep};
 pub use direct::{DirectError, DirectEvent, DirectFile, DirectProgress, DirectSending, DirectShare, SentDirectly, Stage, WayTaken};
 pub use error::{Class, ConnectError};
+pub use events::Progress;
 pub use fetch::{Fetch, FetchError, FetchEvent, FetchProgress, Fetcher, SaveError, SetupError, SharedFile, Taken, Way, Why, Wish};
 pub use net::NetError;
 pub use net::proxy::{NoProxy, Proxy};

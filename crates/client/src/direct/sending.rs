@@ -15,17 +15,13 @@ use balcony_wire::Jid;
 use futures_core::future::BoxFuture;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use tokio::sync::mpsc::{Receiver, channel};
-use tokio::task::JoinHandle;
 
 use super::proposing::Agreed;
 use super::{Desk, DirectError};
 use crate::account::Account;
-use crate::events::Events;
+use crate::events::{Events, Progress};
 use crate::share::{FileToShare, LookedAt};
 
-/// Events that may wait for whoever watches.
-const EVENTS: usize = 64;
 /// Files that are offered at once; the others follow.
 const AT_ONCE: usize = 8;
 
@@ -88,34 +84,12 @@ impl IntoFuture for DirectSending {
 impl DirectSending {
     /// Begins, and tells what happens. Must be called within a tokio runtime.
     pub fn progress(self) -> DirectProgress {
-        let (sender, events) = channel(EVENTS);
-        let task = tokio::spawn(async move {
-            let sent = send(self, Events::to(sender.clone())).await;
-            let _ = sender.send(DirectEvent::Ended(sent)).await; // nobody watches any more
-        });
-        DirectProgress { events, task }
+        Progress::of(|events| async { DirectEvent::Ended(send(self, events).await) })
     }
 }
 
-/// A sending under way. Dropping it ends its sessions.
-#[derive(Debug)]
-pub struct DirectProgress {
-    events: Receiver<DirectEvent>,
-    task: JoinHandle<()>,
-}
-
-impl DirectProgress {
-    /// What happened next; `None` after [`DirectEvent::Ended`]. Safe to drop and call again.
-    pub async fn next(&mut self) -> Option<DirectEvent> {
-        self.events.recv().await
-    }
-}
-
-impl Drop for DirectProgress {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+/// A sending under way, until [`DirectEvent::Ended`]. Dropping it ends its sessions.
+pub type DirectProgress = Progress<DirectEvent>;
 
 async fn send(sending: DirectSending, events: Events<DirectEvent>) -> Result<SentDirectly, DirectError> {
     let DirectSending { share: DirectShare { account, files, reach }, to } = sending;

@@ -12,9 +12,7 @@ use balcony_wire::jingle::Jingle;
 use balcony_wire::{Element, Jid, Payload as _};
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::orders::{Order, Orders, Reins};
 use super::standing::Standing;
@@ -24,13 +22,10 @@ use super::{FetchError, FetchEvent, SharedFile};
 use crate::bits::Asker;
 use crate::blocking::blocking;
 use crate::direct::Direct;
-use crate::events::Events;
+use crate::events::{Events, Progress};
 use crate::net::network::Network;
 use crate::net::tls::TrustError;
 use crate::offers::{CataloguedOffer, Decision};
-
-/// Events that may wait for whoever watches.
-const EVENTS: usize = 64;
 
 /// Fetches that run at once, if nobody says otherwise; the others wait for their turn.
 const AT_ONCE: usize = 3;
@@ -397,28 +392,23 @@ impl IntoFuture for Fetch {
 impl Fetch {
     /// Begins, and tells what happens. Must be called within a tokio runtime.
     pub fn progress(self) -> FetchProgress {
-        let (sender, events) = channel(EVENTS);
         let (reins, orders) = Orders::new();
-        let task = tokio::spawn(async move {
-            let last = self.fetcher.run(self.offer, self.plan, Events::to(sender.clone()), orders).await;
-            let _ = sender.send(last).await; // nobody watches any more
-        });
-        FetchProgress { events, reins, task }
+        let progress = Progress::of(|events| self.fetcher.run(self.offer, self.plan, events, orders));
+        FetchProgress { progress, reins }
     }
 }
 
 /// A fetch under way. Dropping it stops the fetch; what is there is kept for the next one.
 #[derive(Debug)]
 pub struct FetchProgress {
-    events: Receiver<FetchEvent>,
+    progress: Progress<FetchEvent>,
     reins: Reins,
-    task: JoinHandle<()>,
 }
 
 impl FetchProgress {
     /// What happened next; `None` after [`FetchEvent::Ended`] or [`FetchEvent::Stopped`]. Safe to drop and call again.
     pub async fn next(&mut self) -> Option<FetchEvent> {
-        self.events.recv().await
+        self.progress.next().await
     }
 
     /// Closes the connection and waits; others may be fetched meanwhile. [`FetchEvent::Paused`] tells when it has.
@@ -440,11 +430,5 @@ impl FetchProgress {
     /// Ends it and throws away what is there. [`FetchEvent::Stopped`] tells when it has.
     pub fn discard(&self) {
         self.reins.discard();
-    }
-}
-
-impl Drop for FetchProgress {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

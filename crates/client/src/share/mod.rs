@@ -47,17 +47,12 @@ use balcony_sharing::{DigestSet, MediaType};
 use balcony_store::{OutboxState, StoreError};
 use balcony_wire::{Jid, Message};
 use futures_core::future::BoxFuture;
-use tokio::sync::mpsc::{Receiver, channel};
-use tokio::task::JoinHandle;
 
 use crate::account::Account;
 use crate::blocking::blocking;
-use crate::events::Events;
+use crate::events::{Events, Progress};
 use outbox::random_id;
 use sending::Order;
-
-/// Events that may wait for whoever watches.
-const EVENTS: usize = 64;
 
 /// Files that go into one message at most: servers bound the size of a message, readers the number of files they take from one.
 pub const FILES_IN_ONE_MESSAGE: usize = 16;
@@ -170,12 +165,7 @@ impl Sending {
 
     /// Begins, and tells what happens. Must be called within a tokio runtime.
     pub fn progress(self) -> ShareProgress {
-        let (sender, events) = channel(EVENTS);
-        let task = tokio::spawn(async move {
-            let done = self.run(Events::to(sender.clone())).await;
-            let _ = sender.send(ShareEvent::Ended(done)).await; // nobody watches any more
-        });
-        ShareProgress { events, task }
+        Progress::of(|events| async { ShareEvent::Ended(self.run(events).await) })
     }
 
     async fn run(self, events: Events<ShareEvent>) -> Result<Sent, ShareError> {
@@ -304,22 +294,5 @@ pub enum ShareEvent {
     Ended(Result<Sent, ShareError>),
 }
 
-/// Sharing under way. Dropping it stops it; the message stays in the outbox.
-#[derive(Debug)]
-pub struct ShareProgress {
-    events: Receiver<ShareEvent>,
-    task: JoinHandle<()>,
-}
-
-impl ShareProgress {
-    /// What happened next; `None` after [`ShareEvent::Ended`]. Safe to drop and call again.
-    pub async fn next(&mut self) -> Option<ShareEvent> {
-        self.events.recv().await
-    }
-}
-
-impl Drop for ShareProgress {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+/// Sharing under way, until [`ShareEvent::Ended`]. Dropping it stops it; the message stays in the outbox.
+pub type ShareProgress = Progress<ShareEvent>;

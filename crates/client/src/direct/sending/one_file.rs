@@ -9,7 +9,7 @@ use balcony_wire::FullJid;
 use tokio::sync::mpsc::channel;
 use tokio::time::sleep;
 
-use super::{DirectEvent, DirectFile, EVENTS, Work};
+use super::{DirectEvent, DirectFile, Work};
 use crate::blocking::blocking;
 use crate::direct::give::Gift;
 use crate::direct::publish::random_id;
@@ -17,6 +17,8 @@ use crate::direct::{Desk, DirectError, GiveEvent, Key, WayTaken, si};
 use crate::http::source::Reading;
 use crate::share::LookedAt;
 
+/// Steps of one session that may wait to be told.
+const STEPS: usize = 64;
 /// Files up to that size are read for their digests before they are offered, if those are not known; of others the digests are told
 /// behind the bytes.
 const HASHED_FIRST: u64 = 64 << 20;
@@ -100,7 +102,7 @@ impl Work {
     /// One session.
     async fn trip(&self, position: usize, device: FullJid, sid: &str, gift: Gift, trip: &mut Trip) -> Result<(), DirectError> {
         trip.from_byte = None;
-        let (sender, mut steps) = channel(EVENTS);
+        let (sender, mut steps) = channel(STEPS);
         let (size, leaves) = (gift.size, Leaves::new(&self.desk, &device, sid));
         let abilities = self.account.abilities(&device).await.unwrap_or_default();
         // What was spoken before Jingle is for those who know nothing better (XEP-0234 §10.3).
