@@ -1,18 +1,23 @@
 //! One message with a link and a person's device as sources: the file is fetched from whichever remains when the other is taken away in
 //! the middle, and not a byte is fetched twice.
 
-use std::time::Duration;
+use std::future::IntoFuture as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use balcony_client::{CataloguedOffer, FetchEvent, LiveShares, Plan, SharedFile, Store, Taken, WayTaken};
 use balcony_sharing::Source;
 use balcony_sharing::dialect::{OutgoingFile, OutgoingShare, write};
 use balcony_sharing::plan::How;
+use balcony_sharing::transfer::SessionWay;
 use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
+use balcony_wire::{Element, Jid};
 use testing_peers::web::{Manner, Web};
 use tokio::time::timeout;
 
 use crate::direct::{Couple, yes};
 use crate::fetching::{Desk, read};
+use crate::hostile_peers::mallory::Mallory;
 use crate::live::{published, sees};
 use crate::scene::noise;
 use crate::sharing::juliet;
@@ -145,4 +150,43 @@ async fn what_an_offer_that_failed_left_serves_the_next_offer_of_the_same_file()
     let third = offered(&bytes, "s4", &good).await;
     assert_eq!(read(&third.fetch().await.unwrap()), bytes);
     assert_eq!(good.asked(), [None]);
+}
+
+/// A link gives wrong bytes and breaks off; then Romeo offers the file directly. His session is one answer, and is not staked on them.
+#[tokio::test]
+async fn wrong_bytes_that_came_before_cost_nobody_what_they_offer_directly() {
+    let mut both = Both::new([Manner::Good]).await;
+    let junk = Web::new(&noise(SIZE), [Manner::Breaks(400_000), Manner::Status(410)]);
+    let mut link = both.plan(false).await.attempts.swap_remove(0);
+    let How::Http(request) = &mut link.how else { panic!("{link:?}") };
+    request.url = junk.url().parse().unwrap();
+    let path = both.couple.file("directly.jpg", &both.bytes);
+    let sending = tokio::spawn(both.couple.romeo.send_direct(&path).to(&juliet()).into_future());
+    both.offer = both.couple.next().await;
+    let mut plan = yes(&both.couple.juliet, &both.offer).await;
+    plan.attempts.truncate(1);
+    assert!(matches!(&plan.attempts[0].how, How::Session(request) if request.is_offered()), "{plan:?}");
+    plan.attempts.insert(0, link);
+    let (file, told) = both.fetch(plan, async |_, _| ()).await;
+    assert!(file.is_proven());
+    assert_eq!((read(&file), told), (both.bytes, ["link from 0", "device from 0", "session"].map(str::to_owned).to_vec()));
+    assert_eq!(sending.await.unwrap().unwrap().files.len(), 1, "he need not offer it again");
+}
+
+/// A device that was killed is shown as present until its server notices.
+#[tokio::test]
+async fn a_device_that_says_nothing_holds_a_file_up_for_three_seconds_where_another_has_it() {
+    let mut both = Both::new([Manner::Good]).await;
+    let silent = Mallory::at(&both.couple.scene.server, "romeo", "killed", Arc::new(|_: &Element| None)).await;
+    let mut plan = both.plan(true).await;
+    plan.attempts.truncate(1);
+    let mut killed = plan.attempts[0].clone();
+    let How::Session(request) = &mut killed.how else { panic!("{killed:?}") };
+    (request.peer, request.way) = (Jid::parse(&silent.jid).unwrap(), SessionWay::ByHash);
+    killed.source = Source::ByHash { jid: request.peer.clone(), uri: String::new() }.key();
+    plan.attempts.insert(0, killed);
+    let begun = Instant::now();
+    let (file, told) = both.fetch(plan, async |_, _| ()).await;
+    assert_eq!((read(&file), told), (both.bytes, ["device from 0", "device from 0", "session"].map(str::to_owned).to_vec()));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
