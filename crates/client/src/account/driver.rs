@@ -301,7 +301,8 @@ impl Driver {
 
     async fn input(&mut self, link: &mut Link) {
         let deadline = link.stream.deadline();
-        let takes_commands = link.socket.waiting() < FULL && !self.closing;
+        // A server acknowledges nothing that came behind a message that is not safe yet: blocks of a file may be many until then.
+        let takes_commands = link.socket.waiting() < FULL && link.stream.has_room() && !self.closing;
         let has_room = self.inbox.has_room();
         // Nothing is read while the last messages wait for whoever looks at them.
         let buffer: &mut [u8] = if has_room { &mut link.buffer } else { &mut [] };

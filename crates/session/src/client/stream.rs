@@ -223,6 +223,12 @@ impl ClientStream {
         Ok(id)
     }
 
+    /// Whether what can wait should be sent now. Where much waits for acknowledgement a quarter of the room is left for what cannot.
+    pub fn has_room(&self) -> bool {
+        let managed = self.session.as_ref().filter(|session| session.managed.is_some());
+        managed.is_none_or(|session| session.queue.len() < self.config.queue.div_ceil(4) * 3)
+    }
+
     /// Asks something; `None` asks the own account. The answer comes as [`Action::Answer`], exactly once, also when nothing
     /// could be sent, nobody answered within `timeout`, or the session was lost.
     pub fn request(&mut self, now: Instant, to: Option<Jid>, ask: Ask, timeout: Duration) -> RequestId {

@@ -366,6 +366,22 @@ fn a_full_queue_hands_stanzas_back_instead_of_growing() {
     assert_eq!(pair.client.send(pair.now, message("c2")), Err(balcony_session::client::SendError::QueueFull));
 }
 
+#[test]
+fn what_can_wait_is_held_back_while_there_is_room_for_what_cannot() {
+    let mut host = Host::default();
+    let mut client = quick_client();
+    client.queue = 8;
+    let mut pair = Pair::new(client, &Arc::new(server_config()), 1);
+    pair.run(&mut host);
+    for number in 0..8 {
+        assert_eq!(pair.client.has_room(), number < 6, "{number}");
+        pair.client.send(pair.now, message(&format!("c{number}"))).unwrap();
+    }
+    assert!(!pair.client.has_room());
+    pair.run(&mut host);
+    assert!(pair.client.has_room(), "acknowledged");
+}
+
 /// Proves: C6120-4.6-1.
 #[test]
 fn spaces_keep_a_connection_alive() {
