@@ -146,24 +146,10 @@ impl Field {
         self
     }
 
-    /// This field with a label.
-    #[must_use]
-    pub fn with_label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
-        self
-    }
-
     /// This field with one more value.
     #[must_use]
     pub fn with_value(mut self, value: impl Into<String>) -> Self {
         self.values.push(value.into());
-        self
-    }
-
-    /// This field with another element inside.
-    #[must_use]
-    pub fn with_other(mut self, element: Element) -> Self {
-        self.others.push(element);
         self
     }
 

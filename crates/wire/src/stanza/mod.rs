@@ -110,15 +110,6 @@ impl Stanza {
         }
     }
 
-    /// Sets whom it is for.
-    pub fn set_to(&mut self, to: Option<Jid>) {
-        match self {
-            Self::Message(stanza) => stanza.to = to,
-            Self::Presence(stanza) => stanza.to = to,
-            Self::Iq(stanza) => stanza.to = to,
-        }
-    }
-
     /// The id attribute.
     pub fn id(&self) -> Option<&str> {
         match self {
