@@ -1,6 +1,6 @@
 //! What a server is told before it starts. Every bound has a default that suits a household.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,14 +43,6 @@ impl Settings {
             scram_iterations: 10_000,
             limits: ServerLimits::default(),
         }
-    }
-
-    /// The same on the usual ports of all addresses: 5222, 5223, 443 and 7777.
-    #[must_use]
-    pub fn on_usual_ports(mut self) -> Self {
-        let at = |port| SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-        self.listen = Listen { c2s: at(5222), c2s_tls: at(5223), https: at(443), proxy: Some(at(7777)) };
-        self
     }
 }
 
