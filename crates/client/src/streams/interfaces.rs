@@ -40,23 +40,34 @@ pub(super) fn own_addresses(company: Company, loopback: bool) -> Vec<OwnAddress>
 /// The better kind first, and of one kind the families in turn: whoever has one of them alone, or in whose network one of them leads
 /// nowhere, comes to the other with the second attempt (RFC 8305 §4).
 fn ranked(found: &[Found], company: Company, loopback: bool) -> Vec<OwnAddress> {
-    let mut allowed: Vec<(u16, usize, IpAddr)> = Vec::new();
-    for Found { address, interface, .. } in found.iter().filter(|one| is_for_now(one, found)) {
-        let is_new = allowed.iter().all(|(.., known)| known != address);
-        if is_new && may_offer(*address, *interface, company, loopback) && !is_one_of_many_loopbacks(*address) {
-            let kind = preference(*address, *interface);
-            let is_rival = |(other, _, known): &&(u16, usize, IpAddr)| *other == kind && known.is_ipv4() == address.is_ipv4();
-            let turn = allowed.iter().filter(is_rival).count();
-            allowed.push((kind, turn, *address));
+    let mut allowed: Vec<&Found> = Vec::new();
+    for one in found.iter().filter(|one| is_for_now(one, found) && !is_one_of_many_loopbacks(one.address)) {
+        let is_new = allowed.iter().all(|known| known.address != one.address);
+        if is_new && may_offer(one.address, one.interface, company, loopback) {
+            allowed.push(one);
         }
     }
-    allowed.sort_by_key(|(kind, turn, address)| (Reverse(*kind), *turn, address.is_ipv4()));
-    // Equal ones would leave it to chance which is tried first.
-    let own = |(at, (kind, _, address)): (usize, (u16, usize, IpAddr))| {
-        let preference = kind.saturating_sub(u16::try_from(at).unwrap_or(u16::MAX));
-        OwnAddress { address, preference }
+    let rivals = |one: &Found| {
+        let before = allowed.iter().take_while(|other| other.address != one.address);
+        before.filter(|other| other.kind() == one.kind() && other.address.is_ipv4() == one.address.is_ipv4()).count()
     };
-    allowed.into_iter().enumerate().map(own).collect()
+    let mut order: Vec<_> = allowed.iter().map(|one| (Reverse(one.kind()), rivals(one), one.address.is_ipv4(), one.address)).collect();
+    order.sort_unstable();
+    // Equal ones would leave it to chance which is tried first.
+    let preference = |kind: u16, at| kind.saturating_sub(u16::try_from(at).unwrap_or(u16::MAX));
+    let own = order.into_iter().enumerate();
+    own.map(|(at, (Reverse(kind), .., address))| OwnAddress { address, preference: preference(kind, at) }).collect()
+}
+
+impl Found {
+    /// How good its kind is.
+    fn kind(&self) -> u16 {
+        match self.interface {
+            _ if self.address.is_loopback() => 65_535,
+            Interface::Card => 60_000,
+            Interface::Tunnel | Interface::Inner => 10_000,
+        }
+    }
 }
 
 /// An address that stays would tell people who met us at different places that it was us: it is not told where a temporary one of the
@@ -76,14 +87,6 @@ fn network_of(address: IpAddr) -> Option<u64> {
     match address {
         IpAddr::V6(address) => u64::try_from(u128::from(address) >> 64).ok(),
         IpAddr::V4(_) => None,
-    }
-}
-
-fn preference(address: IpAddr, interface: Interface) -> u16 {
-    match interface {
-        _ if address.is_loopback() => 65_535,
-        Interface::Card => 60_000,
-        Interface::Tunnel | Interface::Inner => 10_000,
     }
 }
 
