@@ -103,7 +103,12 @@ impl<'a> Desk<'a> {
             Some(person) => self.around.contacts.groups(person).map_or(Standing::Stranger, Standing::Contact),
             None => Standing::Stranger,
         };
+        let owner = other.map(Jid::bare).or_else(|| self.person.clone());
+        let is_device = matches!(exposure, ExposureKind::Presence | ExposureKind::ViaProxy | ExposureKind::Peer);
+        // Whoever is in a room with us sees us there.
+        let sees_us = provenance.is_in_room() || owner.is_some_and(|owner| self.around.contacts.sees_us(&owner));
         Case {
+            is_unseen: matches!(standing, Standing::Contact(_)) && is_device && !sees_us,
             person: self.person.as_ref(),
             standing,
             room: provenance.is_in_room().then_some((&self.conversation, self.around.room)),

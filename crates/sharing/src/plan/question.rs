@@ -179,7 +179,7 @@ pub(super) fn concerns(
     if !case.is_proven {
         concerns.push(Concern::Unproven);
     }
-    let is_told_to_strangers = case.standing == Standing::Stranger
+    let is_told_to_strangers = (case.standing == Standing::Stranger || case.is_unseen)
         && matches!(case.exposure, ExposureKind::Presence | ExposureKind::ViaProxy | ExposureKind::SendersServer);
     let is_missing_place = nearest.is_some_and(|nearest| nearest.missing(case).any(|miss| miss == Miss::Place));
     let is_misplaced = case.exposure > ExposureKind::OwnServer && is_missing_place;

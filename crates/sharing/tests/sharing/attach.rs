@@ -8,7 +8,7 @@ use balcony_sharing::dialect::{self, Reading};
 use balcony_sharing::plan::{Answer, Circumstances, Concern, Contacts, Decision, History, Outcome, Policy, Record, decide};
 use balcony_sharing::{NamedBy, Offer, Received, RoomFacts, Source};
 use balcony_wire::file_sharing::MAX_SOURCES;
-use balcony_wire::roster::RosterItem;
+use balcony_wire::roster::{RosterItem, Subscription};
 use balcony_wire::{BareJid, Element, Message, Stanza};
 use proptest::prelude::*;
 
@@ -269,7 +269,7 @@ fn in_a_room_the_id_of_the_room_names_the_message_and_the_occupant_id_the_sender
 }
 
 fn contact() -> Circumstances {
-    let romeo = RosterItem::new("romeo@montague.lit".parse().unwrap());
+    let romeo = RosterItem { subscription: Subscription::Both, ..RosterItem::new("romeo@montague.lit".parse().unwrap()) };
     Circumstances { contacts: Arc::new(Contacts::from_items([romeo])), ..Circumstances::at(at(1_000)) }
 }
 

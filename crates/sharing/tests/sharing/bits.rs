@@ -8,7 +8,7 @@ use balcony_sharing::plan::{Circumstances, Contacts, Decision, History, How, Pol
 use balcony_sharing::transfer::bits::{Action, BitsJob};
 use balcony_sharing::transfer::fetch::Fetched;
 use balcony_sharing::{Exposure, Offer, Proof, Received, Via};
-use balcony_wire::roster::RosterItem;
+use balcony_wire::roster::{RosterItem, Subscription};
 use balcony_wire::stanza::Stanza;
 use balcony_wire::{BareJid, Element, Message};
 
@@ -33,7 +33,7 @@ fn from(sender: &str, payloads: &str) -> (Message, Vec<Offer>) {
 }
 
 fn asked(offer: &Offer) -> Decision {
-    let romeo = RosterItem::new("romeo@montague.lit".parse().unwrap());
+    let romeo = RosterItem { subscription: Subscription::Both, ..RosterItem::new("romeo@montague.lit".parse().unwrap()) };
     let around =
         Circumstances { asked: true, contacts: Arc::new(Contacts::from_items([romeo])), ..Circumstances::at(SystemTime::UNIX_EPOCH) };
     decide(offer, &Policy::default(), &History::default(), &around)

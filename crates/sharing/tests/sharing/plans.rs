@@ -10,7 +10,7 @@ use balcony_sharing::plan::{
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_sharing::{Disposition, Exposure, ExposureKind, NetRules, Offer, Origin, Proof, Received, Source, UnknownSource, UrlSource};
 use balcony_wire::hashes::HashAlgo;
-use balcony_wire::roster::RosterItem;
+use balcony_wire::roster::{RosterItem, Subscription};
 use balcony_wire::url_data::{HttpData, HttpDataKind};
 use balcony_wire::{BareJid, Jid, Message};
 
@@ -49,7 +49,13 @@ fn offer(urls: &[&str]) -> Offer {
 }
 
 fn contact() -> Circumstances {
-    Circumstances { contacts: Arc::new(Contacts::from_items([RosterItem::new(jid("romeo@montague.lit"))])), ..Circumstances::at(noon()) }
+    Circumstances {
+        contacts: Arc::new(Contacts::from_items([RosterItem {
+            subscription: Subscription::Both,
+            ..RosterItem::new(jid("romeo@montague.lit"))
+        }])),
+        ..Circumstances::at(noon())
+    }
 }
 
 pub(crate) fn rules(text: &str) -> Policy {

@@ -12,7 +12,7 @@ use balcony_sharing::transfer::{Reach, SessionRequest, SessionWay};
 use balcony_sharing::{Disposition, Exposure, ExposureKind, NamedBy, NetRules, Offer, Proof, Received, Source, SourceKey};
 use balcony_wire::Message;
 use balcony_wire::hashes::HashAlgo;
-use balcony_wire::roster::RosterItem;
+use balcony_wire::roster::{RosterItem, Subscription};
 use proptest::prelude::*;
 
 use crate::plans::{OWN, SENDERS, THIRD, jid, juliet, noon, offer_with};
@@ -244,6 +244,7 @@ fn any_scene() -> impl Strategy<Value = Scene> {
             let [asked, metered, loopback_http, onion, declined] = flags;
             let item = |person: &&str| RosterItem {
                 groups: vec![if person.starts_with("romeo") { "Family" } else { "Work" }.into()],
+                subscription: Subscription::Both,
                 ..RosterItem::new(jid(person))
             };
             let contacts = Arc::new(Contacts::from_items(known.iter().map(item)));

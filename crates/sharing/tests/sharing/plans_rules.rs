@@ -36,6 +36,7 @@ impl Scene {
             is_proven: true,
             is_metered: false,
             is_attached: false,
+            is_unseen: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use balcony_sharing::transfer::{Reach, SessionRequest, SessionWay};
 use balcony_sharing::{Disposition, Exposure, NamedBy, Offer, Proof, Received, Source, Way, dialect};
 use balcony_wire::hashes::HashAlgo;
 use balcony_wire::jingle_file::Version;
-use balcony_wire::roster::RosterItem;
+use balcony_wire::roster::{RosterItem, Subscription};
 use balcony_wire::{Element, Jid, Message};
 
 use crate::plans::{OWN, SENDERS, THIRD, jid, juliet, noon, offer_with, rules};
@@ -30,8 +30,13 @@ pub(crate) const ABLE: Abilities = Abilities {
 
 /// Romeo and the nurse are contacts, and these devices are there.
 fn with(devices: &[(&str, Abilities)]) -> Circumstances {
+    with_contacts(Subscription::Both, devices)
+}
+
+/// The same with another subscription.
+fn with_contacts(subscription: Subscription, devices: &[(&str, Abilities)]) -> Circumstances {
     let devices = Devices::new(devices.iter().map(|(device, abilities)| (jid(device), *abilities)));
-    let contacts = ["romeo@montague.lit", "nurse@capulet.lit"].map(|contact| RosterItem::new(jid(contact)));
+    let contacts = ["romeo@montague.lit", "nurse@capulet.lit"].map(|contact| RosterItem { subscription, ..RosterItem::new(jid(contact)) });
     Circumstances { devices: Some(Arc::new(devices)), contacts: Arc::new(Contacts::from_items(contacts)), ..Circumstances::at(noon()) }
 }
 
@@ -244,6 +249,30 @@ fn a_stranger_learns_that_we_are_there_only_after_a_yes() {
     let Decision::Ask(question) = decision(&offer, &rules("fetch contacts"), &around) else { panic!() };
     let hidden = question.relayed().unwrap();
     assert!(hidden.answers().contains(&Answer::Reveal(Exposure::ViaProxy(jid(ORCHARD)))), "{:?}", hidden.answers());
+}
+
+/// Whom we see, or only wrote down, does not see us by that; a rule for contacts does not show them that we are there.
+#[test]
+fn a_contact_who_does_not_see_us_learns_that_we_are_there_by_no_rule_for_contacts() {
+    let offer = hashed(vec![published(ORCHARD)]);
+    let table = [
+        ("fetch contacts from relayed, peers", [true, true, false, false]),
+        ("fetch romeo@montague.lit from relayed", [true; 4]),
+        ("fetch everybody from relayed", [true; 4]),
+        ("never contacts\nfetch everybody", [false; 4]),
+    ];
+    for (text, expected) in table {
+        let is_fetched = |subscription| {
+            let around = with_contacts(subscription, &[(ORCHARD, ABLE)]);
+            matches!(decision(&offer, &rules(text), &around), Decision::Fetch(_))
+        };
+        let fetched = [Subscription::Both, Subscription::From, Subscription::To, Subscription::None].map(is_fetched);
+        assert_eq!(fetched, expected, "{text}");
+    }
+    let around = with_contacts(Subscription::To, &[(ORCHARD, ABLE)]);
+    let Decision::Ask(question) = decision(&offer, &rules("fetch contacts from relayed"), &around) else { panic!("not asked") };
+    let told = [Concern::Person(jid("romeo@montague.lit")), Concern::Reveals(Exposure::Peer(jid(ORCHARD)))];
+    assert!(told.iter().all(|concern| question.concerns().contains(concern)), "{:?}", question.concerns());
 }
 
 /// Nobody has to be hidden from on one's own devices.

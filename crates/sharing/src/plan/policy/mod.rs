@@ -126,6 +126,8 @@ pub struct Case<'a> {
     pub is_metered: bool,
     /// Whether somebody else than the sender, and not the person themself, says that it is there.
     pub is_attached: bool,
+    /// Whether a contact learns by it that we are there who does not see our presence: no rule for contacts fetches that way.
+    pub is_unseen: bool,
 }
 
 /// What the rules say of a case.
@@ -236,7 +238,11 @@ impl Rule {
         // A fetching rule is widened by a word, the others are narrowed by it.
         let is_beyond = |is_so: bool, says: bool| if self.verdict == Verdict::Fetch { is_so && !says } else { says && !is_so };
         match miss {
-            Miss::Who => !self.who.iter().any(|who| who.includes(case.person, case.standing, case.room)),
+            Miss::Who => {
+                let is_kept_from =
+                    |who: &Who| case.is_unseen && self.verdict == Verdict::Fetch && matches!(who, Who::Contacts | Who::Group(_));
+                !self.who.iter().any(|who| who.includes(case.person, case.standing, case.room) && !is_kept_from(who))
+            }
             Miss::Size => {
                 let too_large = self.up_to.is_some_and(|limit| case.size.is_none_or(|size| size > limit));
                 too_large || self.over.is_some_and(|limit| case.size.is_some_and(|size| size <= limit))
@@ -267,14 +273,6 @@ impl Who {
             Self::PublicRooms => matches!(room, Some((_, RoomKind::Public))),
             Self::Room(jid) => matches!(room, Some((room, _)) if room == jid),
         }
-    }
-}
-
-impl Ruling {
-    /// The stricter of two; of two alike the first.
-    #[must_use]
-    pub fn stricter(self, other: Self) -> Self {
-        if other.verdict > self.verdict { other } else { self }
     }
 }
 
