@@ -313,7 +313,13 @@ impl Task {
     async fn feed(&mut self, input: Input) {
         let now = Instant::now();
         match input {
-            Input::Mail(Some(Mail::Request(request))) => self.request(now, &request).await,
+            Input::Mail(Some(Mail::Request(request))) => {
+                // They may speak of bytes that moved and are not counted yet: success would look like a stop midway.
+                while let Ok(report) = self.reports.try_recv() {
+                    self.report(now, report).await;
+                }
+                self.request(now, &request).await;
+            }
             Input::Mail(Some(Mail::Unavailable)) => self.session.handle_unavailable(now),
             // A mailbox that overflowed, or that has to be left, takes the session along.
             Input::Mail(Some(Mail::Renamed) | None) => self.session.handle_disconnected(now),
@@ -385,18 +391,11 @@ impl Task {
         }
     }
 
-    /// The file of this name, if nobody takes it yet. Where there is none of that name and only one, that is meant: a session that takes the
-    /// place of one that broke has names of its own.
+    /// The file that is meant by this name, if nobody takes it yet.
     fn untaken(&self, name: Option<&str>) -> Option<ContentId> {
-        let is_free = |id: &&ContentId| self.session.ended(id).is_none() && !self.takes.contains_key(*id);
-        match self.session.contents().find(|id| name == Some(id.name.as_str())) {
-            Some(named) => Some(named).filter(is_free).cloned(),
-            None => {
-                let mut contents = self.session.contents();
-                let only = contents.next().filter(|_| contents.next().is_none());
-                only.filter(is_free).cloned()
-            }
-        }
+        let meant = files::meant(self.session.contents(), name)?;
+        let is_free = self.session.ended(meant).is_none() && !self.takes.contains_key(meant);
+        is_free.then(|| meant.clone())
     }
 
     /// Somebody waits for this file.

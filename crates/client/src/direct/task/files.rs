@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use balcony_sharing::transfer::jingle::EndReason;
+use balcony_sharing::transfer::jingle::{ContentId, EndReason};
 use balcony_wire::Jid;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -74,5 +74,31 @@ impl Giving {
             (reason, None) => Err(DirectError::Ended { peer, stage: self.stage, reason: reason.clone() }),
         };
         self.tell(GiveEvent::Ended(end)).await;
+    }
+}
+
+/// Which file of a session somebody means by a name. Where none has it and there is only one, that is meant: a session that takes the
+/// place of one that broke has names of its own. One of several is never taken for another one: the bytes would be wrong.
+pub(super) fn meant<'a>(contents: impl Iterator<Item = &'a ContentId>, name: Option<&str>) -> Option<&'a ContentId> {
+    let contents: Vec<_> = contents.collect();
+    let named = contents.iter().find(|id| name == Some(id.name.as_str())).copied();
+    named.or(contents.first().copied().filter(|_| contents.len() == 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use balcony_wire::jingle::Creator;
+
+    use super::*;
+
+    #[test]
+    fn one_of_several_files_is_never_taken_for_another_one() {
+        let content = |name: &str| ContentId { creator: Creator::Initiator, name: name.to_owned() };
+        let (several, alone) = ([content("a"), content("b")], [content("x")]);
+        assert_eq!(meant(several.iter(), Some("b")), Some(&several[1]));
+        assert_eq!(meant(several.iter(), Some("c")), None);
+        assert_eq!(meant(several.iter(), None), None);
+        assert_eq!((meant(alone.iter(), Some("a")), meant(alone.iter(), None)), (Some(&alone[0]), Some(&alone[0])));
+        assert_eq!(meant([].iter(), Some("a")), None);
     }
 }
