@@ -181,9 +181,10 @@ impl<'a> Receiving<'a> {
         }
         self.absent.remove(&key);
         self.announce(&offer);
+        let agreed = self.queue.iter().any(|turn| turn.key == key && turn.agreed);
         self.queue.retain(|turn| turn.key != key);
         let is_urgent = self.account.fetcher().is_answered_with_others(&offer);
-        self.queue.push_back(Turn { key, agreed: false, is_told: true, is_urgent });
+        self.queue.push_back(Turn { key, agreed, is_told: true, is_urgent });
         if !(self.has_room() || is_urgent && self.wants_more()) {
             let words = match self.wants_more() {
                 true => "waits until another file is there",

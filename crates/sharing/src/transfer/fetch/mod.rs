@@ -7,7 +7,8 @@
 //! [`Action::Note`] holds what a later job needs to know about it.
 //!
 //! A session with somebody's device is a source like any other: what came by HTTP is gone on with there, and the other way round. It stays
-//! open until the bytes were judged, and hears how it ended.
+//! open until the bytes were judged, and hears how it ended. One that was offered to us can be had once: it stands behind bytes of the same
+//! person alone.
 //!
 //! Encrypted files (XEP-0448 §3.2) are opened on the way: the machine counts encrypted bytes, which lie where the plain ones do, the
 //! staging file holds plain ones. Nothing of them is done before tag or padding, the digests of the encrypted bytes and those of the
