@@ -220,3 +220,19 @@ async fn whoever_has_a_session_with_us_sees_us_as_long_as_it_lasts() {
     drop(session);
     assert_eq!(switchboard.view(&mallory), View::Nothing);
 }
+
+/// Whoever may learn nothing learns nothing by asking more than is looked at, or more than fits.
+#[tokio::test]
+async fn beyond_every_bound_strangers_still_hear_that_nobody_is_there() {
+    let (switchboard, _arrivals) = switchboard();
+    let ask = |n: usize, words: usize| {
+        let from = Some(Jid::parse(&format!("mallory{n}@evil.example/x")).unwrap());
+        let payload = Element::new("query", "urn:example").with_text("x".repeat(words));
+        switchboard.unseen(Iq { from, ..Iq::get("1", None, payload) })
+    };
+    let refusals: Vec<Iq> = (0..ARRIVALS * 2).filter_map(|n| ask(n / 2, 0)).chain(ask(999, 4 << 20)).collect();
+    assert!(refusals.len() >= ARRIVALS, "{}", refusals.len());
+    for refusal in refusals {
+        assert_eq!(refused(Some(refusal)), StanzaError::new(DefinedCondition::ServiceUnavailable));
+    }
+}
