@@ -16,6 +16,7 @@ mod flush;
 mod folder;
 mod job;
 mod outfit;
+mod past_cache;
 mod place;
 mod retention;
 mod staging;

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crate::job::Note;
+use crate::past_cache::PastCache;
 use crate::place::Held;
 use crate::{BlobReader, JobId, Sidecar, Store, StoreError};
 
@@ -20,6 +21,8 @@ pub struct Staging {
     sidecar: Sidecar,
     len: u64,
     synced: u64,
+    past_cache: PastCache,
+    cached: u64,
 }
 
 /// A transfer that lies in staging.
@@ -40,7 +43,7 @@ impl Store {
     /// [`StoreError::JobExists`] if it was begun before; else when the disk fails.
     pub fn stage(&self, job: JobId, sidecar: Sidecar) -> Result<Staging, StoreError> {
         let held = self.place().begin(&job)?;
-        let mut staging = Staging { store: self.clone(), job, held, sidecar, len: 0, synced: 0 };
+        let mut staging = Staging::new(self, job, held, sidecar, 0);
         match staging.write_note() {
             Ok(()) => Ok(staging),
             Err(error) => {
@@ -63,7 +66,8 @@ impl Store {
         };
         let len = length(&held.file, job)?;
         let reliable = note.reliable(len, self.place().boot().as_deref());
-        let mut staging = Staging { store: self.clone(), job: job.clone(), held, sidecar: note.sidecar, len, synced: note.synced.min(len) };
+        let mut staging = Staging::new(self, job.clone(), held, note.sidecar, len);
+        staging.synced = note.synced.min(len);
         if reliable < len {
             staging.truncate(reliable)?;
         }
@@ -92,6 +96,10 @@ impl Store {
 }
 
 impl Staging {
+    fn new(store: &Store, job: JobId, held: Held, sidecar: Sidecar, len: u64) -> Self {
+        Self { store: store.clone(), job, held, sidecar, len, synced: 0, past_cache: PastCache::default(), cached: 0 }
+    }
+
     /// Which transfer.
     pub fn job(&self) -> &JobId {
         &self.job
@@ -112,17 +120,27 @@ impl Staging {
         &self.sidecar
     }
 
-    /// Adds bytes at the end: all of them, or none if it fails.
+    /// Adds bytes at the end: all of them, or none if it fails. Those of a large file go past the page cache, if they begin and end at
+    /// multiples of 4,096 bytes, in memory and in the file.
     ///
     /// # Errors
     /// When the disk is full or fails.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        if let Err(error) = self.held.file.write_all_at(bytes, self.len) {
+        let past_cache = self.past_cache.write(self.store.place(), &self.job, &self.held, self.len, bytes);
+        let (cached, at) = (&bytes[past_cache..], self.len + past_cache as u64);
+        if let Err(error) = self.held.file.write_all_at(cached, at) {
             let _ = self.held.file.set_len(self.len); // what is behind `len` would be overwritten or cut anyway
             return Err(self.fail("write", error));
         }
         self.len += bytes.len() as u64;
+        self.cached += cached.len() as u64;
         Ok(())
+    }
+
+    /// How many bytes were left to the page cache so far: they are on their way to the disk, or will be.
+    #[must_use]
+    pub fn cached(&self) -> u64 {
+        self.cached
     }
 
     /// Cuts to the first `len` bytes.

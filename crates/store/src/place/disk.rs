@@ -57,6 +57,17 @@ impl Place for Disk {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    fn past_cache(&self, job: &JobId, held: &File) -> Option<File> {
+        let file = self.staging.open_file(job.as_str(), OFlags::WRONLY | OFlags::DIRECT).ok()??;
+        self.staging.holds(job.as_str(), held).ok()?.then_some(file)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn past_cache(&self, _: &JobId, _: &File) -> Option<File> {
+        None
+    }
+
     fn staged_len(&self, job: &JobId) -> Result<Option<u64>, StoreError> {
         let Some(file) = self.staging.open_file(job.as_str(), OFlags::RDONLY)? else { return Ok(None) };
         let metadata = file.metadata().map_err(|error| StoreError::of_file("look at", self.staging.path_of(job.as_str()), error))?;

@@ -59,6 +59,10 @@ impl Place for Memory {
         Ok(Some(Held { file: staged.file.clone(), _lock: Some(staged.lock.clone()) }))
     }
 
+    fn past_cache(&self, _: &JobId, _: &File) -> Option<File> {
+        None
+    }
+
     fn staged_len(&self, job: &JobId) -> Result<Option<u64>, StoreError> {
         let Some(file) = self.inner().staged.get(job).map(|staged| staged.file.clone()) else { return Ok(None) };
         Ok(Some(file.metadata().map_err(|error| StoreError::of_file("look at", job.as_str(), error))?.len()))

@@ -24,6 +24,9 @@ pub(crate) trait Place: Send + Sync {
     /// The file of a job, held by us alone; `None` if there is none.
     fn hold(&self, job: &JobId) -> Result<Option<Held>, StoreError>;
 
+    /// The file of a job that we hold once more, for writing past the page cache; `None` where that cannot be.
+    fn past_cache(&self, job: &JobId, held: &File) -> Option<File>;
+
     /// Bytes staged, whoever holds them.
     fn staged_len(&self, job: &JobId) -> Result<Option<u64>, StoreError>;
 

@@ -33,6 +33,68 @@ fn everything_is_for_its_owner_only() {
     assert!(seen >= 7, "{seen}");
 }
 
+/// Bytes in a place where a disk takes them as they are.
+#[cfg(target_os = "linux")]
+struct Aligned {
+    memory: Vec<u8>,
+    from: usize,
+}
+
+#[cfg(target_os = "linux")]
+impl Aligned {
+    fn of(bytes: &[u8]) -> Self {
+        let mut memory = vec![0; bytes.len() + 4096];
+        let from = memory.as_ptr().align_offset(4096);
+        memory[from..from + bytes.len()].copy_from_slice(bytes);
+        Self { memory, from }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.memory[self.from..self.from + self.memory.len() - 4096]
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn can_go_past_the_cache(folder: &std::path::Path) -> bool {
+    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+    let direct = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap();
+    let file = fs::OpenOptions::new().write(true).create_new(true).custom_flags(direct).open(folder.join("probe"));
+    file.and_then(|file| file.write_all_at(Aligned::of(&[0; 4096]).bytes(), 0)).is_ok()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_file_goes_past_the_page_cache_in_whole_blocks_and_the_usual_way_between_them() {
+    const LARGE: usize = 32 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path().join("store")).unwrap();
+    let job = JobId::random();
+    let mut staging = store.stage(job.clone(), sidecar("1")).unwrap();
+    let block: Vec<u8> = (0..256 * 1024_u32).map(|at| (at % 251) as u8).collect();
+    let aligned = Aligned::of(&block);
+    let mut all = vec![7; LARGE];
+    staging.append(&all).unwrap();
+    assert_eq!(staging.cached(), LARGE as u64, "it begins like any other");
+    let block = aligned.bytes();
+    // Whole blocks, a part of one, what is not at a multiple then, and what makes up for it.
+    for part in [block, block, &block[..5000], block, &block[..4096 - 5000 % 4096]] {
+        staging.append(part).unwrap();
+        all.extend_from_slice(part);
+        assert_eq!(staging.len(), all.len() as u64);
+    }
+    drop(staging);
+    let mut staging = store.resume(&job).unwrap().unwrap();
+    for part in [block, b"the end"] {
+        staging.append(part).unwrap();
+        all.extend_from_slice(part);
+    }
+    if can_go_past_the_cache(dir.path()) {
+        assert_eq!(staging.cached(), 7, "of the second time, all but the last bytes");
+    }
+    let blob = store.commit(staging, &hashed(&all)).unwrap();
+    assert!(read(&store, &blob) == all, "what was written is what is read");
+}
+
 #[test]
 fn links_within_the_store_are_not_followed() {
     let dir = tempfile::tempdir().unwrap();
