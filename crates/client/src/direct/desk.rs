@@ -227,7 +227,8 @@ impl Desk {
     /// Bytes of a piece, so that many transfers at once share little memory.
     pub(super) fn piece(&self) -> usize {
         match self.switchboard.sessions() {
-            0..=8 => 256 * 1024,
+            0..=1 => 1024 * 1024,
+            2..=8 => 256 * 1024,
             9..=24 => 64 * 1024,
             _ => 32 * 1024,
         }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::sink::{Ended, Piece};
 use crate::http::lanes::{Lanes, LanesError};
-use crate::http::pool::{BUFFER, Pool};
+use crate::http::pool::{BUFFER, Buffer, Pool};
 
 /// Pieces that may wait to be opened.
 const WAITING: usize = 8;
@@ -91,7 +91,7 @@ fn open(mut decipher: Decipher, mut pieces: Receiver<Piece>, outlet: &mut Outlet
 /// Where plain bytes gather and go on to.
 struct Outlet {
     pool: Pool,
-    buffer: Option<Vec<u8>>,
+    buffer: Option<Buffer>,
     filled: usize,
     lanes: Lanes,
     disk: Sender<Piece>,

@@ -17,7 +17,7 @@ use crate::http::pool::Pool;
 const WAITING: usize = 8;
 
 /// Bytes after which the disk is set to work.
-const FLUSH: usize = 32 * 1024 * 1024;
+const FLUSH: u64 = 32 * 1024 * 1024;
 
 /// Staging and hashers at work, and what opens encrypted bytes before. Dropping it keeps what was written.
 pub(super) struct Sink {
@@ -192,15 +192,14 @@ fn fill(reader: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<u
 
 fn write(mut staging: Staging, mut pieces: Receiver<Piece>) -> Result<Staging, StoreError> {
     let flusher = Flushing::start(&staging);
-    let mut unflushed = 0;
+    let mut flushed = staging.cached();
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Bytes(bytes) => {
                 staging.append(&bytes)?;
-                unflushed += bytes.len();
-                if unflushed >= FLUSH {
+                if staging.cached() - flushed >= FLUSH {
                     flusher.wake();
-                    unflushed = 0;
+                    flushed = staging.cached();
                 }
             }
             Piece::Note(sidecar) => staging.note(sidecar)?,

@@ -2,24 +2,34 @@
 //!
 //! A big upload touches a few megabytes of memory again and again instead of asking for it page by page.
 
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 /// One buffer: big enough that hand-overs cost nothing, small enough to stay in the processor's cache.
 pub(crate) const BUFFER: usize = 256 * 1024;
+/// Where buffers begin in memory: a disk takes whole pages from there without a copy.
+const PAGE: usize = 4096;
 /// Buffers kept for later; more are made when needed, and dropped after.
 const KEPT: usize = 32;
 
 /// Gives out buffers and takes them back.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pool {
-    kept: Arc<Mutex<Vec<Vec<u8>>>>,
+    kept: Arc<Mutex<Vec<Buffer>>>,
     size: usize,
 }
 
+/// An initialised buffer with anything in it, which begins at a page.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    memory: Vec<u8>,
+    place: Range<usize>,
+}
+
 struct Lent {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     len: usize,
     pool: Pool,
 }
@@ -36,15 +46,37 @@ impl Pool {
         Self { kept: Arc::default(), size }
     }
 
-    /// An initialised buffer with anything in it.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| vec![0; self.size])
+    /// One that came back, or a new one.
+    pub(crate) fn take(&self) -> Buffer {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| Buffer::new(self.size))
     }
 
     /// The first `len` bytes of a buffer as shared bytes; the buffer comes back when nobody holds them any more.
-    pub(crate) fn share(&self, bytes: Vec<u8>, len: usize) -> Bytes {
+    pub(crate) fn share(&self, bytes: Buffer, len: usize) -> Bytes {
         let len = len.min(bytes.len());
         Bytes::from_owner(Lent { bytes, len, pool: self.clone() })
+    }
+}
+
+impl Buffer {
+    fn new(size: usize) -> Self {
+        let memory = vec![0; size + PAGE];
+        let from = memory.as_ptr().align_offset(PAGE).min(PAGE);
+        Self { memory, place: from..from + size }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.place.clone()]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.place.clone()]
     }
 }
 
@@ -79,6 +111,7 @@ mod tests {
         assert_eq!(pool.kept.lock().unwrap().len(), 0);
         drop(other);
         assert_eq!(pool.kept.lock().unwrap().len(), 1);
-        assert_eq!(pool.take().len(), BUFFER);
+        let again = pool.take();
+        assert_eq!((again.len(), again.as_ptr().align_offset(PAGE)), (BUFFER, 0));
     }
 }

@@ -4,6 +4,7 @@
 //! they may be, asks proxies. [`Reader`] and [`Writer`] move the bytes once a way stands. Everything from outside is bounded in number
 //! and time; with a proxy of the account nothing listens, and everything goes through it.
 
+mod filling;
 mod in_band;
 mod interfaces;
 mod lifetimes;

@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use balcony_sharing::transfer::bytestream::ibb::{Terms, Window};
 use balcony_wire::FullJid;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::StreamError;
+use super::filling::Filling;
 use super::in_band::{InBandReader, InBandWriter};
 use crate::direct::{Courier, InBand, InBandMail};
 
 /// How long nothing may move.
 const STALL: Duration = Duration::from_secs(60);
-/// Bytes of a piece at most, unless somebody says less.
-const PIECE: usize = 256 * 1024;
 
 /// Bytes coming in. Dropping it closes the way.
 #[derive(Debug)]
@@ -25,30 +24,25 @@ pub(crate) struct Reader {
     from: From,
     /// Bytes still to come, where that is known.
     left: Option<u64>,
-    piece: usize,
     patience: Duration,
 }
 
 #[derive(Debug)]
 enum From {
-    Socket { stream: TcpStream, buffer: BytesMut },
+    Socket { stream: TcpStream, filling: Filling },
     InBand(Box<InBandReader>),
 }
 
 impl Reader {
-    /// From a connection; `most` bytes are to come, where that is known.
-    pub(crate) fn socket(stream: TcpStream, most: Option<u64>) -> Self {
-        Self { from: From::Socket { stream, buffer: BytesMut::new() }, left: most, piece: PIECE, patience: STALL }
+    /// From a connection, in pieces of at most so many bytes: where many transfers share the memory they are small. The first byte is number
+    /// `from` of the file; `most` bytes are to come, where that is known.
+    pub(crate) fn socket(stream: TcpStream, piece: usize, from: u64, most: Option<u64>) -> Self {
+        Self { from: From::Socket { stream, filling: Filling::new(piece, from) }, left: most, patience: STALL }
     }
 
     /// From a stream in band.
     pub(crate) fn in_band(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, most: Option<u64>) -> Self {
-        Self {
-            from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))),
-            left: most,
-            piece: PIECE,
-            patience: STALL,
-        }
+        Self { from: From::InBand(Box::new(InBandReader::new(courier, mail, peer, terms, opens, most))), left: most, patience: STALL }
     }
 
     /// From a stream in band that the other side opened by this request, on terms that nothing had agreed on.
@@ -62,25 +56,19 @@ impl Reader {
     ) -> Self {
         let mut stream = InBandReader::new(courier, mail, peer, terms, false, most);
         stream.take(request);
-        Self { from: From::InBand(Box::new(stream)), left: most, piece: PIECE, patience: STALL }
+        Self { from: From::InBand(Box::new(stream)), left: most, patience: STALL }
     }
 
-    /// In pieces of at most so many bytes, where many transfers share the memory. Pieces that come in band are small by themselves.
-    pub(crate) fn in_pieces_of(mut self, size: usize) -> Self {
-        self.piece = size.min(PIECE);
-        self
-    }
-
-    /// The next bytes, at most 256 KiB and as many as are there; `None` at the end. Dropping the future loses nothing.
+    /// The next bytes, as many as are there; `None` at the end. Dropping the future loses nothing.
     ///
     /// # Errors
     /// See [`StreamError`]. It is over then.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let Self { from, left, piece: size, patience } = self;
+        let Self { from, left, patience } = self;
         let piece = match from {
             From::Socket { stream, .. } if *left == Some(0) => return nothing_more(stream),
-            From::Socket { stream, buffer } => match timeout(*patience, read(stream, buffer, *size)).await {
-                Ok(read) => read.map_err(StreamError::Broken)?,
+            From::Socket { stream, filling } => match timeout(*patience, filling.next(stream, left.unwrap_or(u64::MAX))).await {
+                Ok(piece) => piece.map_err(StreamError::Broken)?,
                 Err(_) => return Err(StreamError::Stalled(*patience)),
             },
             From::InBand(stream) => stream.next().await?,
@@ -92,23 +80,6 @@ impl Reader {
         }
         Ok(piece)
     }
-}
-
-/// Waits for some bytes, then takes all that are there.
-async fn read(stream: &mut TcpStream, buffer: &mut BytesMut, size: usize) -> io::Result<Option<Bytes>> {
-    // With little room left, a new buffer is begun.
-    if buffer.capacity() - buffer.len() < size / 4 {
-        buffer.reserve(size);
-    }
-    let mut read = stream.read_buf(buffer).await?;
-    while read > 0 && buffer.len() < size && buffer.capacity() > buffer.len() {
-        match stream.try_read_buf(buffer) {
-            Ok(more) => read = more,
-            // An error comes again at the next call, behind what was read.
-            Err(_) => break,
-        }
-    }
-    Ok((!buffer.is_empty()).then(|| buffer.split().freeze()))
 }
 
 /// All bytes came; more of them are a mistake, and an end that has not come yet is none.
@@ -207,6 +178,8 @@ mod tests {
 
     use super::*;
 
+    const PIECE: usize = 64 * 1024;
+
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let connecting = TcpStream::connect(listener.local_addr().unwrap());
@@ -227,7 +200,7 @@ mod tests {
     async fn bytes_come_in_large_pieces_and_end_where_they_were_to_end() {
         let (out, into) = pair().await;
         let bytes: Vec<u8> = (0..5_000_000_u32).map(|at| at as u8).collect();
-        let (mut writer, mut reader) = (Writer::socket(out), Reader::socket(into, Some(bytes.len() as u64)));
+        let (mut writer, mut reader) = (Writer::socket(out), Reader::socket(into, PIECE, 0, Some(bytes.len() as u64)));
         let sent = bytes.clone();
         let sending = tokio::spawn(async move {
             for piece in sent.chunks(100_000) {
@@ -247,24 +220,24 @@ mod tests {
         let (mut out, into) = pair().await;
         out.write_all(b"abc").await.unwrap();
         drop(out);
-        let short = all(&mut Reader::socket(into, Some(5))).await.unwrap_err();
+        let short = all(&mut Reader::socket(into, PIECE, 0, Some(5))).await.unwrap_err();
         assert!(matches!(short, StreamError::Short { missing: 2 }), "{short}");
 
         let (mut out, into) = pair().await;
         out.write_all(b"abcdef").await.unwrap();
-        let more = all(&mut Reader::socket(into, Some(5))).await.unwrap_err();
+        let more = all(&mut Reader::socket(into, PIECE, 0, Some(5))).await.unwrap_err();
         assert!(matches!(more, StreamError::TooMuch), "{more}");
 
         let (mut out, into) = pair().await;
         out.write_all(b"abcdef").await.unwrap();
         drop(out);
-        assert_eq!(all(&mut Reader::socket(into, None)).await.unwrap(), b"abcdef", "nobody said how many");
+        assert_eq!(all(&mut Reader::socket(into, PIECE, 0, None)).await.unwrap(), b"abcdef", "nobody said how many");
     }
 
     #[tokio::test]
     async fn who_sends_nothing_and_who_takes_nothing_is_not_waited_for_forever() {
         let (out, into) = pair().await;
-        let mut reader = Reader { patience: Duration::from_millis(50), ..Reader::socket(into, Some(5)) };
+        let mut reader = Reader { patience: Duration::from_millis(50), ..Reader::socket(into, PIECE, 0, Some(5)) };
         assert!(matches!(reader.next().await, Err(StreamError::Stalled(_))));
         let mut writer = Writer { patience: Duration::from_millis(50), ..Writer::socket(out) };
         // Buffers of the system take some of it.

@@ -1,5 +1,6 @@
 //! A file that somebody offers us: its iq waits for the answer, then the sender opens a stream.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -83,7 +84,7 @@ impl Taking {
             return feed.fail(self.error(Stage::Asking, ended.err()));
         }
         let Some((from, length)) = expected else { return feed.fail(DirectError::Inside) };
-        let opened = self.opened(&mut door, reach, length, &mut verdict).await;
+        let opened = self.opened(&mut door, reach, from..from.saturating_add(length), &mut verdict).await;
         let (reader, way) = match opened {
             Ok(opened) => opened,
             Err(error) => return feed.fail(error),
@@ -145,10 +146,11 @@ impl Taking {
         &mut self,
         door: &mut Door,
         reach: Reach,
-        length: u64,
+        part: Range<u64>,
         verdict: &mut oneshot::Receiver<Verdict>,
     ) -> Result<(Reader, WayTaken), DirectError> {
         let own = self.request.to.clone().ok_or(DirectError::Inside)?;
+        let length = part.end - part.start;
         let mut why_not = None;
         loop {
             let deadline = self.machine.deadline();
@@ -162,7 +164,7 @@ impl Taking {
                 Some(request) = door.hosts.next() => {
                     let end = End { desk: &self.desk, key: &self.key, own: own.clone(), reach };
                     match end.dial(&request).await {
-                        Ok((stream, way)) => return Ok((Reader::socket(stream, Some(length)), way)),
+                        Ok((stream, way)) => return Ok((Reader::socket(stream, self.desk.piece(), part.start, Some(length)), way)),
                         Err(why) => why_not = Some(why),
                     }
                 }

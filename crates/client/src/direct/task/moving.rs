@@ -43,7 +43,10 @@ impl Task {
         let size = self.session.file(content).and_then(|file| file.metadata.size);
         let expected = self.session.moved(content).and_then(|(moved, expected)| Some(expected?.saturating_sub(moved)));
         let reader = match carrier {
-            Carrier::Socket(way) => Reader::socket(self.sockets.remove(&stream)?.take(&way)?, expected).in_pieces_of(self.desk.piece()),
+            Carrier::Socket(way) => {
+                let socket = self.sockets.remove(&stream)?.take(&way)?;
+                Reader::socket(socket, self.desk.piece(), span.offset, expected)
+            }
             Carrier::InBand { terms, opens } => {
                 let mail = self.awaited.remove(&stream).unwrap_or_else(|| self.in_band(terms.sid.clone()));
                 Reader::in_band(self.desk.courier.clone(), mail, self.key.peer.clone(), terms, opens, expected)
