@@ -5,6 +5,7 @@
 //! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html> (§7.1, §10)
 //! XEP-0047 In-Band Bytestreams, v2.0.1 <https://xmpp.org/extensions/xep-0047.html> (§2.2)
 
+mod mailbox;
 mod room;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,6 +19,9 @@ use balcony_wire::stanza::{DefinedCondition, MessageKind, PresenceKind};
 use balcony_wire::{BareJid, Element, FullJid, Iq, IqKind, Message, Presence, StanzaError, ns};
 use tokio::sync::mpsc;
 
+pub(crate) use mailbox::InBandMail;
+pub(super) use mailbox::Mailbox;
+use mailbox::{Entry, Letter, put};
 pub(super) use room::weight;
 use room::{Full, Held, Rooms};
 
@@ -29,8 +33,6 @@ use crate::account::sight::{Sight, View};
 const MAILBOX: usize = 64;
 /// A block of 65,535 bytes as it is written, some white space in it, and its attributes.
 const LONGEST_BLOCK: usize = 96 * 1024;
-/// Devices of which that is remembered.
-const SLOW: usize = 64;
 /// What begins something new and waits to be looked at.
 const ARRIVALS: usize = 64;
 /// Of these, what comes from one person: nobody keeps the others out.
@@ -112,9 +114,6 @@ struct Table {
     slow: VecDeque<FullJid>,
 }
 
-/// What lies in a mailbox, with the room that it takes.
-type Letter<T> = (T, Option<Held>);
-
 /// The place that something new takes until it was looked at.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -133,26 +132,6 @@ impl Drop for Place {
             }
         }
     }
-}
-
-/// A mailbox. Dropping it takes it out of the table.
-#[derive(Debug)]
-pub(crate) struct Mailbox<T> {
-    mail: mpsc::Receiver<Letter<T>>,
-    table: Arc<Mutex<Table>>,
-    entry: Entry,
-    /// What a session takes.
-    held: Option<Held>,
-}
-
-/// The mailbox of an in-band stream.
-pub(crate) type InBandMail = Mailbox<InBand>;
-
-#[derive(Debug)]
-enum Entry {
-    Session(Key),
-    InBand(Key),
-    Proposal(BareJid, String),
 }
 
 impl Arrival {
@@ -487,80 +466,9 @@ impl Switchboard {
     }
 }
 
-impl<T> Mailbox<T> {
-    /// What came next; `None` once it is closed. Safe to drop and call again.
-    pub(crate) async fn next(&mut self) -> Option<T> {
-        self.mail.recv().await.map(|(mail, _)| mail)
-    }
-}
-
-impl Mailbox<Mail> {
-    /// Something is added to the session by this, and stays as long as the session does.
-    pub(crate) fn hold(&mut self, added: &Element) -> Result<(), JingleRefusal> {
-        let Some(held) = &mut self.held else { return Ok(()) };
-        Ok(held.more(0, weight(added))?)
-    }
-
-    /// Takes nothing more, and gives the answers to what came too late: nobody is left without one.
-    pub(crate) fn close(&mut self) -> Vec<Iq> {
-        self.mail.close();
-        let left = std::iter::from_fn(|| self.mail.try_recv().ok().map(|(mail, _)| mail));
-        left.filter_map(Option::<Iq>::from).map(|request| unknown_session(&request)).collect()
-    }
-}
-
-impl Mailbox<InBand> {
-    /// Whether the peer is known to take blocks only one by one.
-    pub(crate) fn is_slow(&self) -> bool {
-        matches!(&self.entry, Entry::InBand(key) if lock(&self.table).slow.contains(&key.peer))
-    }
-
-    /// The peer refused a block while others were under way: its next stream gets one at a time.
-    pub(crate) fn remember_slow(&self) {
-        let Entry::InBand(key) = &self.entry else { return };
-        let slow = &mut lock(&self.table).slow;
-        slow.retain(|peer| *peer != key.peer);
-        slow.push_back(key.peer.clone());
-        while slow.len() > SLOW {
-            slow.pop_front();
-        }
-    }
-}
-
-impl<T> Drop for Mailbox<T> {
-    fn drop(&mut self) {
-        // Before its entry goes: one that took its place under the same name stays.
-        self.mail.close();
-        let mut table = lock(&self.table);
-        match &self.entry {
-            Entry::Session(key) => {
-                table.open.end(&key.peer, &key.sid);
-                remove_closed(&mut table.sessions, key);
-            }
-            Entry::InBand(key) => remove_closed(&mut table.in_band, key),
-            Entry::Proposal(to, id) => drop(table.proposals.remove(&(to.clone(), id.clone()))),
-        }
-    }
-}
-
-fn remove_closed<T>(mailboxes: &mut HashMap<Key, mpsc::Sender<T>>, key: &Key) {
-    if mailboxes.get(key).is_some_and(mpsc::Sender::is_closed) {
-        mailboxes.remove(key);
-    }
-}
-
 /// No step leaves it half changed.
 fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn put<T: Into<Option<Iq>>>(mailbox: &mpsc::Sender<Letter<T>>, mail: T, held: Option<Held>) -> Option<Iq> {
-    match mailbox.try_send((mail, held)) {
-        Ok(()) => None,
-        Err(mpsc::error::TrySendError::Full((mail, _))) => mail.into().map(|request| request.refuse(JingleRefusal::Busy.error())),
-        // It ended a moment ago.
-        Err(mpsc::error::TrySendError::Closed((mail, _))) => mail.into().map(|request| unknown_session(&request)),
-    }
 }
 
 impl From<Mail> for Option<Iq> {
