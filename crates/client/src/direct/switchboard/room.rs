@@ -1,5 +1,5 @@
-//! How much of others waits here, and who may have how much of it: sessions that were opened and are not over, and the bytes of what
-//! was said in them and is not looked at yet.
+//! How much of others waits here, and who may have how much of it: sessions that were opened and are not over, and the bytes of what they
+//! offer and of whatever was said and is not looked at yet.
 //!
 //! Everybody may have **a quarter of what the others leave**, and a contact always a little, as long as there is any. So nobody needs to be
 //! thrown out, one who is alone has plenty, and the more people there are the smaller is each share:
