@@ -1,13 +1,16 @@
 //! What all accept loops share.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::error::StartError;
+use crate::gate::Gate;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -43,6 +46,42 @@ fn is_of_no_family(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
+/// Takes connections in until the end, then lets those that are there go on for `grace`; gives how many were cut off. Who does not get
+/// through the gate is handed to `turn_away`.
+pub(crate) async fn take_in<S: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    gate: &Arc<Gate>,
+    mut ending: watch::Receiver<bool>,
+    grace: Duration,
+    serve: impl Fn(TcpStream, IpAddr) -> S,
+    turn_away: impl Fn(TcpStream),
+) -> usize {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => match gate.enter(peer.ip()) {
+                    Some(pass) => {
+                        let served = serve(stream, peer.ip());
+                        connections.spawn(async move {
+                            served.await;
+                            drop(pass);
+                        });
+                    }
+                    None => turn_away(stream),
+                },
+                Err(error) => pause_after(&error).await,
+            },
+            Some(_) = connections.join_next() => {}
+            () = ended(&mut ending) => break,
+        }
+    }
+    drop(listener);
+    // What is not over by then is counted below.
+    let _ = tokio::time::timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+    connections.len()
+}
+
 /// After a failed accept: a connection that was gone already is nothing, a lack of file handles wants a pause.
 pub(crate) async fn pause_after(error: &io::Error) {
     if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
@@ -59,9 +98,7 @@ pub(crate) async fn ended(ending: &mut watch::Receiver<bool>) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv6Addr};
-
-    use tokio::net::TcpStream;
+    use std::net::Ipv6Addr;
 
     use super::*;
 

@@ -28,7 +28,7 @@ use crate::handler::{Place, Registry};
 use crate::hub::Hub;
 use crate::im::roster::Rosters;
 use crate::im::spool::Spool;
-use crate::listener::{ended, listen, pause_after};
+use crate::listener::{ended, listen, take_in};
 use crate::proxy::{self, Proxy, Relays};
 use crate::services::{Discovery, Pings, caps_of};
 use crate::sessions::Control;
@@ -163,34 +163,15 @@ fn stream_config(hub: &Hub, fake_salts: FakeSalts, settings: &settings::Settings
 }
 
 /// Takes clients in until the end; returns when the last of them is gone.
-async fn accept(listener: TcpListener, port: Arc<Port>, gate: Arc<Gate>, mut ending: watch::Receiver<bool>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => match gate.enter(peer.ip()) {
-                    Some(pass) => {
-                        let (port, ending) = (port.clone(), ending.clone());
-                        connections.spawn(async move {
-                            connection::serve(stream, peer.ip(), port, ending).await;
-                            drop(pass);
-                        });
-                    }
-                    None => {
-                        tracing::info!("too many connections, one was turned away");
-                        connection::turn_away(&stream, &port);
-                    }
-                },
-                Err(error) => pause_after(&error).await,
-            },
-            Some(_) = connections.join_next() => {}
-            () = ended(&mut ending) => break,
-        }
-    }
-    drop(listener);
-    let finished = tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
-    if finished.is_err() {
-        tracing::warn!(connections = connections.len(), "connections were cut off at the end");
+async fn accept(listener: TcpListener, port: Arc<Port>, gate: Arc<Gate>, ending: watch::Receiver<bool>) {
+    let serve = |stream, peer| connection::serve(stream, peer, port.clone(), ending.clone());
+    let turn_away = |stream| {
+        tracing::info!("too many connections, one was turned away");
+        connection::turn_away(&stream, &port);
+    };
+    let cut_off = take_in(listener, &gate, ending.clone(), GRACE, serve, turn_away).await;
+    if cut_off > 0 {
+        tracing::warn!(connections = cut_off, "connections were cut off at the end");
     }
 }
 

@@ -14,7 +14,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use body::{Answer, FilePart};
@@ -22,6 +21,7 @@ pub(crate) use steady::Steady;
 
 use crate::certificates::HANDSHAKE;
 use crate::gate::Gate;
+use crate::listener::take_in;
 use crate::upload::Uploads;
 
 /// One large read from the kernel feeds many small ones of rustls.
@@ -36,33 +36,14 @@ pub(crate) async fn serve(
     tls: TlsAcceptor,
     uploads: Arc<Uploads>,
     gate: Arc<Gate>,
-    mut ending: watch::Receiver<bool>,
+    ending: watch::Receiver<bool>,
     grace: Duration,
 ) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => match gate.enter(peer.ip()) {
-                    Some(pass) => {
-                        let (tls, uploads, ending) = (tls.clone(), uploads.clone(), ending.clone());
-                        connections.spawn(async move {
-                            connection(stream, tls, uploads, ending).await;
-                            drop(pass);
-                        });
-                    }
-                    None => tracing::info!("too many HTTP connections, one was turned away"),
-                },
-                Err(error) => crate::listener::pause_after(&error).await,
-            },
-            Some(_) = connections.join_next() => {}
-            _ = crate::listener::ended(&mut ending) => break,
-        }
-    }
-    drop(listener);
-    let finished = tokio::time::timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
-    if finished.is_err() {
-        tracing::info!(requests = connections.len(), "requests were cut off at the end");
+    let serve = |stream, _| connection(stream, tls.clone(), uploads.clone(), ending.clone());
+    let turn_away = |_| tracing::info!("too many HTTP connections, one was turned away");
+    let cut_off = take_in(listener, &gate, ending.clone(), grace, serve, turn_away).await;
+    if cut_off > 0 {
+        tracing::info!(requests = cut_off, "requests were cut off at the end");
     }
 }
 
