@@ -3,7 +3,8 @@
 //!
 //! RFC 6121 §2, §3
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use balcony_session::client::{Ask, SendError};
@@ -19,7 +20,7 @@ use tokio::time::timeout;
 use super::Account;
 use crate::blocking::blocking;
 use crate::error::Class;
-use crate::fetch::standing;
+use crate::fetch::standing::{self, Standing};
 
 /// How long the server may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
@@ -31,6 +32,7 @@ pub(super) struct Book {
     contacts: watch::Sender<Arc<Contacts>>,
     /// The last session whose roster came, or did not come in time.
     settled: watch::Sender<u64>,
+    approved: Approved,
 }
 
 /// What the handles see of it.
@@ -38,14 +40,34 @@ pub(super) struct Book {
 pub(super) struct BookView {
     pub(super) contacts: watch::Receiver<Arc<Contacts>>,
     settled: watch::Receiver<u64>,
+    approved: Approved,
+}
+
+/// Who may see when the person is there as soon as they ask for it. Many servers do not remember that (RFC 6121 §3.4).
+#[derive(Clone, Default)]
+struct Approved(Arc<Mutex<BTreeSet<BareJid>>>);
+
+impl Approved {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<BareJid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner) // no step leaves it half changed
+    }
 }
 
 impl Book {
     /// Begins with what is remembered.
-    pub(super) fn new(remembered: Arc<Contacts>) -> (Self, BookView) {
-        let (contacts, seen) = watch::channel(remembered);
+    pub(super) fn new(remembered: &Standing) -> (Self, BookView) {
+        let (contacts, seen) = watch::channel(Arc::clone(&remembered.contacts));
         let (settled, is_settled) = watch::channel(0);
-        (Self { contacts, settled }, BookView { contacts: seen, settled: is_settled })
+        let approved = Approved(Arc::new(Mutex::new(remembered.approved.clone())));
+        let view = BookView { contacts: seen, settled: is_settled, approved: approved.clone() };
+        (Self { contacts, settled, approved }, view)
+    }
+
+    /// The answer to somebody who asks to see when the person is there, if the person has said so already. Whoever else asks hears nothing.
+    pub(super) fn approval(&self, asked: &Presence) -> Option<Presence> {
+        let asker = asked.from.as_ref().filter(|_| asked.kind == PresenceKind::Subscribe)?.bare();
+        let is_approved = self.approved.lock().contains(&asker);
+        is_approved.then(|| Presence::new(PresenceKind::Subscribed, Some(asker.into())))
     }
 
     /// What the server is asked right after login.
@@ -132,6 +154,9 @@ impl Account {
         }
         let is_seen = (item.subscription.user_sees_contact(), item.subscription.contact_sees_user());
         self.change_roster(item).await?;
+        if mutual {
+            self.approve(jid, true).await;
+        }
         for (is_so, kind) in [(is_seen.0, PresenceKind::Subscribe), (is_seen.1, PresenceKind::Subscribed)] {
             if mutual && !is_so {
                 self.send(Presence { to: Some(jid.clone().into()), kind, ..Presence::default() }).await?;
@@ -148,8 +173,23 @@ impl Account {
     pub async fn remove_contact(&self, jid: &BareJid) -> Result<bool, ContactError> {
         let known = self.roster().await?.into_iter().find(|item| item.jid.bare() == *jid);
         let Some(item) = known else { return Ok(false) };
+        self.approve(jid, false).await;
         self.change_roster(RosterItem { subscription: Subscription::Remove, ..RosterItem::new(item.jid) }).await?;
         Ok(true)
+    }
+
+    /// Remembers whether somebody may see when the person is there, whenever they ask for it.
+    async fn approve(&self, jid: &BareJid, may_see: bool) {
+        let approved = {
+            let mut approved = self.inner.book.approved.lock();
+            let is_new = if may_see { approved.insert(jid.clone()) } else { approved.remove(jid) };
+            is_new.then(|| approved.clone())
+        };
+        let Some(approved) = approved else { return };
+        let (store, account) = (self.store().clone(), self.jid().clone());
+        if let Err(error) = blocking(move || standing::remember_approved(&store, &account, &approved)).await {
+            tracing::warn!(%error, "who may see when the person is there could not be remembered");
+        }
     }
 
     /// Changes one item, and waits until what is decided here knows of it.
@@ -192,5 +232,29 @@ impl ContactError {
             Self::Request(RequestError::TimedOut) => Class::Timeout,
             Self::Request(_) | Self::Send(_) => Class::Network,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use balcony_wire::Jid;
+
+    use super::*;
+
+    #[test]
+    fn only_who_was_let_see_before_they_asked_is_let_see_when_they_ask() {
+        let store = Store::in_memory().unwrap();
+        let account = "romeo@montague.example".parse().unwrap();
+        let nurse: BareJid = "nurse@capulet.example".parse().unwrap();
+        standing::remember_approved(&store, &account, &BTreeSet::from([nurse.clone()])).unwrap();
+        let (book, view) = Book::new(&Standing::remembered(&store, &account).unwrap());
+        let asks = |from: &str, kind| Presence { from: Some(Jid::parse(from).unwrap()), ..Presence::new(kind, None) };
+
+        let answer = book.approval(&asks("nurse@capulet.example", PresenceKind::Subscribe)).unwrap();
+        assert_eq!((answer.kind, answer.to), (PresenceKind::Subscribed, Some(nurse.clone().into())));
+        assert!(book.approval(&asks("nurse@capulet.example", PresenceKind::Available)).is_none());
+        assert!(book.approval(&asks("tybalt@capulet.example", PresenceKind::Subscribe)).is_none());
+        view.approved.lock().remove(&nurse);
+        assert!(book.approval(&asks("nurse@capulet.example", PresenceKind::Subscribe)).is_none(), "it was taken back");
     }
 }

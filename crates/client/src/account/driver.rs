@@ -471,6 +471,9 @@ impl Driver {
             Stanza::Presence(presence) => {
                 self.devices.see(&presence);
                 self.switchboard.see(&presence);
+                if let Some(approval) = self.book.approval(&presence) {
+                    let _ = stream.send(Instant::now(), approval.into()); // where the stream is over, the server asks again
+                }
                 self.ask_devices(stream);
             }
             Stanza::Iq(_) => {}

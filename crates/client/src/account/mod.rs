@@ -124,7 +124,7 @@ impl Account {
         let jid = options.account.clone();
         let onion = network.reaches_onion();
         let rules = NetRules { own: standing.own.clone(), loopback_http: options.loopback_http, onion };
-        let (kept, view) = Book::new(Arc::clone(&standing.contacts));
+        let (kept, view) = Book::new(&standing);
         let giver = Giver::new(store.clone(), jid.clone(), view.contacts.clone());
         let sight = Sight::new(jid.clone(), view.contacts.clone(), options.availability);
         let (device_book, devices) = DeviceBook::new(sight.clone());
