@@ -14,6 +14,7 @@ use balcony_store::{FileStamp, Store};
 use balcony_wire::datetime::DateTime;
 use balcony_wire::file_metadata::{FileDate, FileMetadata};
 use balcony_wire::hashes::Hash;
+use balcony_wire::hashes::HashAlgo;
 
 use super::dimensions::{HEAD, dimensions};
 use super::file_from::Input;
@@ -37,7 +38,7 @@ pub(crate) struct LookedAt {
     /// When it was written to last, if the system tells.
     pub(crate) modified_at: Option<SystemTime>,
     /// Digests from an earlier time, if the file did not change since.
-    pub(crate) remembered: Option<DigestSet>,
+    pub(super) remembered: Option<DigestSet>,
 }
 
 impl LookedAt {
@@ -68,8 +69,12 @@ impl LookedAt {
             (Input::Blob(_), FileFrom::Path(_)) => (None, None, None),
         };
         let id = wanted.id.clone().unwrap_or_else(random_id);
-        let remembered = known.filter(|known| SHARED_ALGOS.iter().all(|algo| known.get(*algo).is_some()));
-        Ok(Self { id, name, size, stamp, media_type, dimensions, modified_at, remembered, wanted })
+        Ok(Self { id, name, size, stamp, media_type, dimensions, modified_at, remembered: known, wanted })
+    }
+
+    /// Its digests from an earlier time, if those are among them.
+    pub(crate) fn remembered(&self, algos: &[HashAlgo]) -> Option<&DigestSet> {
+        self.remembered.as_ref().filter(|known| algos.iter().all(|algo| known.get(*algo).is_some()))
     }
 
     /// Looks at all of them.

@@ -41,7 +41,7 @@ pub(super) async fn place(
     when: Digests,
     events: &mut Events<ShareEvent>,
 ) -> Result<Placed, ShareError> {
-    let first = looked.remembered.is_some() || looked.size == 0 || when == Digests::First;
+    let first = looked.remembered(&SHARED_ALGOS).is_some() || looked.size == 0 || when == Digests::First;
     let known = if first { Some(digests(account, looked, position, events).await?) } else { None };
     // XEP-0363 knows no empty files; their digests say all there is to say.
     if let (0, Some(digests)) = (looked.size, &known) {
@@ -116,7 +116,7 @@ pub(super) async fn digests(
     position: usize,
     events: &Events<ShareEvent>,
 ) -> Result<DigestSet, ShareError> {
-    if let Some(remembered) = &looked.remembered {
+    if let Some(remembered) = looked.remembered(&SHARED_ALGOS) {
         return Ok(remembered.clone());
     }
     events.tell(ShareEvent::Hashing { position }).await;

@@ -124,6 +124,28 @@ async fn a_file_goes_straight_to_the_other_device_and_arrives_proven() {
     couple.juliet.close().await;
 }
 
+/// Proves: JFT-5-2.
+#[tokio::test]
+async fn the_digest_of_a_large_file_comes_behind_the_bytes_once_and_is_known_from_then_on() {
+    let mut couple = Couple::new().await;
+    let path = couple.folder.path().join("film.mkv");
+    let large = std::fs::File::create(&path).unwrap();
+    large.set_len(65 << 20).unwrap();
+    // What changed a moment ago may change again unseen.
+    large.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    for is_known in [false, true] {
+        let sending = couple.romeo.send_direct(&path).to(&juliet()).progress();
+        let offer = couple.next().await;
+        assert_eq!(offer.offer().claim().digests.is_empty(), !is_known);
+        if is_known {
+            assert!(matches!(couple.juliet.decide(&offer).await.unwrap(), Decision::Have(_)), "nobody needs the bytes again");
+        } else {
+            fetch(&couple.juliet, &offer).await;
+            assert_eq!(sent(sending).await.1.unwrap().files.len(), 1);
+        }
+    }
+}
+
 /// Proves: S5J-6.1-1, JFT-10.1-1, JFT-10.2-1.
 #[tokio::test]
 async fn with_relay_only_no_address_is_shown_and_the_file_comes_through_servers_alone() {

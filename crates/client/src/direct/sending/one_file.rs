@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use balcony_sharing::DigestSet;
 use balcony_sharing::verify::{Hashed, Hasher, SHARED_ALGOS};
 use balcony_wire::FullJid;
+use balcony_wire::hashes::HashAlgo;
 use tokio::sync::mpsc::channel;
 use tokio::time::sleep;
 
@@ -135,7 +136,7 @@ impl Work {
 
     /// What is given: with its digests, unless they are told behind the bytes.
     async fn gift(&self, position: usize, looked: &LookedAt) -> Result<Gift, DirectError> {
-        let digests = match &looked.remembered {
+        let digests = match looked.remembered(&[HashAlgo::Sha256]) {
             Some(known) => known.clone(),
             None if looked.size <= HASHED_FIRST => {
                 self.events.tell(DirectEvent::Hashing { position }).await;
