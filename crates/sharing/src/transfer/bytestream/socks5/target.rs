@@ -45,9 +45,8 @@ impl Target {
         if query.mode == Some(Mode::Udp) {
             return Err(DefinedCondition::NotAcceptable);
         }
-        let is_allowed = |host: &&StreamHost| {
-            stream.reach == Reach::Direct || own_proxies.iter().any(|own| own.is_at(&host.host, port_of(host)))
-        };
+        let is_allowed =
+            |host: &&StreamHost| stream.reach == Reach::Direct || own_proxies.iter().any(|own| own.is_at(&host.host, port_of(host)));
         let hosts: Vec<StreamHost> = hosts.iter().filter(is_allowed).take(MOST).cloned().collect();
         let dstaddr = query.dstaddr.clone().unwrap_or_else(|| dstaddr(&stream.sid, &stream.peer, &stream.own));
         let spot = |(at, host): (usize, &StreamHost)| Spot {
