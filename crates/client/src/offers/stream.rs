@@ -79,11 +79,13 @@ impl Offers {
             }
             match self.news.recv().await {
                 Ok(offer) if offer.is_again() && offer.key() <= self.told.offer => return Some(offer),
-                Ok(offer) if offer.key() > self.told.offer => {
+                Ok(offer) if offer.key().is_next_to(self.told.offer) => {
                     self.told.offer = offer.key();
                     return Some(offer);
                 }
-                Ok(_) => {}
+                // Messages and sessions are written down by different tasks: what came before it may be told behind it, and is in the
+                // catalogue already.
+                Ok(offer) => self.behind |= offer.key() > self.told.offer,
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     tracing::debug!(missed, "a listener is behind and reads the catalogue");
                     self.behind = true;
@@ -143,4 +145,50 @@ fn missed(store: &Store, account: &BareJid, told: Mark) -> Result<(Vec<Missed>, 
         }
     }
     Ok((found, attachment))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use balcony_sharing::{Received, dialect};
+    use balcony_store::NewOffer;
+    use balcony_wire::{Element, Message, Stanza};
+
+    use super::*;
+
+    fn romeo() -> BareJid {
+        "romeo@montague.example".parse().unwrap()
+    }
+
+    /// An offer in the catalogue of Romeo, as it is told to listeners.
+    fn catalogued(store: &Store, id: &str) -> CataloguedOffer {
+        let xml = format!(
+            "<message xmlns='jabber:client' from='juliet@capulet.example/a' to='romeo@montague.example' type='chat' id='{id}'>\
+             <body>https://capulet.example/{id}.jpg</body><x xmlns='jabber:x:oob'><url>https://capulet.example/{id}.jpg</url></x></message>"
+        );
+        let Stanza::Message(message) = Stanza::read(Element::parse(&xml).unwrap()).unwrap() else { panic!("no message") };
+        let offer = dialect::read(&Received::<Message>::direct(message, &romeo()).unwrap()).offers.remove(0);
+        let (key, _) = store.add_offer(&NewOffer::new(&offer, xml, SystemTime::now())).unwrap();
+        CataloguedOffer::read(store, &store.offer(key).unwrap().unwrap()).unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn offers_told_out_of_order_are_heard_in_order_and_each_once() {
+        let store = Store::in_memory().unwrap();
+        let (tell, news) = broadcast::channel(WAITING);
+        let mut offers = Offers::behind(store.clone(), romeo(), news, Mark::now(&store).unwrap());
+        let begun = catalogued(&store, "0");
+        assert_eq!(offers.next().await.map(|offer| offer.key()), Some(begun.key()), "from here on what is told is heard");
+        let [first, second, third, fourth] = ["1", "2", "3", "4"].map(|id| catalogued(&store, id));
+        for offer in [&begun, &first, &third, &second, &fourth] {
+            tell.send(offer.clone()).unwrap();
+        }
+        drop(tell);
+        let mut heard = Vec::new();
+        while let Some(offer) = offers.next().await {
+            heard.push(offer.key());
+        }
+        assert_eq!(heard, [first, second, third, fourth].map(|offer| offer.key()));
+    }
 }

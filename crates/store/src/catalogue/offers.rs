@@ -219,6 +219,11 @@ impl OfferKey {
         self.0
     }
 
+    /// Whether nothing was written down between that one and this.
+    pub fn is_next_to(self, earlier: Self) -> bool {
+        earlier.0.checked_add(1) == Some(self.0)
+    }
+
     /// From a number that a person typed or a sidecar holds; whether there is such an offer is another question.
     pub fn from_number(number: i64) -> Self {
         Self(number)
