@@ -187,12 +187,16 @@ impl Measure {
         timing::median(&self.values)
     }
 
-    /// The ratio to a rival: taken run by run, as the machine's disk may be another one a minute later; the median counts.
-    fn against(&self, rival: &Self, name: &str, least: f64) -> Verdict {
+    /// How many times as large as another's, run by run: median, least, most.
+    fn ratios(&self, rival: &Self) -> [f64; 3] {
         let mut ratios: Vec<f64> = self.values.iter().zip(&rival.values).map(|(own, other)| own / other).collect();
         ratios.sort_by(f64::total_cmp);
-        let (median, low, high) =
-            (timing::median(&ratios), ratios.first().copied().unwrap_or(f64::NAN), ratios.last().copied().unwrap_or(f64::NAN));
+        [timing::median(&ratios), ratios.first().copied().unwrap_or(f64::NAN), ratios.last().copied().unwrap_or(f64::NAN)]
+    }
+
+    /// The ratio to a rival: taken run by run, as the machine's disk may be another one a minute later; the median counts.
+    fn against(&self, rival: &Self, name: &str, least: f64) -> Verdict {
+        let [median, low, high] = self.ratios(rival);
         Verdict { text: format!("{median:.2} × {name} ({low:.2} to {high:.2}; at least {least})"), holds: median >= least }
     }
 }

