@@ -65,7 +65,13 @@ impl Kin {
         let mut held = None;
         for (len, job, likeness) in found {
             match store.resume(&job) {
-                Ok(Some(staging)) if !staging.is_empty() => return self.adopt(staging, likeness).map(Left::Bytes),
+                Ok(Some(staging)) if !staging.is_empty() => {
+                    // Whoever was at it may have gone on with it until now.
+                    let now = Staged { job, len: staging.len(), sidecar: Some(staging.sidecar().clone()) };
+                    if self.likeness(store, &now)? == likeness {
+                        return self.adopt(staging, likeness).map(Left::Bytes);
+                    }
+                }
                 Ok(_) => {}
                 Err(StoreError::Busy(_)) => held = held.or(Some(len).filter(|_| self.session.is_some())),
                 Err(error) => return Err(error),
@@ -103,6 +109,8 @@ impl Kin {
         Ok(match other.digests().agreement(&self.claim.digests) {
             Agreement::Same => Likeness::Proven,
             Agreement::Different => Likeness::None,
+            // All of it, and no digest: nothing would be asked of the session that could prove it.
+            _ if self.claim.size.is_some_and(|size| staged.len >= size) => Likeness::None,
             _ if self.is_described_by(&other) && is_of_session(sidecar, &other) && !self.did_misfit(store)? => Likeness::Described,
             _ => Likeness::None,
         })

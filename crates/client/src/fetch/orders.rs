@@ -58,9 +58,9 @@ impl Orders {
         }
     }
 
-    /// This one is for whoever comes after us.
-    pub(super) fn put_back(&mut self, order: Order) {
-        self.next = Some(order);
+    /// This one, if there is one, is for whoever comes after us.
+    pub(super) fn put_back(&mut self, order: Option<Order>) {
+        self.next = order.or(self.next.take());
     }
 
     /// Whether what was fetched is of no use any more once it stops.

@@ -8,7 +8,7 @@ use balcony_sharing::plan::{Outcome, Record};
 use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
 use balcony_sharing::transfer::{OpenSession, OpenUrl, SessionEnd};
 use balcony_sharing::{NetRules, Offer, Plan, SourceKey};
-use balcony_store::{BlobRef, JobId, OfferKey, Sidecar, Staging, Store, StoreError};
+use balcony_store::{BlobRef, JobId, OfferKey, Sidecar, Staged, Staging, Store, StoreError};
 use balcony_wire::hashes::HashAlgo;
 use bytes::Bytes;
 use hyper::Method;
@@ -91,7 +91,7 @@ enum Input {
 impl Work {
     /// Runs to the end. Dropping the future leaves what was written in staging, to be taken up again.
     pub(super) async fn run(mut self, offer: &Offer, plan: &Plan) -> Result<Ending, FetchError> {
-        let Turn::Ours(mut turn) = self.turn().await else { return self.stopped_before(offer).await };
+        let Turn::Ours(mut turn) = self.turn().await else { return self.stopped_before().await };
         let claim = offer.claim();
         let mut algos: Vec<HashAlgo> = claim.algos().collect();
         // Those whose digest comes with the bytes, and the store's own name for them.
@@ -184,14 +184,25 @@ impl Work {
         }
     }
 
-    /// It was stopped before its turn came.
-    async fn stopped_before(mut self, offer: &Offer) -> Result<Ending, FetchError> {
-        self.orders.put_back(Order::Stop);
-        let (keep, staging) = (!self.orders.throws_away(), self.staging(Kin::of(self.key, offer)).await?);
-        let kept = if keep { staging.len() } else { 0 };
-        let useless = !keep || staging.is_empty();
-        blocking(move || if useless { staging.discard() } else { Ok(()) }).await?;
-        Ok(Ending::Stopped(kept))
+    /// It was stopped before its turn came: what an earlier try of this very offer left stays, or is thrown away. What others left is theirs.
+    async fn stopped_before(self) -> Result<Ending, FetchError> {
+        let (store, key, keep) = (self.store.clone(), self.key, !self.orders.throws_away());
+        let kept = blocking(move || {
+            let is_ours = |staged: &Staged| {
+                staged.job == job_of(key) || staged.sidecar.as_ref().is_some_and(|sidecar| sidecar.offer == key.to_string())
+            };
+            let mut kept = 0;
+            for staged in store.staged()?.into_iter().filter(is_ours) {
+                match store.resume(&staged.job) {
+                    Ok(Some(staging)) if keep && !staging.is_empty() => kept += staging.len(),
+                    Ok(Some(useless)) => useless.discard()?,
+                    Ok(None) | Err(StoreError::Busy(_)) => {} // somebody else is at it
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(kept)
+        });
+        Ok(Ending::Stopped(kept.await?))
     }
 
     async fn feed(&mut self, input: Input, job: &mut FetchJob, place: Place) -> Result<Place, FetchError> {
@@ -232,7 +243,7 @@ impl Work {
     /// What an earlier try left, or nothing. One that was dropped a moment ago may still be writing its last bytes, and a session whose other
     /// side was started anew may not know that yet.
     async fn staging(&mut self, kin: Kin) -> Result<Staging, FetchError> {
-        let (kin, mut patience) = (Arc::new(kin), Patience::new());
+        let (kin, mut patience, mut later) = (Arc::new(kin), Patience::new(), None);
         loop {
             let (store, job, kin) = (self.store.clone(), job_of(self.key), Arc::clone(&kin));
             let left = blocking(move || match store.resume(&job)? {
@@ -241,19 +252,26 @@ impl Work {
                 None => kin.take(&store),
             });
             match left.await {
-                Ok(Left::Bytes(staging)) => return Ok(staging),
+                Ok(Left::Bytes(staging)) => {
+                    self.orders.put_back(later);
+                    return Ok(staging);
+                }
                 Err(StoreError::Busy(_)) if patience.is_young() => sleep(LOOKING_AGAIN).await,
                 Ok(Left::Held(len)) if patience.lasts(len) => tokio::select! {
                     () = sleep(LOOKING_AGAIN) => {}
                     order = self.orders.next() => {
-                        self.orders.put_back(order);
-                        break;
+                        let is_stop = matches!(order, Order::Stop);
+                        later = Some(order); // a pause changes nothing while nothing moves
+                        if is_stop {
+                            break;
+                        }
                     }
                 },
                 Ok(Left::Held(_) | Left::Nothing) => break,
                 Err(error) => return Err(error.into()),
             }
         }
+        self.orders.put_back(later);
         let (store, key) = (self.store.clone(), self.key);
         let sidecar = Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() };
         Ok(blocking(move || store.stage(job_of(key), sidecar)).await?)

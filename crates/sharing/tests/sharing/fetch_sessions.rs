@@ -248,6 +248,11 @@ fn a_promised_hash_lets_a_broken_session_go_on_where_it_broke_and_must_come_then
     assert_eq!((failures(&silent), silent.ended), (vec![Outcome::NoProof], vec![SessionEnd::Broken]));
     assert!(silent.staged.is_empty());
     assert!(matches!(fetch_promised(Server::good(), true, None).result, Ok(Fetched::Unproven(_))), "who agreed to that gets it");
+    // All of it was there, and nobody was asked anything.
+    let whole = fetch_promised(tells(FILE.to_vec()), false, Some(FILE.len()));
+    assert!(matches!(whole.result, Ok(Fetched::Verified(_))), "{:?}", whole.result);
+    let silent = fetch_promised(Server::good(), false, Some(FILE.len()));
+    assert!(silent.result.is_err(), "described is not proven: {:?}", silent.result);
     let pieces = fetch_promised(Server::good(), true, Some(20));
     assert_eq!(failures(&pieces), [Outcome::NoProof], "of two pieces nobody knows whether they belong together");
 }

@@ -85,7 +85,10 @@ impl Work {
                         address_shown: trip.address_shown,
                     });
                 }
-                Err(why) if retry < RETRIES && why.is_busy() => sleep(BUSY).await,
+                Err(why) if retry < RETRIES && why.is_busy() => {
+                    named = Some(device);
+                    sleep(BUSY).await;
+                }
                 Err(why) if trip.begins_anew(&why) => {
                     self.events.tell(DirectEvent::Again { position, why }).await;
                     named = Some(device);

@@ -19,9 +19,18 @@ impl FetchJob {
         }
         match self.claim_about(&hashed).judge(hashed) {
             Verdict::Verified(verified) => self.done(by, Fetched::Verified(verified)),
-            Verdict::Unproven(_) if self.leans || by.is_some_and(|at| !self.candidates[at].takes_unproven()) => self.no_proof(now, by),
+            Verdict::Unproven(_) if self.leans || self.wants_proof(by) => self.no_proof(now, by),
             Verdict::Unproven(unproven) => self.done(by, Fetched::Unproven(unproven)),
             Verdict::Mismatch(_) => self.wrong_bytes(now, by, Outcome::WrongBytes),
+        }
+    }
+
+    /// Whether whoever gave the last bytes promised a hash that nobody agreed to do without; where an earlier try gave them all, whether
+    /// anybody did.
+    fn wants_proof(&self, by: Option<usize>) -> bool {
+        match by {
+            Some(at) => !self.candidates[at].takes_unproven(),
+            None => self.candidates.iter().any(|candidate| !candidate.takes_unproven()),
         }
     }
 
