@@ -13,6 +13,8 @@ use crate::blocking::blocking;
 pub(crate) const WAITING: usize = 32;
 /// Offers read from the catalogue at once.
 const PAGE: usize = 100;
+/// How long to wait before the catalogue is read again where that failed.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// Offers that something was attached to since, of which one listener is told at once.
 const MOST_ATTACHED: usize = 500;
 
@@ -51,21 +53,30 @@ pub struct Offers {
     told: Mark,
     /// To be told first. Each is read from the catalogue in its turn: there may be thousands, and a message is large.
     waiting: VecDeque<Missed>,
-    /// Some were missed and must be read from the catalogue.
-    behind: bool,
+    behind: Behind,
+}
+
+/// What must be read from the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Behind {
+    Nothing,
+    /// Offers that were not told yet.
+    Offers,
+    /// And those that gained a source.
+    All,
 }
 
 impl Offers {
     /// Those behind the mark, and all that come.
     pub(crate) fn behind(store: Store, account: BareJid, news: broadcast::Receiver<CataloguedOffer>, told: Mark) -> Self {
-        Self { store, account, news, told, waiting: VecDeque::new(), behind: true }
+        Self { store, account, news, told, waiting: VecDeque::new(), behind: Behind::All }
     }
 
     /// The next offer that this store did not make itself, or one that gained a source; `None` when the account is closed and all
     /// were told. Safe to drop and call again.
     pub async fn next(&mut self) -> Option<CataloguedOffer> {
         loop {
-            if self.behind {
+            if self.behind != Behind::Nothing {
                 self.catch_up().await;
             }
             if let Some(missed) = self.waiting.front().copied() {
@@ -85,10 +96,11 @@ impl Offers {
                 }
                 // Messages and sessions are written down by different tasks: what came before it may be told behind it, and is in the
                 // catalogue already.
-                Ok(offer) => self.behind |= offer.key() > self.told.offer,
+                Ok(offer) if offer.key() > self.told.offer => self.behind = Behind::Offers,
+                Ok(_) => {}
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     tracing::debug!(missed, "a listener is behind and reads the catalogue");
-                    self.behind = true;
+                    self.behind = Behind::All;
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
@@ -109,24 +121,31 @@ impl Offers {
     }
 
     async fn catch_up(&mut self) {
-        let (store, account, told) = (self.store.clone(), self.account.clone(), self.told);
-        match blocking(move || missed(&store, &account, told)).await {
+        let (store, account, told, behind) = (self.store.clone(), self.account.clone(), self.told, self.behind);
+        match blocking(move || missed(&store, &account, told, behind)).await {
             Ok((missed, attachment)) => {
                 self.waiting.extend(missed);
                 self.told.attachment = attachment;
+                self.behind = Behind::Nothing;
             }
-            // They stay in the catalogue; new ones come all the same.
-            Err(error) => tracing::error!(%error, "missed offers cannot be read from the catalogue"),
+            // They stay in the catalogue: nothing is told before them.
+            Err(error) => {
+                tracing::error!(%error, "missed offers cannot be read from the catalogue");
+                tokio::time::sleep(AGAIN).await;
+            }
         }
-        self.behind = false;
     }
 }
 
 /// Offers that this store did not make, behind the mark, and those before it that something was attached to since, oldest first.
-fn missed(store: &Store, account: &BareJid, told: Mark) -> Result<(Vec<Missed>, AttachmentKey), StoreError> {
-    let attachment = store.newest_attachment()?;
+fn missed(store: &Store, account: &BareJid, told: Mark, behind: Behind) -> Result<(Vec<Missed>, AttachmentKey), StoreError> {
+    let (attachment, attached) = match behind {
+        Behind::All => (store.newest_attachment()?, store.offers_attached_to(account, told.attachment, MOST_ATTACHED)?),
+        // Those that gained a source meanwhile are told by themselves.
+        Behind::Nothing | Behind::Offers => (told.attachment, Vec::new()),
+    };
     let mut found = Vec::new();
-    for key in store.offers_attached_to(account, told.attachment, MOST_ATTACHED)?.into_iter().filter(|key| *key <= told.offer) {
+    for key in attached.into_iter().filter(|key| *key <= told.offer) {
         let Some(row) = store.offer(key)? else { continue };
         let (alone, joined) = (CataloguedOffer::from_row(&row, &[]), CataloguedOffer::read(store, &row)?);
         // Attached may be what the offer says itself, for clients that only know links.
