@@ -4,7 +4,7 @@
 //! RFC 6121 §2, §3
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use balcony_session::client::{Ask, SendError};
@@ -13,17 +13,20 @@ use balcony_sharing::plan::Contacts;
 use balcony_store::Store;
 use balcony_wire::roster::{Roster, RosterItem, Subscription};
 use balcony_wire::stanza::{Presence, PresenceKind};
-use balcony_wire::{BareJid, Element, IqKind, Payload as _};
-use tokio::sync::watch;
+use balcony_wire::{BareJid, Element, IqKind, Jid, Payload as _};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::Account;
 use crate::blocking::blocking;
+use crate::direct::Courier;
 use crate::error::Class;
-use crate::fetch::standing::{self, Standing};
+use crate::fetch::standing;
 
 /// How long the server may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
+/// Contacts who ask to see when the person is there, and were not looked at yet.
+const ASKING: usize = 16;
 /// How long the push of a change may take after the answer to it.
 const PUSH: Duration = Duration::from_secs(2);
 
@@ -32,7 +35,6 @@ pub(super) struct Book {
     contacts: watch::Sender<Arc<Contacts>>,
     /// The last session whose roster came, or did not come in time.
     settled: watch::Sender<u64>,
-    approved: Approved,
 }
 
 /// What the handles see of it.
@@ -40,34 +42,14 @@ pub(super) struct Book {
 pub(super) struct BookView {
     pub(super) contacts: watch::Receiver<Arc<Contacts>>,
     settled: watch::Receiver<u64>,
-    approved: Approved,
-}
-
-/// Who may see when the person is there as soon as they ask for it. Many servers do not remember that (RFC 6121 §3.4).
-#[derive(Clone, Default)]
-struct Approved(Arc<Mutex<BTreeSet<BareJid>>>);
-
-impl Approved {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<BareJid>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner) // no step leaves it half changed
-    }
 }
 
 impl Book {
     /// Begins with what is remembered.
-    pub(super) fn new(remembered: &Standing) -> (Self, BookView) {
-        let (contacts, seen) = watch::channel(Arc::clone(&remembered.contacts));
+    pub(super) fn new(remembered: Arc<Contacts>) -> (Self, BookView) {
+        let (contacts, seen) = watch::channel(remembered);
         let (settled, is_settled) = watch::channel(0);
-        let approved = Approved(Arc::new(Mutex::new(remembered.approved.clone())));
-        let view = BookView { contacts: seen, settled: is_settled, approved: approved.clone() };
-        (Self { contacts, settled, approved }, view)
-    }
-
-    /// The answer to somebody who asks to see when the person is there, if the person has said so already. Whoever else asks hears nothing.
-    pub(super) fn approval(&self, asked: &Presence) -> Option<Presence> {
-        let asker = asked.from.as_ref().filter(|_| asked.kind == PresenceKind::Subscribe)?.bare();
-        let is_approved = self.approved.lock().contains(&asker);
-        is_approved.then(|| Presence::new(PresenceKind::Subscribed, Some(asker.into())))
+        (Self { contacts, settled }, BookView { contacts: seen, settled: is_settled })
     }
 
     /// What the server is asked right after login.
@@ -103,8 +85,48 @@ impl Book {
 pub(super) async fn keep(store: Store, account: BareJid, mut contacts: watch::Receiver<Arc<Contacts>>) {
     while contacts.changed().await.is_ok() {
         let (store, account, known) = (store.clone(), account.clone(), Arc::clone(&contacts.borrow_and_update()));
-        if let Err(error) = blocking(move || standing::remember_contacts(&store, &account, &known)).await {
+        let remembered = blocking(move || {
+            standing::remember_contacts(&store, &account, &known)?;
+            // An approval is used up by whoever sees us now, and over for whoever is no contact any more, whichever program did that.
+            standing::change_approved(&store, &account, |approved| {
+                approved.retain(|jid| known.groups(jid).is_some() && !known.sees_us(jid));
+            })
+        });
+        if let Err(error) = remembered.await {
             tracing::warn!(%error, "the contacts could not be remembered");
+        }
+    }
+}
+
+/// Answers contacts who ask to see when the person is there, if the person agreed to that when they added them: many servers do not remember
+/// it (RFC 6121 §3.4). Whoever else asks hears nothing.
+#[derive(Clone)]
+pub(super) struct Approver {
+    asked: mpsc::Sender<BareJid>,
+    contacts: watch::Receiver<Arc<Contacts>>,
+}
+
+impl Approver {
+    pub(super) fn start(store: Store, account: BareJid, courier: Courier, contacts: watch::Receiver<Arc<Contacts>>) -> Self {
+        let (asked, mut asking) = mpsc::channel(ASKING);
+        let known = contacts.clone();
+        tokio::spawn(async move {
+            while let Some(asker) = asking.recv().await {
+                let (store, account) = (store.clone(), account.clone());
+                let approved = blocking(move || standing::approved(&store, &account)).await.unwrap_or_default();
+                if approved.contains(&asker) && known.borrow().groups(&asker).is_some() {
+                    // Where this is lost, the server asks again at the next login.
+                    let _ = courier.say(Presence::new(PresenceKind::Subscribed, Some(asker.into()))).await;
+                }
+            }
+        });
+        Self { asked, contacts }
+    }
+
+    pub(super) fn hear(&self, presence: &Presence) {
+        let Some(asker) = presence.from.as_ref().filter(|_| presence.kind == PresenceKind::Subscribe).map(Jid::bare) else { return };
+        if self.contacts.borrow().groups(&asker).is_some() {
+            let _ = self.asked.try_send(asker); // who asks more often than can be answered is asked for again
         }
     }
 }
@@ -154,9 +176,7 @@ impl Account {
         }
         let is_seen = (item.subscription.user_sees_contact(), item.subscription.contact_sees_user());
         self.change_roster(item).await?;
-        if mutual {
-            self.approve(jid, true).await;
-        }
+        self.approve(jid, mutual && !is_seen.1).await;
         for (is_so, kind) in [(is_seen.0, PresenceKind::Subscribe), (is_seen.1, PresenceKind::Subscribed)] {
             if mutual && !is_so {
                 self.send(Presence { to: Some(jid.clone().into()), kind, ..Presence::default() }).await?;
@@ -171,23 +191,20 @@ impl Account {
     /// # Errors
     /// See [`ContactError`].
     pub async fn remove_contact(&self, jid: &BareJid) -> Result<bool, ContactError> {
+        self.approve(jid, false).await;
         let known = self.roster().await?.into_iter().find(|item| item.jid.bare() == *jid);
         let Some(item) = known else { return Ok(false) };
-        self.approve(jid, false).await;
         self.change_roster(RosterItem { subscription: Subscription::Remove, ..RosterItem::new(item.jid) }).await?;
         Ok(true)
     }
 
-    /// Remembers whether somebody may see when the person is there, whenever they ask for it.
+    /// Remembers whether somebody may see when the person is there as soon as they ask for it.
     async fn approve(&self, jid: &BareJid, may_see: bool) {
-        let approved = {
-            let mut approved = self.inner.book.approved.lock();
-            let is_new = if may_see { approved.insert(jid.clone()) } else { approved.remove(jid) };
-            is_new.then(|| approved.clone())
+        let (store, account, jid) = (self.store().clone(), self.jid().clone(), jid.clone());
+        let change = move |approved: &mut BTreeSet<BareJid>| {
+            let _ = if may_see { approved.insert(jid) } else { approved.remove(&jid) };
         };
-        let Some(approved) = approved else { return };
-        let (store, account) = (self.store().clone(), self.jid().clone());
-        if let Err(error) = blocking(move || standing::remember_approved(&store, &account, &approved)).await {
+        if let Err(error) = blocking(move || standing::change_approved(&store, &account, change)).await {
             tracing::warn!(%error, "who may see when the person is there could not be remembered");
         }
     }
@@ -237,24 +254,48 @@ impl ContactError {
 
 #[cfg(test)]
 mod tests {
-    use balcony_wire::Jid;
+    use balcony_wire::Stanza;
+    use balcony_wire::roster::RosterItem;
 
     use super::*;
+    use crate::account::state::Command;
+
+    fn jid(text: &str) -> BareJid {
+        text.parse().unwrap()
+    }
+
+    fn asks(from: &str) -> Presence {
+        Presence { from: Some(Jid::parse(from).unwrap()), ..Presence::new(PresenceKind::Subscribe, None) }
+    }
+
+    #[tokio::test]
+    async fn only_contacts_who_were_let_see_before_they_asked_are_let_see_when_they_ask() {
+        let (store, account) = (Store::in_memory().unwrap(), jid("romeo@montague.example"));
+        let approved = ["nurse@capulet.example", "paris@capulet.example"].map(jid);
+        standing::change_approved(&store, &account, |set| set.extend(approved)).unwrap();
+        let items = ["nurse@capulet.example", "tybalt@capulet.example"].map(|jid| RosterItem::new(Jid::parse(jid).unwrap()));
+        let (_known, contacts) = watch::channel(Arc::new(Contacts::from_items(items)));
+        let (commands, mut said) = mpsc::channel(8);
+        let approver = Approver::start(store.clone(), account.clone(), Courier::new(commands.downgrade()), contacts);
+        // Paris is no contact any more, Tybalt never was let see.
+        for from in ["paris@capulet.example", "tybalt@capulet.example", "nurse@capulet.example"] {
+            approver.hear(&asks(from));
+        }
+        let Some(Command::Send { stanza, .. }) = said.recv().await else { panic!("nothing is said") };
+        let Stanza::Presence(answer) = *stanza else { panic!("no presence") };
+        assert_eq!((answer.kind, answer.to), (PresenceKind::Subscribed, Some(jid("nurse@capulet.example").into())));
+    }
 
     #[test]
-    fn only_who_was_let_see_before_they_asked_is_let_see_when_they_ask() {
-        let store = Store::in_memory().unwrap();
-        let account = "romeo@montague.example".parse().unwrap();
-        let nurse: BareJid = "nurse@capulet.example".parse().unwrap();
-        standing::remember_approved(&store, &account, &BTreeSet::from([nurse.clone()])).unwrap();
-        let (book, view) = Book::new(&Standing::remembered(&store, &account).unwrap());
-        let asks = |from: &str, kind| Presence { from: Some(Jid::parse(from).unwrap()), ..Presence::new(kind, None) };
-
-        let answer = book.approval(&asks("nurse@capulet.example", PresenceKind::Subscribe)).unwrap();
-        assert_eq!((answer.kind, answer.to), (PresenceKind::Subscribed, Some(nurse.clone().into())));
-        assert!(book.approval(&asks("nurse@capulet.example", PresenceKind::Available)).is_none());
-        assert!(book.approval(&asks("tybalt@capulet.example", PresenceKind::Subscribe)).is_none());
-        view.approved.lock().remove(&nurse);
-        assert!(book.approval(&asks("nurse@capulet.example", PresenceKind::Subscribe)).is_none(), "it was taken back");
+    fn what_was_agreed_to_is_remembered_and_taken_back() {
+        let (store, account) = (Store::in_memory().unwrap(), jid("romeo@montague.example"));
+        let nurse = jid("nurse@capulet.example");
+        for _ in 0..2 {
+            standing::change_approved(&store, &account, |set| set.extend([nurse.clone()])).unwrap();
+        }
+        assert_eq!(standing::approved(&store, &account).unwrap(), BTreeSet::from([nurse.clone()]));
+        assert_eq!(standing::approved(&store, &jid("juliet@capulet.example")).unwrap(), BTreeSet::new());
+        standing::change_approved(&store, &account, |set| set.clear()).unwrap();
+        assert_eq!(standing::approved(&store, &account).unwrap(), BTreeSet::new());
     }
 }

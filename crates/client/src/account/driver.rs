@@ -19,7 +19,7 @@ use tokio::time::sleep_until;
 
 use super::answers;
 use super::bounce::Bounce;
-use super::contacts::{self, Book};
+use super::contacts::{self, Approver, Book};
 use super::copies::Copies;
 use super::devices::{self, DeviceBook};
 use super::door::Door;
@@ -50,6 +50,7 @@ pub(crate) struct Driver {
     inbox: Inbox,
     state: watch::Sender<Connection>,
     book: Book,
+    approver: Approver,
     devices: DeviceBook,
     /// The question for the roster of the present session.
     asked_for_roster: Option<RequestId>,
@@ -72,6 +73,7 @@ pub(crate) struct Lines {
     pub(crate) inbox: Inbox,
     pub(crate) state: watch::Sender<Connection>,
     pub(crate) book: Book,
+    pub(crate) approver: Approver,
     pub(crate) devices: DeviceBook,
     pub(crate) bounces: broadcast::Sender<Bounce>,
     pub(crate) copies: Copies,
@@ -99,8 +101,9 @@ struct Link {
 
 impl Driver {
     pub(crate) fn new(options: ConnectOptions, network: Network, lines: Lines) -> Self {
-        let Lines { commands, inbox, state, book, devices, bounces, copies, sight, door, switchboard } = lines;
+        let Lines { approver, commands, inbox, state, book, devices, bounces, copies, sight, door, switchboard } = lines;
         Self {
+            approver,
             sight,
             door,
             switchboard,
@@ -471,9 +474,7 @@ impl Driver {
             Stanza::Presence(presence) => {
                 self.devices.see(&presence);
                 self.switchboard.see(&presence);
-                if let Some(approval) = self.book.approval(&presence) {
-                    let _ = stream.send(Instant::now(), approval.into()); // where the stream is over, the server asks again
-                }
+                self.approver.hear(&presence);
                 self.ask_devices(stream);
             }
             Stanza::Iq(_) => {}

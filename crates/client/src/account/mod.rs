@@ -47,7 +47,7 @@ use crate::net::network::Network;
 use crate::offers::{self, CataloguedOffer, Offers};
 use crate::share::{AttachError, AttachedSource, FileToShare, Place, Resumed, Share, ShareError, ShareLive};
 use bounce::{BOUNCES, Bounce};
-use contacts::{Book, BookView};
+use contacts::{Approver, Book, BookView};
 use copies::{Copies, Runner};
 use devices::DeviceBook;
 use driver::{Driver, Lines};
@@ -124,7 +124,7 @@ impl Account {
         let jid = options.account.clone();
         let onion = network.reaches_onion();
         let rules = NetRules { own: standing.own.clone(), loopback_http: options.loopback_http, onion };
-        let (kept, view) = Book::new(&standing);
+        let (kept, view) = Book::new(Arc::clone(&standing.contacts));
         let giver = Giver::new(store.clone(), jid.clone(), view.contacts.clone());
         let sight = Sight::new(jid.clone(), view.contacts.clone(), options.availability);
         let (device_book, devices) = DeviceBook::new(sight.clone());
@@ -151,7 +151,9 @@ impl Account {
             loopback: options.loopback_http,
         };
         let (direct, switchboard, door) = Direct::start(setting);
+        let approver = Approver::start(store.clone(), jid.clone(), Courier::new(commands.downgrade()), view.contacts.clone());
         let lines = Lines {
+            approver,
             commands: taken,
             inbox,
             state,

@@ -21,8 +21,6 @@ use crate::net::proxy::Proxy;
 pub(crate) struct Standing {
     pub(crate) policy: Policy,
     pub(crate) contacts: Arc<Contacts>,
-    /// Who may see when the person is there, asked or not yet.
-    pub(crate) approved: BTreeSet<BareJid>,
     pub(crate) own: Vec<Origin>,
 }
 
@@ -50,12 +48,10 @@ impl Standing {
             Some(text) => text.parse().unwrap_or_else(|_| Policy::new(Vec::new())),
         };
         let contacts = store.setting(&setting("contacts", account))?.map(|text| Contacts::from_record(&text));
-        let approved = store.setting(&setting("approved", account))?.unwrap_or_default();
-        let approved = approved.split_whitespace().filter_map(|jid| jid.parse().ok()).collect();
         let hosts = store.setting(&setting("own-hosts", account))?.unwrap_or_default();
         let mut own = vec![Origin::https(account.domain())];
         own.extend(hosts.split_whitespace().filter_map(Origin::parse).filter(|origin| *origin != Origin::https(account.domain())));
-        Ok(Self { policy, contacts: Arc::new(contacts.unwrap_or_default()), approved, own })
+        Ok(Self { policy, contacts: Arc::new(contacts.unwrap_or_default()), own })
     }
 }
 
@@ -69,10 +65,22 @@ pub(crate) fn remember_contacts(store: &Store, account: &BareJid, contacts: &Con
     store.set_setting(&setting("contacts", account), Some(&contacts.to_record()))
 }
 
-/// Remembers who may see when the person is there.
-pub(crate) fn remember_approved(store: &Store, account: &BareJid, approved: &BTreeSet<BareJid>) -> Result<(), StoreError> {
-    let approved: Vec<_> = approved.iter().map(ToString::to_string).collect();
-    store.set_setting(&setting("approved", account), (!approved.is_empty()).then(|| approved.join(" ")).as_deref())
+/// Who may see when the person is there as soon as they ask for it.
+pub(crate) fn approved(store: &Store, account: &BareJid) -> Result<BTreeSet<BareJid>, StoreError> {
+    let approved = store.setting(&setting("approved", account))?.unwrap_or_default();
+    Ok(approved.split_whitespace().filter_map(|jid| jid.parse().ok()).collect())
+}
+
+/// Changes who that is. Read anew each time: several programs may use one account.
+pub(crate) fn change_approved(store: &Store, account: &BareJid, change: impl FnOnce(&mut BTreeSet<BareJid>)) -> Result<(), StoreError> {
+    let before = approved(store, account)?;
+    let mut after = before.clone();
+    change(&mut after);
+    if after == before {
+        return Ok(());
+    }
+    let text: Vec<_> = after.iter().map(ToString::to_string).collect();
+    store.set_setting(&setting("approved", account), (!text.is_empty()).then(|| text.join(" ")).as_deref())
 }
 
 /// Remembers which web servers are the own server's.
@@ -101,10 +109,6 @@ mod tests {
         remember_policy(&store, &account, &policy).unwrap();
         let contacts = Contacts::from_items([RosterItem::new(Jid::parse("nurse@capulet.example").unwrap())]);
         remember_contacts(&store, &account, &contacts).unwrap();
-        let approved = BTreeSet::from(["nurse@capulet.example".parse().unwrap(), "benvolio@montague.example".parse().unwrap()]);
-        remember_approved(&store, &account, &approved).unwrap();
-        assert_eq!(Standing::remembered(&store, &account).unwrap().approved, approved);
-
         let offline = Fetcher::offline(&account, None, None, store.clone()).unwrap();
         assert_eq!(offline.rules().own, [Origin::https("montague.example"), Origin::parse("files.montague.example:5443").unwrap()]);
         assert!(!offline.rules().loopback_http);
