@@ -9,6 +9,8 @@ use crate::place::{Held, Place};
 
 /// Where it begins: smaller files are looked at as soon as they are there.
 const FROM: u64 = 32 * 1024 * 1024;
+/// Less at a time is better gathered by the page cache.
+const LEAST: usize = 256 * 1024;
 /// What disks write at once: bytes must begin and end at multiples of it, in the file and in memory.
 const BLOCK: usize = 4096;
 
@@ -28,7 +30,7 @@ impl PastCache {
     /// wrong if something is.
     pub(crate) fn write(&mut self, place: &dyn Place, job: &JobId, held: &Held, at: u64, bytes: &[u8]) -> usize {
         let whole = bytes.len() - bytes.len() % BLOCK;
-        if at < FROM || !at.is_multiple_of(BLOCK as u64) || whole == 0 || bytes.as_ptr().align_offset(BLOCK) != 0 {
+        if at < FROM || !at.is_multiple_of(BLOCK as u64) || whole < LEAST || bytes.as_ptr().align_offset(BLOCK) != 0 {
             return 0;
         }
         if matches!(self, Self::Untried) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use balcony_sharing::transfer::jingle::{ContentId, Span};
 use balcony_sharing::verify::{Hashed, Hasher};
 use balcony_store::Store;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -18,6 +18,12 @@ use super::reading::Pieces;
 use crate::blocking::blocking;
 use crate::http::source::ReadFailure;
 use crate::streams::{Reader, StreamError, Writer};
+
+/// Bytes of a piece in band: what waits there keeps what else is to be said from being sent.
+const IN_BAND: usize = 32 * 1024;
+/// Bytes after which what went out is told, at the latest, and the time.
+const TELL: u64 = 256 * 1024;
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What a pump tells the task of its session, in order.
 #[derive(Debug)]
@@ -177,17 +183,27 @@ impl Give {
             Ok(input) => input,
             Err(error) => return reporter.last(Moved::Unreadable(format!("it cannot be read: {error}"))).await,
         };
+        let piece = pace.piece(if writer.is_in_band() { piece.min(IN_BAND) } else { piece });
         let mut pieces = Pieces::start(input, span.offset..end.max(span.offset), hasher, piece);
-        while let Some(bytes) = pieces.next().await {
-            let length = bytes.len() as u64;
-            pace.wait(length).await;
+        let mut untold = Untold::default();
+        while let Some(mut bytes) = pieces.next().await {
+            pace.wait(bytes.len() as u64).await;
             let _ = held.wait_for(|held| !held).await; // the session is over, and so is this
-            if let Err(error) = writer.send(&bytes).await {
-                return reporter.last(Moved::End(Err(error.to_string()))).await;
+            while !bytes.is_empty() {
+                let sent = match writer.send_some(&bytes).await {
+                    Ok(sent) => sent,
+                    Err(error) => return reporter.last(Moved::End(Err(error.to_string()))).await,
+                };
+                bytes.advance(sent);
+                if let Some(sent) = untold.add(sent)
+                    && !reporter.tell(Moved::Sent(sent)).await
+                {
+                    return;
+                }
             }
-            if !reporter.tell(Moved::Sent(length)).await {
-                return;
-            }
+        }
+        if untold.bytes > 0 && !reporter.tell(Moved::Sent(untold.bytes)).await {
+            return;
         }
         match pieces.finish().await {
             Ok(hashed) => reporter.tell(Moved::Read(hashed)).await,
@@ -201,6 +217,27 @@ impl Give {
             // The other side may still have a word to say in the stream, and closes it.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// What went out and was not told yet: the session is woken for it.
+struct Untold {
+    bytes: u64,
+    since: Instant,
+}
+
+impl Default for Untold {
+    fn default() -> Self {
+        Self { bytes: 0, since: Instant::now() }
+    }
+}
+
+impl Untold {
+    /// So many more; gives them all when it is time to tell: a slow stream is none that stands still.
+    fn add(&mut self, bytes: usize) -> Option<u64> {
+        self.bytes += bytes as u64;
+        let is_time = self.bytes >= TELL || self.since.elapsed() >= TELL_AFTER;
+        is_time.then(|| std::mem::take(self).bytes)
     }
 }
 
@@ -221,6 +258,11 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(rate: Option<u64>) -> Self {
         Self { rate: rate.filter(|rate| *rate > 0), began: Instant::now(), passed: 0 }
+    }
+
+    /// Bytes of a piece, so that one comes every second at least.
+    pub(super) fn piece(&self, most: usize) -> usize {
+        self.rate.and_then(|rate| usize::try_from(rate.max(1024)).ok()).map_or(most, |rate| rate.min(most))
     }
 
     /// Waits until these bytes may go.
@@ -251,6 +293,8 @@ mod tests {
             (Some(Duration::ZERO), Some(Duration::from_millis(500)), Some(Duration::from_millis(1500)))
         );
         assert_eq!(Pace::new(None).due(1 << 40), None);
+        let pieces = [None, Some(10), Some(50_000), Some(1 << 40)].map(|rate| Pace::new(rate).piece(1 << 20));
+        assert_eq!(pieces, [1 << 20, 1024, 50_000, 1 << 20], "however slow, something moves");
         assert_eq!(Pace::new(Some(0)).due(1 << 40), None);
     }
 }

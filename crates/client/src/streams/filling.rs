@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::http::pool::{Buffer, Pool};
 
-/// How long a piece with something in it waits for more.
-const MOMENT: Duration = Duration::from_millis(10);
+/// How long a piece is filled, from its first bytes on.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// The piece that is being filled. Pieces begin at multiples of their size, counted from the first byte of the file: so do blocks of a disk.
 #[derive(Debug)]
@@ -18,6 +18,10 @@ pub(super) struct Filling {
     pool: Pool,
     buffer: Buffer,
     filled: usize,
+    /// When it goes on, full or not.
+    until: Option<Instant>,
+    /// What went wrong behind what was read: the system says it once.
+    failed: Option<io::Error>,
     /// Which byte of the file comes next.
     at: u64,
 }
@@ -25,29 +29,40 @@ pub(super) struct Filling {
 impl Filling {
     /// Pieces of at most so many bytes; the first byte is that of the file.
     pub(super) fn new(size: usize, from: u64) -> Self {
-        Self { pool: Pool::of(size), buffer: Buffer::default(), filled: 0, at: from }
+        Self { pool: Pool::of(size), buffer: Buffer::default(), filled: 0, until: None, failed: None, at: from }
     }
 
-    /// Waits for bytes and, a moment longer, for a full piece or `most` bytes; `None` at the end. Dropping the future loses nothing.
+    /// Waits for bytes and, a moment longer in all, for a full piece or `most` bytes; `None` at the end. Dropping the future loses nothing.
     pub(super) async fn next(&mut self, stream: &TcpStream, most: u64) -> io::Result<Option<Bytes>> {
         if self.buffer.is_empty() {
             self.buffer = self.pool.take();
+        }
+        if let Some(error) = self.failed.take() {
+            return Err(error);
         }
         let wanted = self.wanted(most);
         while self.filled < wanted {
             match stream.try_read(&mut self.buffer[self.filled..wanted]) {
                 Ok(0) => break,
-                Ok(read) => self.filled += read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.filled == 0 => stream.readable().await?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match timeout(MOMENT, stream.readable()).await {
-                    Ok(ready) => ready?,
-                    Err(_) => break,
+                Ok(read) => {
+                    self.filled += read;
+                    self.until.get_or_insert_with(|| Instant::now() + MOMENT);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.until {
+                    None => stream.readable().await?,
+                    Some(until) => match timeout_at(until, stream.readable()).await {
+                        Ok(ready) => ready?,
+                        Err(_) => break,
+                    },
                 },
-                // It comes again at the next call, behind what was read.
-                Err(_) if self.filled > 0 => break,
+                Err(error) if self.filled > 0 => {
+                    self.failed = Some(error);
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
+        self.until = None;
         let filled = std::mem::take(&mut self.filled);
         self.at += filled as u64;
         Ok((filled > 0).then(|| self.pool.share(std::mem::take(&mut self.buffer), filled)))
@@ -107,7 +122,7 @@ mod tests {
         let mut filling = Filling::new(16 * 1024, 0);
         assert_eq!(filling.next(&into, u64::MAX).await.unwrap().unwrap(), &b"slow"[..]);
         // Nothing is lost by whoever gives up waiting.
-        assert!(timeout(Duration::from_millis(30), filling.next(&into, u64::MAX)).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(30), filling.next(&into, u64::MAX)).await.is_err());
         out.write_all(b"er").await.unwrap();
         drop(out);
         assert_eq!(filling.next(&into, u64::MAX).await.unwrap().unwrap(), &b"er"[..]);

@@ -114,14 +114,36 @@ impl Writer {
         Self { to: To::InBand(Box::new(InBandWriter::new(courier, mail, peer, terms, opens, window))), patience: STALL }
     }
 
-    /// Sends bytes; returns when they are on their way, which waits for slow readers. Dropping the future breaks the stream.
+    /// Whether it goes through the servers, between what else is said.
+    pub(crate) fn is_in_band(&self) -> bool {
+        matches!(self.to, To::InBand(_))
+    }
+
+    /// Sends all bytes; returns when they are on their way, which waits for slow readers. Dropping the future breaks the stream.
     ///
     /// # Errors
     /// See [`StreamError`]. It is over then.
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
+    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> Result<(), StreamError> {
+        while !bytes.is_empty() {
+            bytes = &bytes[self.send_some(bytes).await?..];
+        }
+        Ok(())
+    }
+
+    /// Sends some bytes, at least one: as many as the stream takes at once. A slow reader is fine as long as it takes something now and then.
+    /// Dropping the future breaks the stream.
+    ///
+    /// # Errors
+    /// See [`StreamError`]. It is over then.
+    pub(crate) async fn send_some(&mut self, bytes: &[u8]) -> Result<usize, StreamError> {
         match &mut self.to {
-            To::Socket(stream) => write(stream, bytes, self.patience).await,
-            To::InBand(stream) => stream.send(bytes).await,
+            To::Socket(stream) => match timeout(self.patience, stream.write(bytes)).await {
+                Ok(Ok(0)) => Err(StreamError::Broken(io::ErrorKind::WriteZero.into())),
+                Ok(Ok(written)) => Ok(written),
+                Ok(Err(error)) => Err(StreamError::Broken(error)),
+                Err(_) => Err(StreamError::Stalled(self.patience)),
+            },
+            To::InBand(stream) => stream.send(bytes).await.map(|()| bytes.len()),
         }
     }
 
@@ -155,19 +177,6 @@ impl Writer {
         };
         timeout(patience, end).await.unwrap_or(Ok(false))
     }
-}
-
-/// A slow reader is fine as long as it takes something now and then.
-async fn write(stream: &mut TcpStream, mut bytes: &[u8], patience: Duration) -> Result<(), StreamError> {
-    while !bytes.is_empty() {
-        match timeout(patience, stream.write(bytes)).await {
-            Ok(Ok(0)) => return Err(StreamError::Broken(io::ErrorKind::WriteZero.into())),
-            Ok(Ok(written)) => bytes = &bytes[written..],
-            Ok(Err(error)) => return Err(StreamError::Broken(error)),
-            Err(_) => return Err(StreamError::Stalled(patience)),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

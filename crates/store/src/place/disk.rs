@@ -60,7 +60,9 @@ impl Place for Disk {
     #[cfg(target_os = "linux")]
     fn past_cache(&self, job: &JobId, held: &File) -> Option<File> {
         let file = self.staging.open_file(job.as_str(), OFlags::WRONLY | OFlags::DIRECT).ok()??;
-        self.staging.holds(job.as_str(), held).ok()?.then_some(file)
+        // The name leads to one and the same file, whoever may have touched it.
+        let is_it = self.staging.holds(job.as_str(), held).ok()? && self.staging.holds(job.as_str(), &file).ok()?;
+        is_it.then_some(file)
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -27,6 +27,9 @@ use crate::direct::switchboard::{Key, Mail, Mailbox, unknown_session};
 use crate::direct::{Desk, DirectError, GiveEvent, Stage, WayTaken};
 use crate::streams::Writer;
 
+/// Bytes of a piece.
+const PIECE: usize = 32 * 1024;
+
 /// How long the proxies of the server may take to be found.
 const PROXIES: Duration = Duration::from_millis(500);
 /// How long the other side may take for what is on its way when all of it went out.
@@ -203,8 +206,9 @@ impl Giving {
         let (gift, store) = (self.gift.clone(), self.desk.store.clone());
         let unreadable = |why: String| Failed::Ended(DirectError::File(why));
         let input = blocking(move || gift.open(&store)).await.map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
-        let mut pieces = Pieces::start(input, span.from..span.from + span.length, None, self.desk.piece());
         let (mut pace, mut sent) = (Pace::new(self.gift.rate), 0);
+        // Small: whoever waits on the other side sees something move.
+        let mut pieces = Pieces::start(input, span.from..span.from + span.length, None, pace.piece(self.desk.piece().min(PIECE)));
         let broke = |at, why: String| Failed::Ended(self.ended(Stage::Moving, EndReason::Broke { at, why }));
         while let Some(bytes) = pieces.next().await {
             let length = bytes.len() as u64;
