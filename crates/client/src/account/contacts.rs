@@ -84,17 +84,25 @@ impl Book {
 /// Writes every change into the store, until the connection's task is gone.
 pub(super) async fn keep(store: Store, account: BareJid, mut contacts: watch::Receiver<Arc<Contacts>>) {
     while contacts.changed().await.is_ok() {
-        let (store, account, known) = (store.clone(), account.clone(), Arc::clone(&contacts.borrow_and_update()));
-        let remembered = blocking(move || {
-            standing::remember_contacts(&store, &account, &known)?;
-            // An approval is used up by whoever sees us now, and over for whoever is no contact any more, whichever program did that.
-            standing::change_approved(&store, &account, |approved| {
-                approved.retain(|jid| known.groups(jid).is_some() && !known.sees_us(jid));
-            })
-        });
-        if let Err(error) = remembered.await {
-            tracing::warn!(%error, "the contacts could not be remembered");
-        }
+        let known = Arc::clone(&contacts.borrow_and_update());
+        remember(&store, &account, Arc::clone(&known)).await;
+        // An approval is used up by whoever sees us now, and over for whoever is no contact any more, whichever program did that.
+        let still = move |approved: &mut BTreeSet<BareJid>| approved.retain(|jid| known.groups(jid).is_some() && !known.sees_us(jid));
+        change_approved(&store, &account, still).await;
+    }
+}
+
+async fn remember(store: &Store, account: &BareJid, known: Arc<Contacts>) {
+    let (store, account) = (store.clone(), account.clone());
+    if let Err(error) = blocking(move || standing::remember_contacts(&store, &account, &known)).await {
+        tracing::warn!(%error, "the contacts could not be remembered");
+    }
+}
+
+async fn change_approved(store: &Store, account: &BareJid, change: impl FnOnce(&mut BTreeSet<BareJid>) + Send + 'static) {
+    let (store, account) = (store.clone(), account.clone());
+    if let Err(error) = blocking(move || standing::change_approved(&store, &account, change)).await {
+        tracing::warn!(%error, "who may see when the person is there could not be remembered");
     }
 }
 
@@ -109,12 +117,14 @@ pub(super) struct Approver {
 impl Approver {
     pub(super) fn start(store: Store, account: BareJid, courier: Courier, contacts: watch::Receiver<Arc<Contacts>>) -> Self {
         let (asked, mut asking) = mpsc::channel(ASKING);
-        let known = contacts.clone();
         tokio::spawn(async move {
             while let Some(asker) = asking.recv().await {
                 let (store, account) = (store.clone(), account.clone());
-                let approved = blocking(move || standing::approved(&store, &account)).await.unwrap_or_default();
-                if approved.contains(&asker) && known.borrow().groups(&asker).is_some() {
+                let approved = blocking(move || standing::approved(&store, &account)).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "whom the person lets see when they are there cannot be read: nobody who asks is answered");
+                    BTreeSet::new()
+                });
+                if approved.contains(&asker) {
                     // Where this is lost, the server asks again at the next login.
                     let _ = courier.say(Presence::new(PresenceKind::Subscribed, Some(asker.into()))).await;
                 }
@@ -134,10 +144,8 @@ impl Approver {
 impl Account {
     /// Remembers the contacts as they are now: the task that does so may not come to it any more.
     pub(super) async fn remember_contacts(&self) {
-        let (store, account, known) = (self.store().clone(), self.jid().clone(), Arc::clone(&self.inner.book.contacts.borrow()));
-        if let Err(error) = blocking(move || standing::remember_contacts(&store, &account, &known)).await {
-            tracing::warn!(%error, "the contacts could not be remembered");
-        }
+        let known = Arc::clone(&self.inner.book.contacts.borrow());
+        remember(self.store(), self.jid(), known).await;
     }
 
     /// Whom the person knows: as the server said on this connection, else as it said last. Waits a while for a roster that is on
@@ -200,13 +208,11 @@ impl Account {
 
     /// Remembers whether somebody may see when the person is there as soon as they ask for it.
     async fn approve(&self, jid: &BareJid, may_see: bool) {
-        let (store, account, jid) = (self.store().clone(), self.jid().clone(), jid.clone());
+        let jid = jid.clone();
         let change = move |approved: &mut BTreeSet<BareJid>| {
             let _ = if may_see { approved.insert(jid) } else { approved.remove(&jid) };
         };
-        if let Err(error) = blocking(move || standing::change_approved(&store, &account, change)).await {
-            tracing::warn!(%error, "who may see when the person is there could not be remembered");
-        }
+        change_approved(self.store(), self.jid(), change).await;
     }
 
     /// Changes one item, and waits until what is decided here knows of it.
