@@ -37,13 +37,11 @@ impl PastCache {
             *self = place.past_cache(job, &held.file).map_or(Self::Closed, Self::Open);
         }
         let Self::Open(file) = self else { return 0 };
-        match file.write_at(&bytes[..whole], at) {
-            Ok(written) if written == whole => whole,
-            // Less than asked for, or an error: the other way finds out.
-            Ok(_) | Err(_) => {
-                *self = Self::Closed;
-                0
-            }
+        if file.write_at(&bytes[..whole], at).is_ok_and(|written| written == whole) {
+            return whole;
         }
+        // The other way writes it again, and says what is wrong if that fails, too.
+        *self = Self::Closed;
+        0
     }
 }

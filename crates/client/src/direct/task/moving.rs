@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime};
 
-use balcony_sharing::transfer::bytestream::ibb::Window;
+use balcony_sharing::transfer::bytestream::ibb::{Terms, Window};
 use balcony_sharing::transfer::bytestream::{Carrier, Way};
 use balcony_sharing::transfer::jingle::{ContentId, Direction, Finding, Span, StreamEnd, StreamId};
 use balcony_sharing::verify::Hasher;
 use balcony_wire::hashes::HashAlgo;
+use tokio::net::TcpStream;
 
 use super::Task;
 use crate::direct::body::{Piece, Stands};
 use crate::direct::pump::{Give, Moved, Pump, Report, Reporter, Take};
-use crate::direct::{GiveEvent, Stage, WayTaken};
+use crate::direct::{GiveEvent, InBandMail, Stage, WayTaken};
 use crate::streams::{Reader, Writer};
 
 impl Task {
@@ -43,12 +44,9 @@ impl Task {
         let size = self.session.file(content).and_then(|file| file.metadata.size);
         let expected = self.session.moved(content).and_then(|(moved, expected)| Some(expected?.saturating_sub(moved)));
         let reader = match carrier {
-            Carrier::Socket(way) => {
-                let socket = self.sockets.remove(&stream)?.take(&way)?;
-                Reader::socket(socket, self.desk.piece(), span.offset, expected)
-            }
+            Carrier::Socket(way) => Reader::socket(self.socket_of(&stream, &way)?, self.desk.piece(), span.offset, expected),
             Carrier::InBand { terms, opens } => {
-                let mail = self.awaited.remove(&stream).unwrap_or_else(|| self.in_band(terms.sid.clone()));
+                let mail = self.mail_of(&stream, &terms);
                 Reader::in_band(self.desk.courier.clone(), mail, self.key.peer.clone(), terms, opens, expected)
             }
         };
@@ -76,9 +74,9 @@ impl Task {
         reporter: Reporter,
     ) -> Option<()> {
         let writer = match carrier {
-            Carrier::Socket(way) => Writer::socket(self.sockets.remove(&stream)?.take(&way)?),
+            Carrier::Socket(way) => Writer::socket(self.socket_of(&stream, &way)?),
             Carrier::InBand { terms, opens } => {
-                let mail = self.awaited.remove(&stream).unwrap_or_else(|| self.in_band(terms.sid.clone()));
+                let mail = self.mail_of(&stream, &terms);
                 Writer::in_band(self.desk.courier.clone(), mail, self.key.peer.clone(), terms, opens, Window::default())
             }
         };
@@ -92,6 +90,16 @@ impl Task {
         let give = Give { writer, gift: giving.gift.clone(), span, store, hasher, piece, held: giving.held.subscribe() };
         giving.pump = Some(give.start(reporter));
         Some(())
+    }
+
+    /// The connection that stands for a stream.
+    fn socket_of(&mut self, stream: &StreamId, way: &Way) -> Option<TcpStream> {
+        self.sockets.remove(stream)?.take(way)
+    }
+
+    /// Where a stream in band is heard; from now on, if nobody waited for it yet.
+    fn mail_of(&mut self, stream: &StreamId, terms: &Terms) -> InBandMail {
+        self.awaited.remove(stream).unwrap_or_else(|| self.in_band(terms.sid.clone()))
     }
 
     pub(super) fn stop(&mut self, content: &ContentId) {
