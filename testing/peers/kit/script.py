@@ -27,7 +27,7 @@ def command_line(manual, commands):
     parser.add_argument('--out', default='.', help='folder for what is received')
     parser.add_argument('--block', type=int, default=4096)
     parser.add_argument('--stop-after', type=int, help='break off after so many bytes')
-    parser.add_argument('--timeout', type=float, default=30, help='seconds to log in')
+    parser.add_argument('--timeout', type=float, default=60, help='seconds to log in')
     parser.add_argument('--debug', action='store_true')
     parser.add_argument('command', choices=commands)
     parser.add_argument('args', nargs='*')

@@ -9,7 +9,7 @@ use crate::PeerError;
 use crate::endpoints::fail;
 
 /// How long a peer may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The lines a child prints, kept as they come.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Lines {
     /// The next line for which `is` says yes, after the one that answered the last call.
     ///
     /// # Panics
-    /// When none comes within 20 seconds, or the child ends without one. All it printed is in the message.
+    /// When none comes within 90 seconds, or the child ends without one. All it printed is in the message.
     #[track_caller]
     pub fn wait_for(&mut self, what: &str, is: impl Fn(&str) -> bool) -> String {
         match self.find(PATIENCE, is) {

@@ -47,7 +47,7 @@ impl GoSendxmpp {
 
     fn command(&self) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["60", "go-sendxmpp"]).args(&self.arguments).env("SSL_CERT_FILE", &self.bundle).env("HOME", &self.home);
+        command.args(["300", "go-sendxmpp"]).args(&self.arguments).env("SSL_CERT_FILE", &self.bundle).env("HOME", &self.home);
         command.stdin(std::process::Stdio::null());
         command
     }

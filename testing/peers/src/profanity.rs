@@ -14,7 +14,7 @@ pub struct Profanity {
     folder: PathBuf,
 }
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Profanity {
     pub(crate) fn start(state: &Path, endpoints: &Endpoints, user: &str) -> Result<Self, PeerError> {
@@ -47,6 +47,7 @@ impl Profanity {
     /// Types a line and Enter.
     pub fn type_line(&self, line: &str) -> Result<(), PeerError> {
         output(self.tmux().args(["send-keys", "-t", "prof", "-l", line]))?;
+        self.wait_for_screen("echo", |screen| screen.contains(line));
         // profanity takes an Enter that follows at once for part of a paste.
         std::thread::sleep(Duration::from_millis(300));
         output(self.tmux().args(["send-keys", "-t", "prof", "Enter"])).map(drop)
@@ -60,7 +61,7 @@ impl Profanity {
     /// Waits until `is` says yes to the screen, and returns it.
     ///
     /// # Panics
-    /// When that takes longer than 15 seconds. The screen is in the message.
+    /// When that takes longer than 90 seconds. The screen is in the message.
     #[track_caller]
     pub fn wait_for_screen(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;

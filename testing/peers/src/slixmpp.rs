@@ -96,7 +96,7 @@ impl Listener {
     /// The next event for which `is` says yes. A stanza has `event` (message, presence, iq), `from`, `type` and `xml`.
     ///
     /// # Panics
-    /// When none comes within 20 seconds.
+    /// When none comes within 90 seconds.
     #[track_caller]
     pub fn wait_for(&mut self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let line = self.lines.wait_for(what, |line| serde_json::from_str(line).is_ok_and(|event| is(&event)));

@@ -68,11 +68,11 @@ class Peer(slixmpp.ClientXMPP):
     async def proxies(self):
         if self.found is None:
             self.found = []
-            items = await self.plugin['xep_0030'].get_items(jid=self.boundjid.host, timeout=5)
+            items = await self.plugin['xep_0030'].get_items(jid=self.boundjid.host, timeout=PATIENCE)
             for item in items['disco_items']['items']:
                 jid = str(item[0])
                 try:
-                    info = await self.plugin['xep_0030'].get_info(jid=jid, timeout=5)
+                    info = await self.plugin['xep_0030'].get_info(jid=jid, timeout=PATIENCE)
                     if not any(identity[:2] == ('proxy', 'bytestreams') for identity in info['disco_info']['identities']):
                         continue
                     answer = await self.request(jid, element(SOCKS, 'query'), 'get')

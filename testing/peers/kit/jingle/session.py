@@ -119,11 +119,11 @@ class Session(Ways):
     async def end(self):
         """The last one is received: where there were others, the side that took them may have an end of its own to say."""
         try:
-            await self.next(lambda _: False, 2 if len(self.group.parts) > 1 else 0)
+            await self.next(lambda _: False, PATIENCE if len(self.group.parts) > 1 else 0)
         except Ended:
             return
         except asyncio.TimeoutError:
-            await self.say('session-terminate', reason='success')
+            await self.say_end()
 
     def report(self, event, data, **more):
         emit(event=event, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), went=self.went, peer=self.other,
@@ -169,11 +169,11 @@ class Session(Ways):
             ended = 'received'
             try:
                 if self.group.is_last(self):
-                    await self.next(lambda _: False, 3)
+                    await self.next(lambda _: False, PATIENCE)
             except Ended as reason:
                 ended = str(reason)
             except asyncio.TimeoutError:
-                await self.say('session-terminate', reason='success')
+                await self.say_end()
         else:
             ended = 'cut short'
         self.report('taken', data, name=name, path=str(path), ended=ended)

@@ -4,7 +4,7 @@ import asyncio
 from .words import Failed
 
 
-async def socks_connect(host, port, name, timeout=2):
+async def socks_connect(host, port, name, timeout=10):
     async def go():
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(b'\x05\x01\x00')

@@ -4,6 +4,8 @@ import copy
 import secrets
 import time
 
+from slixmpp.exceptions import IqError
+
 from .words import JINGLE, PATIENCE, Ended, element, local
 
 
@@ -70,6 +72,12 @@ class Talk:
         jingle = element(JINGLE, 'jingle', action='session-info', sid=self.sid)
         jingle.append(payload)
         return await self.peer.request(self.other, jingle)
+
+    async def say_end(self):
+        try:
+            await self.say('session-terminate', reason='success')
+        except IqError:
+            pass   # they said it at the same moment, and know the session no more
 
     async def next(self, what, timeout=PATIENCE):
         """The next action for which `what` says yes; others are kept for later. An end is an exception."""

@@ -8,7 +8,7 @@ from slixmpp.exceptions import IqError
 from script import emit
 from .socks import socks_connect
 from .talk import Talk
-from .words import IBB, S5B, SOCKS, Failed, element, local, space
+from .words import IBB, PATIENCE, S5B, SOCKS, Failed, element, local, space
 
 
 class Ways(Talk):
@@ -88,7 +88,7 @@ class Ways(Talk):
             return stream
         if ours['type'] != 'proxy':
             self.went = ours['type']
-            return await asyncio.wait_for(self.reached, 5)
+            return await asyncio.wait_for(self.reached, PATIENCE)
         stream = await socks_connect(ours['host'], int(ours['port']), self.own_name)
         query = element(SOCKS, 'query', sid=self.stream_sid)
         element(SOCKS, 'activate', query, self.other)

@@ -8,7 +8,7 @@ IBB = 'urn:xmpp:jingle:transports:ibb:1'
 HASHES = 'urn:xmpp:hashes:2'
 PUBLISHED = 'urn:xmpp:jinglepub:1'
 SOCKS = 'http://jabber.org/protocol/bytestreams'
-PATIENCE = 15
+PATIENCE = 60   # for one answer: generous, since machines may be slow and nobody waits it out where all goes well
 
 
 def element(space, name, parent=None, text=None, /, **attributes):
