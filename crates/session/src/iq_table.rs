@@ -149,6 +149,11 @@ impl IqTable {
         std::mem::take(&mut self.pending).into_keys().map(RequestId).collect()
     }
 
+    /// Whether the answer to a request may still come.
+    pub(crate) fn awaits(&self, request: RequestId) -> bool {
+        self.pending.contains_key(&request.0)
+    }
+
     /// All of them, oldest first.
     pub fn under_way(&self) -> Vec<RequestId> {
         self.pending.keys().copied().map(RequestId).collect()

@@ -268,6 +268,7 @@ mod tests {
     use sha1::{Digest as _, Sha1};
 
     use super::*;
+    use crate::account::sight::Shows;
 
     fn jid(text: &str) -> Jid {
         Jid::parse(text).unwrap()
@@ -403,7 +404,7 @@ mod tests {
         book.answered(id(1), Err(RequestError::TimedOut));
         assert!(book.question().is_none());
         // To whom we showed ourselves we may speak.
-        assert!(book.sight.sends(&Message::new(MessageKind::Chat, Some(jid("nurse@capulet.example"))).into()));
+        assert!(book.sight.wrote(Shows::of(&Message::new(MessageKind::Chat, Some(jid("nurse@capulet.example"))).into())));
         book.look_again();
         assert_eq!(book.question().unwrap().0, jid("nurse@capulet.example/b"));
         assert!(book.question().is_none());

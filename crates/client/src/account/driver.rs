@@ -26,7 +26,7 @@ use super::door::Door;
 use super::inbox::Inbox;
 use super::options::{Availability, ConnectOptions, ServerAddress};
 use super::reply::ReplyTo;
-use super::sight::Sight;
+use super::sight::{Shows, Sight};
 use super::socket::{Event, Socket};
 use super::state::{Command, Connection, Delivery, Online};
 use crate::direct::Switchboard;
@@ -356,7 +356,7 @@ impl Driver {
         let now = Instant::now();
         match command {
             Command::Send { stanza, done } => {
-                let is_shown = self.sight.sends(&stanza);
+                let shows = Shows::of(&stanza);
                 let sent = stream.send(now, *stanza).map(|id| {
                     let (sender, receiver) = oneshot::channel();
                     if self.acknowledges() {
@@ -366,15 +366,16 @@ impl Driver {
                     }
                     receiver
                 });
+                let is_sent = sent.is_ok();
                 // Whoever asked may have gone meanwhile, here and below.
                 let _ = done.send(sent);
-                self.shown(is_shown, stream);
+                self.went_out(is_sent, shows, stream);
             }
             Command::Request { to, ask, timeout, reply } => {
-                let is_shown = self.sight.speaks_to(to.as_ref());
+                let shows = Shows::word(to.as_ref());
                 let request = stream.request(now, to, ask, timeout);
                 self.requests.insert(request, reply);
-                self.shown(is_shown, stream);
+                self.went_out(stream.awaits(request), shows, stream);
             }
             Command::Settle { done } => self.inbox.settle(done),
             // As below: who asked runs into a deadline of their own.
@@ -455,6 +456,7 @@ impl Driver {
         match stanza {
             Stanza::Message(message) => {
                 if let Some(bounce) = Bounce::of(&message) {
+                    message.from.iter().for_each(|from| self.sight.came_back(&from.bare()));
                     let _ = self.bounces.send(bounce); // nobody is sending just now; it is looked at below as well
                 }
                 self.switchboard.hear(&message);
@@ -492,9 +494,10 @@ impl Driver {
         }
     }
 
-    /// Somebody sees us now, or nobody new does: their devices may be asked what they can do.
-    fn shown(&mut self, is_shown: bool, stream: &mut ClientStream) {
-        if is_shown {
+    /// What the connection took shows us from here on, before the server acknowledges it: they may ask back earlier than that. By what is
+    /// lost with its connection nobody sees us: the next session begins with nobody. Whose devices see us may be asked what they can do.
+    fn went_out(&mut self, is_sent: bool, shows: Shows, stream: &mut ClientStream) {
+        if is_sent && self.sight.wrote(shows) {
             self.devices.look_again();
             self.ask_devices(stream);
         }

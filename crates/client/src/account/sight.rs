@@ -35,6 +35,40 @@ pub(crate) enum View {
     Presence,
 }
 
+/// What somebody sees of us by a stanza of ours, once it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Nothing that they did not see before: answers, errors, what the server does with subscriptions.
+    Nothing,
+    /// That we are there.
+    Presence(BareJid),
+    /// That we are gone.
+    Absence(BareJid),
+    /// Where we speak from.
+    Word(BareJid),
+}
+
+impl Shows {
+    /// What a stanza shows.
+    pub(crate) fn of(stanza: &Stanza) -> Self {
+        match stanza {
+            Stanza::Presence(presence) => match (&presence.to, presence.kind) {
+                (Some(to), PresenceKind::Available) => Self::Presence(to.bare()),
+                (Some(to), PresenceKind::Unavailable) => Self::Absence(to.bare()),
+                _ => Self::Nothing,
+            },
+            Stanza::Message(message) if message.kind != MessageKind::Error => Self::word(message.to.as_ref()),
+            Stanza::Iq(iq) if iq.request().is_some() => Self::word(iq.to.as_ref()),
+            Stanza::Message(_) | Stanza::Iq(_) => Self::Nothing,
+        }
+    }
+
+    /// What it shows to say or ask something.
+    pub(crate) fn word(to: Option<&Jid>) -> Self {
+        to.map_or(Self::Nothing, |to| Self::Word(to.bare()))
+    }
+}
+
 /// To whom this device is shown. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Sight {
@@ -90,39 +124,36 @@ impl Sight {
         if is_shown { View::Shown } else { View::Nothing }
     }
 
-    /// This goes out. Whether somebody sees us by that who did not before.
-    pub(crate) fn sends(&self, stanza: &Stanza) -> bool {
-        match stanza {
-            Stanza::Presence(presence) => match (&presence.to, presence.kind) {
-                (Some(to), PresenceKind::Available) => self.lock().presence.insert(to.bare()),
-                (Some(to), PresenceKind::Unavailable) => {
-                    self.hide(&to.bare());
-                    false
+    /// This goes out: the connection took it. Whether somebody sees us by that who did not before.
+    pub(crate) fn wrote(&self, shows: Shows) -> bool {
+        self.wrote_at(shows, Instant::now())
+    }
+
+    fn wrote_at(&self, shows: Shows, now: Instant) -> bool {
+        match shows {
+            Shows::Nothing => false,
+            Shows::Presence(to) => self.lock().presence.insert(to),
+            Shows::Absence(to) => {
+                self.hide(&to);
+                false
+            }
+            Shows::Word(to) => {
+                let is_new = self.view_at(&to, now) == View::Nothing;
+                let spoken = &mut self.lock().spoken;
+                if spoken.len() >= MOST {
+                    spoken.retain(|_, at| now.saturating_duration_since(*at) < SPOKEN);
                 }
-                _ => false,
-            },
-            Stanza::Message(message) if message.kind != MessageKind::Error => self.speaks_to(message.to.as_ref()),
-            Stanza::Iq(iq) if iq.request().is_some() => self.speaks_to(iq.to.as_ref()),
-            Stanza::Message(_) | Stanza::Iq(_) => false,
+                if spoken.len() < MOST || spoken.contains_key(&to) {
+                    spoken.insert(to, now);
+                }
+                is_new
+            }
         }
     }
 
-    /// Somebody is asked or told something. Whether they see us by that who did not before.
-    pub(crate) fn speaks_to(&self, to: Option<&Jid>) -> bool {
-        self.speaks_at(to, Instant::now())
-    }
-
-    fn speaks_at(&self, to: Option<&Jid>, now: Instant) -> bool {
-        let Some(to) = to.map(Jid::bare) else { return false };
-        let is_new = self.view_at(&to, now) == View::Nothing;
-        let spoken = &mut self.lock().spoken;
-        if spoken.len() >= MOST {
-            spoken.retain(|_, at| now.saturating_duration_since(*at) < SPOKEN);
-        }
-        if spoken.len() < MOST || spoken.contains_key(&to) {
-            spoken.insert(to, now);
-        }
-        is_new
+    /// A message of ours came back from somebody, or from a server in their name: nothing was heard there.
+    pub(crate) fn came_back(&self, from: &BareJid) {
+        self.lock().spoken.remove(from);
     }
 
     /// They were told that we are gone.
@@ -187,10 +218,11 @@ mod tests {
     fn to_whom_we_speak_we_show_ourselves_for_a_while() {
         let (sight, now) = (sight(AVAILABLE), Instant::now());
         let (nurse, phone) = (bare("nurse@verona.example"), Jid::parse("nurse@verona.example/phone").unwrap());
-        assert!(sight.speaks_at(Some(&phone), now) && !sight.speaks_at(Some(&phone), now));
+        let speaks = |to| sight.wrote_at(Shows::word(to), now);
+        assert!(speaks(Some(&phone)) && !speaks(Some(&phone)));
         assert_eq!(sight.view_at(&nurse, now + SPOKEN / 2), View::Shown);
         assert_eq!(sight.view_at(&nurse, now + SPOKEN), View::Nothing);
-        assert!(!sight.speaks_to(None) && !sight.speaks_to(Some(&Jid::parse("both@capulet.example").unwrap())), "they see us anyway");
+        assert!(!speaks(None) && !speaks(Some(&Jid::parse("both@capulet.example").unwrap())), "they see us anyway");
         sight.begin_session();
         assert_eq!(sight.view_at(&nurse, now), View::Nothing);
     }
@@ -202,15 +234,27 @@ mod tests {
         let request = Iq::get("1", Some(to.clone()), Element::new("query", "urn:example"));
         let answer = Iq { to: Some(to.clone()), ..Iq { from: Some(to.clone()), ..request.clone() }.result(None) };
         let error = Message::new(MessageKind::Error, Some(to.clone()));
+        let goes_out = |stanza: &Stanza| sight.wrote(Shows::of(stanza));
         for says_nothing in [Stanza::Iq(answer), error.into(), Presence::new(PresenceKind::Subscribe, Some(to.clone())).into()] {
-            assert!(!sight.sends(&says_nothing) && view() == View::Nothing, "{says_nothing:?}");
+            assert!(!goes_out(&says_nothing) && view() == View::Nothing, "{says_nothing:?}");
         }
         let gone = Stanza::Presence(Presence::new(PresenceKind::Unavailable, Some(to.clone())));
         let there = Presence::new(PresenceKind::Available, Some(to.clone()));
         for shows in [there.into(), Message::new(MessageKind::Chat, Some(to.clone())).into(), Stanza::Iq(request)] {
-            assert!(sight.sends(&shows) && view() == View::Shown, "{shows:?}");
-            assert!(!sight.sends(&gone) && view() == View::Nothing);
+            assert!(goes_out(&shows) && view() == View::Shown, "{shows:?}");
+            assert!(!goes_out(&gone) && view() == View::Nothing);
         }
+    }
+
+    #[test]
+    fn what_came_back_showed_nothing_and_presence_is_not_taken_back_by_it() {
+        let (sight, to) = (sight(AVAILABLE), Jid::parse("nurse@verona.example").unwrap());
+        assert!(sight.wrote(Shows::word(Some(&to))));
+        sight.came_back(&to.bare());
+        assert_eq!(sight.view(&to.bare()), View::Nothing);
+        sight.wrote(Shows::Presence(to.bare()));
+        sight.came_back(&to.bare());
+        assert_eq!(sight.view(&to.bare()), View::Shown);
     }
 
     #[test]
@@ -218,10 +262,10 @@ mod tests {
         let (sight, now) = (sight(AVAILABLE), Instant::now());
         let person = |n: usize| Jid::parse(&format!("p{n}@verona.example")).unwrap();
         for n in 0..MOST * 2 {
-            sight.speaks_at(Some(&person(n)), now);
+            sight.wrote_at(Shows::word(Some(&person(n))), now);
         }
         assert_eq!(sight.lock().spoken.len(), MOST);
-        sight.speaks_at(Some(&person(0)), now + SPOKEN);
+        sight.wrote_at(Shows::word(Some(&person(0))), now + SPOKEN);
         assert_eq!(sight.lock().spoken.len(), 1);
     }
 }

@@ -2,10 +2,13 @@
 //! not there, from the same server and to the letter.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use balcony_client::{Account, Availability, ConnectOptions, Security, Store};
-use balcony_wire::stanza::{Presence, PresenceKind};
-use balcony_wire::{BareJid, Element, Jid};
+use balcony_session::client::{Ask, SendError};
+use balcony_session::iq_table::RequestError;
+use balcony_wire::stanza::{MessageKind, Presence, PresenceKind};
+use balcony_wire::{BareJid, Element, Jid, Message};
 
 use crate::direct::{Couple, options};
 use crate::hostile_peers::mallory::{Mallory, refusal};
@@ -147,6 +150,31 @@ impl Stage {
 async fn device(account: &Account) -> String {
     account.online().await.unwrap().jid.to_string()
 }
+
+/// What never went out, or came back, was seen by nobody: neither a word nor a question that the server would not have taken.
+#[tokio::test]
+async fn what_was_not_sent_or_came_back_shows_nothing() {
+    let stage = Stage::new().await;
+    let mallory = stage.somebody("mallory").await;
+    let (juliet, to) = (&stage.couple.juliet, Jid::parse(&mallory.jid).unwrap());
+    let limit = juliet.online().await.unwrap().limits.stanza.unwrap();
+    let too_long = || Element::new("x", "urn:example").with_text("x".repeat(limit));
+    let word = Message { payloads: vec![too_long()], ..Message::new(MessageKind::Chat, Some(to.clone())) };
+    assert!(matches!(juliet.send(word).await.unwrap_err(), SendError::TooLarge { .. }));
+    stage.is_nobody_to(&mallory).await;
+    let question = juliet.request(Some(to.clone()), Ask::Get(too_long()), Duration::from_secs(10)).await;
+    assert!(matches!(question.unwrap_err(), RequestError::TooLarge { .. }));
+    stage.is_nobody_to(&mallory).await;
+    let there = device(juliet).await;
+    juliet.send(Message { id: Some("word".to_owned()), ..Message::new(MessageKind::Chat, Some(to)) }).await.unwrap();
+    mallory.until("the word", |element| element.attr("id") == Some("word")).await;
+    assert!(refusal(&mallory.ask("get", &there, INFO).await).is_none(), "she spoke to them");
+    mallory.say(format!("<message type='error' id='word' to='{there}'><error type='cancel'>{REFUSED}</error></message>"));
+    assert_eq!(refusal(&mallory.ask("get", &there, INFO).await).unwrap().0, "service-unavailable");
+}
+
+/// What servers say where a message reaches nobody.
+const REFUSED: &str = "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>";
 
 /// What a device says that knows files and announces what it can do, as nobody else does.
 const CAPS: &str = "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:example:mallory' ver='q07IKJEyjvHSyhy//CH0CxmKi8w='/></presence>";

@@ -236,6 +236,11 @@ impl ClientStream {
         self.ask(now, to, ask, timeout)
     }
 
+    /// Whether a request went out, and its answer may still come.
+    pub fn awaits(&self, request: RequestId) -> bool {
+        self.requests.awaits(request)
+    }
+
     /// Forgets a request: its answer will not come out.
     pub fn cancel(&mut self, request: RequestId) {
         self.requests.cancel(request);
