@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use balcony_wire::element::Node;
 use balcony_wire::{Element, IqKind, Stanza};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -83,10 +82,10 @@ impl Mailbox {
     /// About how much memory a stanza takes; never more than the whole mailbox, so that each fits some time.
     pub(crate) fn weight(&self, stanza: &Stanza) -> u32 {
         let payloads = match stanza {
-            Stanza::Message(message) => message.payloads.iter().map(weight).sum(),
-            Stanza::Presence(presence) => presence.payloads.iter().map(weight).sum(),
+            Stanza::Message(message) => message.payloads.iter().map(Element::weight).sum(),
+            Stanza::Presence(presence) => presence.payloads.iter().map(Element::weight).sum(),
             Stanza::Iq(iq) => match &iq.kind {
-                IqKind::Get(payload) | IqKind::Set(payload) | IqKind::Result(Some(payload)) => weight(payload),
+                IqKind::Get(payload) | IqKind::Set(payload) | IqKind::Result(Some(payload)) => payload.weight(),
                 IqKind::Result(None) | IqKind::Error(_) => 0,
             },
         };
@@ -138,20 +137,6 @@ impl Inbox {
         self.room.add_permits(waiting.weight as usize);
         waiting.mail
     }
-}
-
-/// Text and names of a tree; its depth is bounded where it was made.
-fn weight(element: &Element) -> usize {
-    let attributes: usize = element.attributes().iter().map(|a| 64 + a.name().len() + a.value().len()).sum();
-    let nodes: usize = element
-        .nodes()
-        .iter()
-        .map(|node| match node {
-            Node::Text(text) => text.len(),
-            Node::Element(child) => weight(child),
-        })
-        .sum();
-    128 + attributes + nodes
 }
 
 #[cfg(test)]

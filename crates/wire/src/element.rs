@@ -224,6 +224,16 @@ impl Element {
         self.with_child(child)
     }
 
+    /// About how many bytes of memory the tree takes, for those who bound what they keep.
+    pub fn weight(&self) -> usize {
+        let attributes: usize = self.attributes.iter().map(|a| 64 + a.name.len() + a.value.len()).sum();
+        let inside = self.nodes.iter().map(|node| match node {
+            Node::Text(text) => text.len(),
+            Node::Element(child) => child.weight(),
+        });
+        128 + attributes + inside.sum::<usize>()
+    }
+
     /// Appends a child element.
     pub fn push(&mut self, child: Element) {
         self.nodes.push(Node::Element(child));

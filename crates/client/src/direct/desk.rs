@@ -20,7 +20,7 @@ use super::body::{Body, Feed, promise};
 use super::give::{Gift, Giver};
 use super::publish::{Expected, random_id};
 use super::si::Older;
-use super::switchboard::{Key, Switchboard, weight};
+use super::switchboard::{Key, Switchboard};
 use super::task::{Beginning, Giving, Task};
 use super::{Courier, DirectError, GiveEvent, Stage};
 use crate::account::Connection;
@@ -176,7 +176,7 @@ impl Desk {
         // Whoever wrote that program wants to know what we could not read.
         let unreadable = |error: ReadError| Box::new(request.refuse(StanzaError::new(C::BadRequest).with_text(error.to_string())));
         let jingle = Jingle::read(payload).map_err(unreadable)?;
-        let admitted = self.switchboard.admit(key.clone(), &jingle, weight(payload));
+        let admitted = self.switchboard.admit(key.clone(), &jingle, payload.weight());
         let mailbox = admitted.map_err(|refusal| Box::new(request.refuse(refusal.error())))?;
         let between = self.between(key).map_err(|_| refuse(C::ServiceUnavailable))?;
         let abilities = self.devices.borrow().get(&key.peer).unwrap_or_default();

@@ -22,7 +22,6 @@ use tokio::sync::mpsc;
 pub(crate) use mailbox::InBandMail;
 pub(super) use mailbox::Mailbox;
 use mailbox::{Entry, Letter, put};
-pub(super) use room::weight;
 use room::{Full, Held, Rooms};
 
 use super::publish::Expected;
@@ -148,8 +147,8 @@ impl Arrival {
     fn weight(&self) -> usize {
         match self {
             Self::Session(request) | Self::Start(request) | Self::Older(request) | Self::Unseen(request) => weight_of(request),
-            Self::Added(_, jingle) => weight(jingle),
-            Self::Message(message) => message.payloads.iter().map(weight).sum(),
+            Self::Added(_, jingle) => jingle.weight(),
+            Self::Message(message) => message.payloads.iter().map(Element::weight).sum(),
         }
     }
 
@@ -274,7 +273,7 @@ impl Switchboard {
         let (begins, asks) = (payload.attr("action") == Some("session-initiate"), asks(payload));
         let mailbox = self.table().sessions.get(&key).cloned();
         if let Some(mailbox) = mailbox {
-            return match self.hold(&key, 0, weight(payload)) {
+            return match self.hold(&key, 0, payload.weight()) {
                 Ok(held) => put(&mailbox, Mail::Request(Box::new(request)), Some(held)),
                 Err(full) => Some(request.refuse(JingleRefusal::from(full).error())),
             };
@@ -506,7 +505,7 @@ fn is_block(payload: &Element) -> bool {
 }
 
 fn weight_of(request: &Iq) -> usize {
-    request.request().map(weight).unwrap_or_default()
+    request.request().map(Element::weight).unwrap_or_default()
 }
 
 /// Whether it was never there or is over: nobody can tell.

@@ -15,7 +15,7 @@ use balcony_wire::{FullJid, Iq, IqKind, Jid, Payload as _, StanzaError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::direct::courier::Courier;
-use crate::direct::switchboard::{Key, weight};
+use crate::direct::switchboard::Key;
 use crate::direct::{DirectError, Stage};
 
 /// How long a device may take to say how it will call the session.
@@ -82,7 +82,7 @@ impl Expected {
             return named.send(request).err();
         }
         match table.asked.get_mut(&key.peer) {
-            Some((_, held)) if held.len() < HELD && weight(payload) < HEAVIEST => {
+            Some((_, held)) if held.len() < HELD && payload.weight() < HEAVIEST => {
                 held.push(request);
                 None
             }

@@ -28,7 +28,7 @@ fn initiate(person: &str, sid: usize, padding: usize) -> (Key, Iq) {
 fn admit(switchboard: &Switchboard, person: &str, sid: usize, padding: usize) -> Result<Mailbox<Mail>, JingleRefusal> {
     let (key, request) = initiate(person, sid, padding);
     let payload = request.request().unwrap();
-    switchboard.admit(key, &Jingle::read(payload).unwrap(), weight(payload))
+    switchboard.admit(key, &Jingle::read(payload).unwrap(), payload.weight())
 }
 
 fn refused(answer: Option<Iq>) -> StanzaError {

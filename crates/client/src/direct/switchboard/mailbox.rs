@@ -7,7 +7,7 @@ use balcony_sharing::transfer::jingle::JingleRefusal;
 use balcony_wire::{BareJid, Element, Iq};
 use tokio::sync::mpsc;
 
-use super::room::{Held, weight};
+use super::room::Held;
 use super::{InBand, Key, Mail, Table, lock, unknown_session};
 
 /// Devices of which that is remembered.
@@ -47,7 +47,7 @@ impl Mailbox<Mail> {
     /// Something is added to the session by this, and stays as long as the session does.
     pub(crate) fn hold(&mut self, added: &Element) -> Result<(), JingleRefusal> {
         let Some(held) = &mut self.held else { return Ok(()) };
-        Ok(held.more(0, weight(added))?)
+        Ok(held.more(0, added.weight())?)
     }
 
     /// Takes nothing more, and gives the answers to what came too late: nobody is left without one.

@@ -20,8 +20,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use balcony_wire::element::Node;
-use balcony_wire::{BareJid, Element};
+use balcony_wire::BareJid;
 
 /// Sessions of others.
 const SESSIONS: Size = Size { all: 256, least: 1 };
@@ -192,16 +191,6 @@ impl Shared {
             }
         }
     }
-}
-
-/// About how many bytes a tree takes; its depth is bounded where it was made.
-pub(in crate::direct) fn weight(element: &Element) -> usize {
-    let attributes: usize = element.attributes().iter().map(|a| 64 + a.name().len() + a.value().len()).sum();
-    let inside = element.nodes().iter().map(|node| match node {
-        Node::Text(text) => text.len(),
-        Node::Element(child) => weight(child),
-    });
-    128 + attributes + inside.sum::<usize>()
 }
 
 #[cfg(test)]
