@@ -30,6 +30,7 @@
 //! | `bits` | small data asked of others and handed out |
 //! | `share` | drafts, uploads, the outbox |
 //! | `offers` | from messages into the catalogue, and to whoever listens |
+//! | `direct` | sessions with people's devices: whoever opens one, gives, asks or takes |
 //! | `fetch` | staging, hashing lanes, proof, saving |
 //! | `http` | exchanges with web servers, files read once for socket and hashers |
 //! | `net` | DNS, dialling, TLS, the check of addresses where the socket is opened |
