@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use balcony_wire::Element;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -188,7 +190,7 @@ async fn a_flood_of_presence_is_bounded_and_others_are_served() {
         for _ in 0..20 {
             let began = Instant::now();
             juliet.settle().await;
-            assert!(began.elapsed() < Duration::from_secs(5), "others wait behind a flood");
+            assert!(began.elapsed() < Duration::from_secs(20), "others wait behind a flood");
         }
     };
     tokio::join!(flood, served);
@@ -281,7 +283,7 @@ async fn until_closed(mut tcp: TcpStream) {
 /// Bytes that drip, a header that never ends, a handshake that stops: each has its end, and the next client is served.
 #[tokio::test]
 async fn who_drips_bytes_into_a_login_is_cut_off() {
-    let house = house_with(|settings| settings.limits.login_deadline = Duration::from_millis(500)).await;
+    let house = house_with(|settings| settings.limits.login_deadline = Duration::from_secs(2)).await;
     let drip = async {
         let mut tcp = TcpStream::connect(house.server.c2s_addr()).await.unwrap();
         let began = Instant::now();
@@ -318,7 +320,8 @@ async fn served(house: &House) {
 async fn hundreds_of_connections_at_once_are_bounded() {
     let house = house_with(|settings| {
         settings.limits.connections = 60;
-        settings.limits.login_deadline = Duration::from_secs(5);
+        // None of them goes by itself.
+        settings.limits.login_deadline = 4 * PATIENCE;
     })
     .await;
     let mut held = Vec::new();
@@ -326,13 +329,12 @@ async fn hundreds_of_connections_at_once_are_bounded() {
         let address = if n % 2 == 0 { house.server.c2s_addr() } else { house.server.c2s_tls_addr() };
         held.push(TcpStream::connect(address).await.unwrap());
     }
-    let mut closed = 0;
-    for tcp in &mut held {
-        let mut buffer = [0; 1024];
-        let heard = tokio::time::timeout(Duration::from_millis(if closed < 300 { 100 } else { 1 }), tcp.read(&mut buffer)).await;
-        closed += usize::from(heard.is_ok());
+    let mut ends: FuturesUnordered<_> = held.iter_mut().map(async |tcp| tcp.read(&mut [0; 1024]).await.is_ok()).collect();
+    for closed in 0..340 {
+        let end = tokio::time::timeout(PATIENCE, ends.next()).await;
+        assert!(end.is_ok(), "only {closed} of 400 were turned away");
     }
-    assert!(closed >= 300, "only {closed} of 400 were turned away");
+    drop(ends);
     drop(held);
     let until = Instant::now() + PATIENCE;
     loop {

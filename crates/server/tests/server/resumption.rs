@@ -35,7 +35,7 @@ async fn stanzas_are_counted_and_nothing_else_is() {
     peer.send("<a xmlns='urn:xmpp:sm:3' h='0'/><inactive xmlns='urn:xmpp:csi:0'/><r xmlns='urn:xmpp:sm:3'/>").await;
     // Told in parts: the message counts once it is safe, here on the disk, as the client does not say that it has it.
     let acks = peer.until(|element| element.is("a", "urn:xmpp:sm:3") && element.attr("h") == Some("3"));
-    tokio::time::timeout(Duration::from_secs(20), acks).await.unwrap();
+    tokio::time::timeout(crate::peer::PATIENCE, acks).await.unwrap();
 }
 
 /// Proves: C0198-5-1.

@@ -247,7 +247,7 @@ async fn files_end_when_they_should_and_expired_is_not_unknown() {
     let url = upload(&house, "a.png", "image/png", b"soon gone").await;
     let unknown = url.replacen(url.split('/').nth(3).unwrap(), "AAAAAAAAAAAAAAAAAAAAAA", 1);
     assert_eq!(ask(&house, "GET", &unknown, &[]).await.status, 404);
-    let until = std::time::Instant::now() + Duration::from_secs(20);
+    let until = std::time::Instant::now() + crate::peer::PATIENCE;
     while ask(&house, "GET", &url, &[]).await.status == 200 {
         assert!(std::time::Instant::now() < until, "it never expired");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -278,7 +278,7 @@ async fn a_slot_runs_out() {
 
 #[tokio::test]
 async fn an_upload_that_stalls_is_ended() {
-    let house = house_with(|settings| settings.upload.stall = Duration::from_millis(300)).await;
+    let house = house_with(|settings| settings.upload.stall = Duration::from_secs(2)).await;
     let mut peer = house.login("romeo", "balcony").await;
     let (to, from) = slot(&mut peer, "a", 100, "").await;
     let mut slow = begin(&house, "PUT", &to, &[("Content-Length", "100")]).await;
