@@ -1,9 +1,13 @@
 //! Alice, bob and carol with homes of their own, and the server of this program that they log in to.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::io::FdFlags;
+use rustix::net::{self, AddressFamily, SocketType};
 use tempfile::TempDir;
 use testing_peers::Endpoints;
 
@@ -91,6 +95,29 @@ impl Person {
     }
 }
 
+/// A port that nobody else on this machine is given as long as this is held, also while no server listens there.
+#[derive(Debug)]
+struct Port {
+    number: u16,
+    _held: OwnedFd,
+}
+
+impl Port {
+    fn hold() -> Self {
+        let held = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::io::fcntl_setfd(&held, FdFlags::CLOEXEC).unwrap();
+        // Both this and the server say so: then both may have it, as this one does not listen.
+        net::sockopt::set_socket_reuseaddr(&held, true).unwrap();
+        net::bind(&held, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address: SocketAddr = net::getsockname(&held).unwrap().try_into().unwrap();
+        Self { number: address.port(), _held: held }
+    }
+}
+
+/// The options of `balcony serve` for ports, and what they are called among the endpoints.
+const PORTS: [(&str, &str); 4] =
+    [("--port", "C2S_PORT"), ("--tls-port", "C2S_TLS_PORT"), ("--https-port", "HTTPS_PORT"), ("--proxy-port", "PROXY65_PORT")];
+
 /// `balcony serve` with alice, bob and carol, on free ports. Dropped, it is killed.
 #[derive(Debug)]
 pub(crate) struct OwnServer {
@@ -98,6 +125,7 @@ pub(crate) struct OwnServer {
     running: Option<Running>,
     endpoints: Endpoints,
     options: Vec<String>,
+    _ports: [Port; 4],
 }
 
 impl OwnServer {
@@ -112,8 +140,12 @@ impl OwnServer {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("endpoints");
         let mut command = balcony(folder.path());
-        command.args(["--json", "serve", "--port", "0", "--tls-port", "0", "--https-port", "0", "--proxy-port", "0", "--data"]);
-        command.arg(folder.path().join("data")).arg("--endpoints").arg(&file).args(options);
+        command.args(["--json", "serve", "--data"]).arg(folder.path().join("data")).arg("--endpoints").arg(&file).args(options);
+        let ports = PORTS.map(|(option, _)| {
+            let port = Port::hold();
+            command.args([option, &port.number.to_string()]);
+            port
+        });
         let mut passwords = String::new();
         for (user, password) in ACCOUNTS.split(',').map(|account| account.split_once(':').unwrap()) {
             command.args(["--add-account", user]);
@@ -123,7 +155,7 @@ impl OwnServer {
         running.event("serving");
         let endpoints = Endpoints::read(&file).unwrap().with("ACCOUNTS", ACCOUNTS).unwrap();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        Self { folder, running: Some(running), endpoints, options }
+        Self { folder, running: Some(running), endpoints, options, _ports: ports }
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
@@ -146,9 +178,7 @@ impl OwnServer {
         self.running = None;
         let mut command = balcony(self.folder.path());
         command.args(["--json", "serve", "--data"]).arg(self.data()).args(&self.options);
-        let ports =
-            [("--port", "C2S_PORT"), ("--tls-port", "C2S_TLS_PORT"), ("--https-port", "HTTPS_PORT"), ("--proxy-port", "PROXY65_PORT")];
-        for (option, key) in ports {
+        for (option, key) in PORTS {
             if let Some(port) = self.endpoints.find(key) {
                 command.args([option, port]);
             }

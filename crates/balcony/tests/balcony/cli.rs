@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::actors::{OwnServer, Person};
+use crate::actors::{OwnServer, Person, patience};
 use crate::process::{Running, alone, balcony, run};
 
 const COMMANDS: [&str; 17] = [
@@ -331,7 +331,7 @@ fn logs_say_what_happens_and_name_nobody() {
     logs.push(("a wrong password", alice.login_with("bob@localhost", "hunter2", &there.starttls(), &there.ca(), &["-vv"]).exits(3).err));
     let bytes = crate::actors::random_bytes(300_000);
     alice.file("diary.txt", &bytes);
-    let mut waiting = verbose(&bob, &["receive", "--yes", "--count", "2", "--timeout", "60"]);
+    let mut waiting = verbose(&bob, &["receive", "--yes", "--count", "2", "--timeout", &patience()]);
     waiting.event("waiting");
     let send = ["send", "diary.txt", "--to", "bob@localhost", "--describe", "quite private"];
     let sent = verbose(&alice, &send).wait().ok();

@@ -92,7 +92,7 @@ fn encrypted_files_and_links_are_fetched_and_proven_and_the_key_is_shown_nowhere
     carol.say(&second.link("link"));
     carol.settle();
     let sealed = [&first, &second];
-    let received = loud(&bob, &["receive", "--ask", "--count", "2", "--timeout", "20"]);
+    let received = loud(&bob, &["receive", "--ask", "--count", "2", "--timeout", &patience()]);
     tells_no_key("receive", &received, &sealed);
     assert!(received.err.contains("logged in"), "the log is on: {}", received.err);
     for (number, sealed_one, name) in [("1", &first, "summit.bin"), ("2", &second, "neutral.bin")] {
@@ -128,7 +128,7 @@ fn what_was_changed_at_the_server_is_named_and_leaves_nothing() {
     // The right key, and bytes that another one encrypted.
     carol.say(&first.share("summit", &other.url));
     carol.settle();
-    let received = bob.run(&["receive", "--yes", "--count", "1", "--timeout", "20"]);
+    let received = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
     let failed = received.event("source-failed");
     assert!(failed["why"].as_str().unwrap().contains("without the right tag"), "{failed}");
     assert_eq!(received.code, 8, "{}", received.out);

@@ -101,7 +101,9 @@ fn fetch_asks_the_devices_that_are_there_where_nothing_else_gives_the_file() {
     alice.file("valley.jpg", &random_bytes(1_000));
     let mut sharing = alice.start(&["share-live", "summit.jpg", "valley.jpg", "--to", "bob@localhost"]);
     sharing.event("sharing");
-    let offered = bob.run(&["receive", "--ask", "--timeout", "3"]).all("offer");
+    let mut receiving = bob.start(&["receive", "--ask", "--timeout", &patience()]);
+    let offered = [receiving.event("offer"), receiving.event("offer")];
+    receiving.end();
     let number_of = |name: &str| offered.iter().find(|offer| offer["name"] == name).unwrap()["offer"].to_string();
     let number = number_of("summit.jpg");
     assert!(bob.names().is_empty());

@@ -200,7 +200,7 @@ fn a_fresh_link_for_a_file_whose_link_expired_reaches_those_who_could_not_fetch_
     let file = alice.file("film.mkv", &random_bytes(100_000));
     alice.run(&SEND).ok();
     forget_uploads(&server);
-    let failed = bob.run(&["receive", "--yes", "--count", "1", "--timeout", "5"]);
+    let failed = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
     assert!(failed.code != 0 && bob.names().is_empty(), "{}", failed.out);
     let attached = alice.run(&["attach", "film.mkv"]).ok().event("attached");
     assert_eq!(attached["with"], "bob@localhost");
@@ -235,10 +235,13 @@ fn a_fresh_link_that_was_being_made_when_the_program_was_killed_is_attached_by_t
 /// What is attached while nobody looks is joined to its offer when they do, before or after the old link is tried.
 #[track_caller]
 fn has_it_by_now(bob: &Person, digest: &str) {
-    bob.run(&["receive", "--yes", "--timeout", "2"]);
-    if bob.names().is_empty() {
-        bob.run(&["fetch", "1", "--yes"]).ok();
-    }
+    until("the file", || {
+        bob.run(&["receive", "--yes", "--timeout", "2"]);
+        if bob.names().is_empty() {
+            bob.run(&["fetch", "1", "--yes"]);
+        }
+        (!bob.names().is_empty()).then_some(())
+    });
     assert_eq!(sha256(&bob.folder().join("film.mkv")), digest);
 }
 

@@ -10,7 +10,7 @@ use balcony_session::Security;
 use balcony_store::Store;
 use balcony_wire::{Element, Message, Stanza};
 
-use crate::actors::{OwnServer, Person};
+use crate::actors::{OwnServer, Person, patience};
 use crate::process::{Done, balcony, run};
 
 /// Carol, who is out for mischief: she can say any stanza.
@@ -101,7 +101,7 @@ fn what_strangers_call_their_files_says_nothing_to_the_terminal_and_is_no_path()
     ));
     carol.settle();
     let count = NAMES.len() + 1;
-    let received = words(&bob, &["receive", "--yes", "--count", &count.to_string(), "--timeout", "30"]);
+    let received = words(&bob, &["receive", "--yes", "--count", &count.to_string(), "--timeout", &patience()]);
     says_nothing_to_the_terminal("receive", &received);
     assert!(received.code != 0 && !received.err.contains("fetching from"), "nobody is sent to this machine: {received:?}");
     let list = words(&bob, &["list"]).ok();
@@ -140,7 +140,7 @@ fn a_file_named_like_a_path_arrives_in_the_folder_and_nowhere_else() {
         ));
     }
     mischief.settle();
-    bob.run(&["receive", "--yes", "--count", "7", "--timeout", "30"]).ok();
+    bob.run(&["receive", "--yes", "--count", "7", "--timeout", &patience()]).ok();
     let names = bob.names();
     assert_eq!(names.len(), 7, "{names:?}");
     assert!(names.iter().all(|name| !name.starts_with(['.', '-']) && name != "nul"), "{names:?}");

@@ -109,7 +109,7 @@ fn nobody_is_told_the_address_that_stays_where_there_is_a_temporary_one() {
          until ip -6 address show dev eth0 temporary -tentative | grep -q inet6; do sleep 0.02; done"
     );
     let mut made = std::process::Command::new("timeout");
-    made.args(["10", "bash", "-c", &make]);
+    made.args(["60", "bash", "-c", &make]);
     assert!(town.lab.inside(Host::Alice, &made).status().unwrap().success());
     town.alice.file("who am i.bin", &random_bytes(1_000));
     let mut bob = town.jingle(Host::Bob, "bob/other").start(&["take"]).unwrap();

@@ -358,7 +358,8 @@ fn what_comes_unasked_is_said_and_can_be_turned_off() {
     let (sender, device) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "alice"));
     sender.file("view.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0");
     for (option, code) in [(Some("--ask"), 10), (None, 0)] {
-        let mut waiting = vec!["receive", "--count", "1", "--timeout", "20"];
+        let patience = patience();
+        let mut waiting = vec!["receive", "--count", "1", "--timeout", &patience];
         waiting.extend(option);
         let mut waiting = device.start(&waiting);
         waiting.event("waiting");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long a whole run, or one expected event of it, may take. Generous: two tests share two slow processors.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A command of the binary with nothing of this machine's settings in its environment.
 pub(crate) fn balcony(home: &Path) -> Command {

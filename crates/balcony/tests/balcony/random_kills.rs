@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
-use crate::process::Done;
+use crate::process::{Done, until};
 
 /// Chance that can be had again.
 struct Chance(u64);
@@ -164,12 +164,13 @@ impl Scene {
         if path.exists() {
             return;
         }
-        let received = self.bob.run(&["receive", "--yes", "--timeout", "1", "--overwrite"]);
-        println!("  received: {received:?}");
-        assert!([0, 11].contains(&received.code), "{received:?}");
+        let offer = until(name, || {
+            let received = self.bob.run(&["receive", "--yes", "--timeout", "1", "--overwrite"]);
+            println!("  received: {received:?}");
+            assert!([0, 11].contains(&received.code), "{received:?}");
+            self.bob.run(&["list"]).ok().all("offer").into_iter().find(|offer| offer["name"] == name)
+        });
         if !path.exists() {
-            let offers = self.bob.run(&["list"]).ok().all("offer");
-            let offer = offers.iter().find(|offer| offer["name"] == name).unwrap_or_else(|| panic!("{name} is lost"));
             self.bob.run(&["fetch", &offer["offer"].to_string(), "--yes", "--overwrite"]).ok();
         }
         assert!(path.exists(), "{name} is lost");
@@ -230,10 +231,13 @@ fn whoever_is_killed_whenever_no_file_is_lost_or_sent_twice_and_none_is_wrong() 
     let seed = number("BALCONY_SEED").unwrap_or_else(|| u64::from_le_bytes(random_bytes(8).try_into().unwrap()) | 1);
     println!("BALCONY_SEED={seed}");
     let mut scene = Scene::start(seed);
-    for number in 1..=kills {
-        scene.round(number);
+    let mut round = 0;
+    // A machine that was slow when it was measured and is fast now is never hit in the middle: some more will be.
+    while round < kills || (scene.hits.values().sum::<u32>() == 0 && round < kills + 40) {
+        round += 1;
+        scene.round(round);
     }
-    println!("{kills} kills, in the middle of something: {:?}", scene.hits);
+    println!("{round} kills, in the middle of something: {:?}", scene.hits);
     assert!(kills < 10 || scene.hits.values().sum::<u32>() > 0, "nothing was ever hit: {:?}", scene.usual);
     scene.come_to_an_end();
 }

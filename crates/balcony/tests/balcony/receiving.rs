@@ -108,19 +108,20 @@ fn an_offer_is_told_while_a_question_stands_and_the_question_is_asked_again_belo
     command.stdin(terminal.try_clone().unwrap()).stderr(terminal).stdout(Stdio::piped());
     let receiving = command.spawn().unwrap();
     drop(command); // it holds the terminal
-    let mut until = |words: &str| {
+    let mut until = |is_shown: &dyn Fn(&str) -> bool| {
         let (mut shown, mut some) = (String::new(), [0; 1_000]);
-        while !shown.contains(words) {
+        while !is_shown(&shown) {
             let count = person.read(&mut some).unwrap();
             shown.push_str(&String::from_utf8_lossy(&some[..count]));
         }
         shown
     };
-    until("[y/N] ");
+    until(&|shown| shown.contains("[y/N] "));
     send("second.bin");
-    let shown = until("[y/N] ");
+    // The question stands below each of the two lines.
+    let shown = until(&|shown| shown.split_once("second.bin: is left for the next").is_some_and(|(_, below)| below.contains("[y/N] ")));
     let (offer, question) = (shown.find("\nsecond.bin").unwrap(), shown.rfind("\nfirst.bin").unwrap());
-    assert!(offer < question && shown.contains("second.bin: is left for the next"), "{shown}");
+    assert!(offer < question, "{shown}");
     person.write_all(b"y\n").unwrap();
     let done = receiving.wait_with_output().unwrap();
     assert!(done.status.success() && bob.names() == ["first.bin"], "{done:?}");

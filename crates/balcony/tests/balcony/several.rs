@@ -49,7 +49,9 @@ fn an_offer_without_a_source_is_told_once_and_again_when_it_has_one() {
         balcony_wire::base64::encode(digest)
     ));
     carol.settle();
-    let first = bob.run(&["receive", "--yes", "--count", "1", "--timeout", "3"]).exits(11);
+    let mut first = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    first.event("pending");
+    let first = first.end().ok();
     assert_eq!((first.all("offer").len(), first.all("pending").len()), (1, 1), "{}", first.out);
     let second = bob.run(&["receive", "--yes", "--count", "1", "--timeout", "2"]).exits(11);
     assert_eq!((second.all("offer").len(), second.all("pending").len()), (0, 0), "{}", second.out);

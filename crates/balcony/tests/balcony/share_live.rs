@@ -50,8 +50,9 @@ fn a_live_share_ends_by_itself_after_its_time_and_what_is_offered_then_waits_for
     alice.file("summit.jpg", b"the summit");
     let done = alice.run(&["share-live", "summit.jpg", "--to", "bob@localhost", "--for", "1s"]).ok();
     done.event("stopped");
-    let offered = bob.run(&["receive", "--timeout", "2"]);
+    let mut offered = bob.start(&["receive", "--timeout", &patience()]);
     let number = offered.event("offer")["offer"].to_string();
+    offered.end().ok();
     let failed = bob.run(&["fetch", &number, "--yes"]);
     assert_ne!(failed.code, 0, "{}", failed.out);
     assert!(bob.names().is_empty());
