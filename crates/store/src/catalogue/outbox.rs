@@ -15,9 +15,9 @@ use std::time::SystemTime;
 
 use balcony_wire::hashes::{Digest, HashAlgo};
 use balcony_wire::{BareJid, Jid};
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
-use super::{bounded, known, to_millis, to_time};
+use super::{bounded, known, to_time};
 use crate::{Store, StoreError};
 
 pub use changes::Change;
@@ -110,18 +110,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Known`] if there is one of that origin-id; when the disk is full or the catalogue fails.
     pub fn add_outgoing(&self, outgoing: &Outgoing) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO outbox (account, origin_id, addressee, stanza, state, why, created_at, changed_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
-        let Outgoing { account, origin_id, to, stanza, state, why, .. } = outgoing;
-        let (created, now) = (to_millis(outgoing.created_at), to_millis(SystemTime::now()));
-        let is_new = self.catalogue().change(|transaction| {
-            let values = params![account.as_str(), origin_id, to.as_str(), stanza, state.as_str(), why, created, now];
-            if transaction.execute(SQL, values)? == 0 {
-                return Ok(false);
-            }
-            add_files(transaction, outgoing)?;
-            Ok(true)
-        })?;
+        let is_new = self.change_outgoing(&outgoing.account, Change::Add { outgoing, batch: None })?;
         if is_new { Ok(()) } else { Err(StoreError::Known("a message of that origin-id")) }
     }
 
@@ -130,12 +119,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unknown`] for a message in another state; when the disk is full or the catalogue fails.
     pub fn make_ready(&self, account: &BareJid, origin_id: &str, stanza: &str) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE outbox SET stanza = ?3, state = 'ready', why = NULL, changed_at = ?4
-            WHERE account = ?1 AND origin_id = ?2 AND state IN ('preparing', 'ready')";
-        let changed = self
-            .catalogue()
-            .with(|connection| connection.execute(SQL, params![account.as_str(), origin_id, stanza, to_millis(SystemTime::now())]))?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Unknown("a message to be prepared")) }
+        let is_ready = self.change_outgoing(account, Change::Ready { id: origin_id, stanza, followers: &[] })?;
+        if is_ready { Ok(()) } else { Err(StoreError::Unknown("a message to be prepared")) }
     }
 
     /// Asks for the right to send what is ready. `true` goes to one caller only, whichever process asks.
@@ -143,7 +128,7 @@ impl Store {
     /// # Errors
     /// When the disk is full or the catalogue fails: then it must not be sent.
     pub fn claim(&self, account: &BareJid, origin_id: &str) -> Result<bool, StoreError> {
-        self.shift(account, origin_id, OutboxState::Ready, OutboxState::Sending, None)
+        self.change_outgoing(account, Change::Claim(origin_id))
     }
 
     /// Gives the right back: it was not sent, or the session is lost and its server never had it. `false` if it was not being sent.
@@ -151,7 +136,7 @@ impl Store {
     /// # Errors
     /// When the catalogue fails.
     pub fn unclaim(&self, account: &BareJid, origin_id: &str) -> Result<bool, StoreError> {
-        self.shift(account, origin_id, OutboxState::Sending, OutboxState::Ready, None)
+        self.change_outgoing(account, Change::Unclaim(origin_id))
     }
 
     /// The server has it. `false` if it was not being sent.
@@ -159,7 +144,7 @@ impl Store {
     /// # Errors
     /// When the catalogue fails.
     pub fn mark_sent(&self, account: &BareJid, origin_id: &str) -> Result<bool, StoreError> {
-        self.shift(account, origin_id, OutboxState::Sending, OutboxState::Sent, None)
+        self.change_outgoing(account, Change::Sent(origin_id))
     }
 
     /// It will not go, from whichever state but [`OutboxState::Sent`]. `false` if it was sent.
@@ -167,10 +152,7 @@ impl Store {
     /// # Errors
     /// When the catalogue fails.
     pub fn mark_failed(&self, account: &BareJid, origin_id: &str, why: &str) -> Result<bool, StoreError> {
-        const SQL: &str = "UPDATE outbox SET state = 'failed', why = ?3, changed_at = ?4
-            WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sent', 'failed')";
-        let values = params![account.as_str(), origin_id, why, to_millis(SystemTime::now())];
-        Ok(self.catalogue().with(|connection| connection.execute(SQL, values))? == 1)
+        self.change_outgoing(account, Change::Failed { id: origin_id, why })
     }
 
     /// What was sent came back. `false` if it was not sent.
@@ -178,7 +160,7 @@ impl Store {
     /// # Errors
     /// When the catalogue fails.
     pub fn mark_returned(&self, account: &BareJid, origin_id: &str, why: &str) -> Result<bool, StoreError> {
-        self.shift(account, origin_id, OutboxState::Sent, OutboxState::Failed, Some(why))
+        self.change_outgoing(account, Change::Returned { id: origin_id, why })
     }
 
     /// Tries once more what failed. `false` if it did not fail.
@@ -186,7 +168,7 @@ impl Store {
     /// # Errors
     /// When the catalogue fails.
     pub fn retry_outgoing(&self, account: &BareJid, origin_id: &str) -> Result<bool, StoreError> {
-        self.shift(account, origin_id, OutboxState::Failed, OutboxState::Preparing, None)
+        self.change_outgoing(account, Change::Retry(origin_id))
     }
 
     /// Messages of an account in a state, the oldest first. One that cannot be read is left out, so that it stops no other:
@@ -239,10 +221,9 @@ impl Store {
         rows.pop().map(|row| self.outgoing_of(account, row)).transpose()
     }
 
-    fn shift(&self, account: &BareJid, origin_id: &str, from: OutboxState, to: OutboxState, why: Option<&str>) -> Result<bool, StoreError> {
-        const SQL: &str = "UPDATE outbox SET state = ?4, why = ?5, changed_at = ?6 WHERE account = ?1 AND origin_id = ?2 AND state = ?3";
-        let values = params![account.as_str(), origin_id, from.as_str(), to.as_str(), why, to_millis(SystemTime::now())];
-        Ok(self.catalogue().with(|connection| connection.execute(SQL, values))? == 1)
+    /// One change by itself: whether the message was in a state that allows it.
+    fn change_outgoing(&self, account: &BareJid, change: Change<'_>) -> Result<bool, StoreError> {
+        Ok(self.change_outbox(account, &[change])? == [true])
     }
 
     fn outgoing_of(&self, account: &BareJid, row: RawOutgoing) -> Result<Outgoing, StoreError> {
@@ -262,15 +243,6 @@ impl Store {
             created_at: to_time(row.created_at),
         })
     }
-}
-
-fn add_files(transaction: &Transaction<'_>, outgoing: &Outgoing) -> rusqlite::Result<()> {
-    const SQL: &str = "INSERT INTO outbox_files (account, origin_id, position, kind, value) VALUES (?1, ?2, ?3, ?4, ?5)";
-    for (position, file) in (0_i64..).zip(&outgoing.files) {
-        let (kind, value) = file.to_columns();
-        transaction.execute(SQL, params![outgoing.account.as_str(), outgoing.origin_id, position, kind, value])?;
-    }
-    Ok(())
 }
 
 impl FileRef {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use balcony_wire::BareJid;
 use rusqlite::{Transaction, params};
 
-use super::{OutboxState, Outgoing, add_files, batches};
+use super::{OutboxState, Outgoing, batches};
 use crate::catalogue::to_millis;
 use crate::{Store, StoreError};
 
@@ -48,6 +48,15 @@ pub enum Change<'a> {
         /// why
         why: &'a str,
     },
+    /// As [`Store::mark_returned`].
+    Returned {
+        /// its origin-id
+        id: &'a str,
+        /// why
+        why: &'a str,
+    },
+    /// As [`Store::retry_outgoing`].
+    Retry(&'a str),
     /// It speaks of these of its files only, counted from 0, and its draft is another. Not once it is sent.
     Keep {
         /// its origin-id
@@ -92,7 +101,7 @@ impl Store {
 }
 
 fn make(transaction: &Transaction<'_>, account: &BareJid, change: &Change<'_>, now: i64) -> rusqlite::Result<bool> {
-    use OutboxState::{Ready, Sending, Sent};
+    use OutboxState::{Failed, Preparing, Ready, Sending, Sent};
     match change {
         Change::Add { outgoing, batch } => {
             let is_new = add(transaction, outgoing, now)?;
@@ -109,9 +118,11 @@ fn make(transaction: &Transaction<'_>, account: &BareJid, change: &Change<'_>, n
             Ok(is_new)
         }
         Change::Ready { id, stanza, followers } => ready(transaction, account, (id, stanza), followers, now),
-        Change::Claim(id) => shift(transaction, account, id, (Ready, Sending), now),
-        Change::Unclaim(id) => shift(transaction, account, id, (Sending, Ready), now),
-        Change::Sent(id) => shift(transaction, account, id, (Sending, Sent), now),
+        Change::Claim(id) => shift(transaction, account, id, (Ready, Sending, None), now),
+        Change::Unclaim(id) => shift(transaction, account, id, (Sending, Ready, None), now),
+        Change::Sent(id) => shift(transaction, account, id, (Sending, Sent, None), now),
+        Change::Returned { id, why } => shift(transaction, account, id, (Sent, Failed, Some(why)), now),
+        Change::Retry(id) => shift(transaction, account, id, (Failed, Preparing, None), now),
         Change::Failed { id, why } => {
             const SQL: &str = "UPDATE outbox SET state = 'failed', why = ?3, changed_at = ?4
                 WHERE account = ?1 AND origin_id = ?2 AND state NOT IN ('sent', 'failed')";
@@ -155,15 +166,24 @@ fn add(transaction: &Transaction<'_>, outgoing: &Outgoing, now: i64) -> rusqlite
     Ok(true)
 }
 
+fn add_files(transaction: &Transaction<'_>, outgoing: &Outgoing) -> rusqlite::Result<()> {
+    const SQL: &str = "INSERT INTO outbox_files (account, origin_id, position, kind, value) VALUES (?1, ?2, ?3, ?4, ?5)";
+    for (position, file) in (0_i64..).zip(&outgoing.files) {
+        let (kind, value) = file.to_columns();
+        transaction.execute(SQL, params![outgoing.account.as_str(), outgoing.origin_id, position, kind, value])?;
+    }
+    Ok(())
+}
+
 fn shift(
     transaction: &Transaction<'_>,
     account: &BareJid,
     id: &str,
-    (from, to): (OutboxState, OutboxState),
+    (from, to, why): (OutboxState, OutboxState, Option<&str>),
     now: i64,
 ) -> rusqlite::Result<bool> {
-    const SQL: &str = "UPDATE outbox SET state = ?4, why = NULL, changed_at = ?5 WHERE account = ?1 AND origin_id = ?2 AND state = ?3";
-    let values = params![account.as_str(), id, from.as_str(), to.as_str(), now];
+    const SQL: &str = "UPDATE outbox SET state = ?4, why = ?5, changed_at = ?6 WHERE account = ?1 AND origin_id = ?2 AND state = ?3";
+    let values = params![account.as_str(), id, from.as_str(), to.as_str(), why, now];
     Ok(transaction.prepare_cached(SQL)?.execute(values)? == 1)
 }
 
