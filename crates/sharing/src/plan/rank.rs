@@ -177,7 +177,7 @@ fn judge(mut attempt: Attempt, desk: &Desk<'_>, past: Option<&Past<'_>>) -> Resu
         return Err(attempt.left_out(|attempt| Reason::Forbidden { exposure: attempt.exposure.clone(), rule }));
     }
     question::leave_open(&mut concerns, desk.offer(), desk.around());
-    match failures(past, desk.around()) {
+    match failures(past, &attempt.how, desk.around()) {
         Ok(failures) => {
             let Attempt { how, exposure, named_by, .. } = &attempt;
             let (is_others, is_unproven) = (*named_by != NamedBy::Sender, !desk.is_proven(how));
@@ -226,14 +226,16 @@ fn attempt(place: &Place, how: How, exposure: Exposure) -> Attempt {
     Attempt { source: place.source.key(), named_by: place.named_by.clone(), how, exposure }
 }
 
-/// How often it failed in a row, or why it is left alone for now or for good.
-fn failures(past: Option<&Past<'_>>, around: &Circumstances) -> Result<u32, Reason> {
+/// How often it failed in a row, or why it is left alone for now or for good. Whoever offers it in a session again has waited as long as
+/// they thought right, and waits for the answer now.
+fn failures(past: Option<&Past<'_>>, how: &How, around: &Circumstances) -> Result<u32, Reason> {
     let Some(past) = past else { return Ok(0) };
     if let Some(fatal) = past.fatal {
         return Err(Reason::Failed(fatal.outcome.clone()));
     }
     let until = past.last.at + back_off(past.failures);
-    if past.failures > 0 && !around.asked && around.now < until {
+    let is_offered = matches!(how, How::Session(request) if request.is_offered());
+    if past.failures > 0 && !is_offered && !around.asked && around.now < until {
         return Err(Reason::Later { outcome: past.last.outcome.clone(), until });
     }
     Ok(past.failures)

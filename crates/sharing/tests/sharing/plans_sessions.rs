@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use balcony_sharing::plan::{
-    Abilities, Answer, Circumstances, Concern, Contacts, Decision, Devices, History, How, Policy, Reason, Wait, decide, lay_out,
+    Abilities, Answer, Circumstances, Concern, Contacts, Decision, Devices, History, How, Outcome, Policy, Reason, Record, Wait, decide,
+    lay_out,
 };
 use balcony_sharing::transfer::{Reach, SessionRequest, SessionWay};
 use balcony_sharing::{Disposition, Exposure, NamedBy, Offer, Proof, Received, Source, Way, dialect};
@@ -359,6 +360,24 @@ fn a_file_offered_in_a_session_is_had_while_it_waits_and_by_hash_when_it_is_over
     }
     let gone = decision(&offer, &Policy::default(), &with(&[]));
     assert_eq!(gone.to_string(), format!("a session with {ORCHARD} cannot be used: the session ended"));
+}
+
+/// A moment after it failed there, too: whoever offers it again waits, and would wait for ever.
+#[test]
+fn what_is_offered_again_in_a_session_that_failed_is_answered_at_once() {
+    let offer = session(TWO_FILES, ORCHARD).unwrap().remove(0);
+    let failed = |source: &Source, outcome: Outcome| Record { source: source.key(), at: noon(), outcome };
+    let devices = Devices::new([(jid(ORCHARD), ABLE)]).with_waiting([(jid(ORCHARD), "s1".to_owned())]);
+    let there = Circumstances { devices: Some(Arc::new(devices)), ..with(&[]) };
+    let offered = offer.sources().next().unwrap();
+    for outcome in [Outcome::Misfit, Outcome::Withheld("the other side stopped it".into()), Outcome::Unreachable("it broke".into())] {
+        let history = History::new(vec![failed(offered, outcome), failed(&by_hash(ORCHARD), Outcome::NotGiven("no".into()))]);
+        let again = decide(&offer, &rules("fetch everybody"), &history, &there);
+        let ways: Vec<_> = requests(&again).iter().map(|request| &request.way).collect();
+        assert_eq!(ways, [&SessionWay::Offered { sid: "s1".into(), content: "first".into() }], "by hash it is left alone for a while");
+    }
+    let wrong = History::new(vec![failed(offered, Outcome::WrongBytes)]);
+    assert_eq!(decide(&offer, &rules("fetch everybody"), &wrong, &there).left_out()[0].reason, Reason::Failed(Outcome::WrongBytes));
 }
 
 #[test]
