@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use balcony_store::StoreError;
+
 /// Why the program ended. The numbers are part of the interface: docs/exit-codes.md is written from this table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -108,6 +110,13 @@ impl Failure {
             cause = next.source();
         }
         Self::new(class, what)
+    }
+}
+
+/// The disk, or what is on it.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::from_error(Class::Local, &error)
     }
 }
 

@@ -7,7 +7,7 @@ use balcony_store::Store;
 use balcony_wire::BareJid;
 use serde_json::json;
 
-use super::rules;
+use super::rules::{self, Edit};
 use crate::cli::{self, RuleAction};
 use crate::connect;
 use crate::console::Console;
@@ -22,15 +22,12 @@ const SHARES: usize = 1_000;
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Give) -> Result<(), Failure> {
     let (entry, store) = connect::store(home, named)?;
     let (account, fetcher) = (entry.jid()?, connect::fetcher(&entry, store.clone())?);
-    let local = |error: balcony_client::StoreError| Failure::from_error(Class::Local, &error);
-    let mut giving = fetcher.giving(&account).await.map_err(local)?;
-    let action = args.action.as_ref().unwrap_or(&RuleAction::Show);
-    if let RuleAction::Show = action {
-        show(console, &giving);
+    let Some(edit) = Edit::read(console, args.action.as_ref().unwrap_or(&RuleAction::Show))? else {
+        show(console, &fetcher.giving(&account).await?);
         return shares(console, &store, &account);
-    }
-    rules::change(console, &mut giving, action)?;
-    fetcher.set_giving(&account, giving.clone()).await.map_err(local)?;
+    };
+    let (giving, removed) = fetcher.change_giving(&account, |giving| edit.apply(giving)).await?;
+    rules::tell_removed(console, removed);
     show(console, &giving);
     Ok(())
 }

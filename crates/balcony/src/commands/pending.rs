@@ -17,8 +17,7 @@ impl Told {
     /// As the last run left it.
     pub(crate) fn of(store: &Store, account: &BareJid) -> Result<Self, StoreError> {
         let setting = format!("pending-told {account}");
-        let text = store.setting(&setting)?.unwrap_or_default();
-        let offers = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        let offers = numbers(store.setting(&setting)?.as_deref());
         Ok(Self { store: store.clone(), setting, offers })
     }
 
@@ -29,20 +28,35 @@ impl Told {
 
     /// It is told now.
     pub(crate) fn add(&mut self, offer: OfferKey) -> Result<(), StoreError> {
-        if self.offers.insert(offer.number()) { self.write() } else { Ok(()) }
+        if !self.offers.insert(offer.number()) {
+            return Ok(());
+        }
+        self.change(|told| {
+            told.insert(offer.number());
+        })
     }
 
     /// Forgets all but those that still wait.
     pub(crate) fn keep(&mut self, waiting: &BTreeSet<OfferKey>) -> Result<(), StoreError> {
-        let before = self.offers.len();
-        self.offers.retain(|number| waiting.contains(&OfferKey::from_number(*number)));
-        if self.offers.len() < before { self.write() } else { Ok(()) }
+        let is_over = |number: &i64| !waiting.contains(&OfferKey::from_number(*number));
+        let over: BTreeSet<i64> = self.offers.extract_if(.., is_over).collect();
+        if over.is_empty() { Ok(()) } else { self.change(|told| told.retain(|number| !over.contains(number))) }
     }
 
-    fn write(&self) -> Result<(), StoreError> {
-        let text: Vec<String> = self.offers.iter().map(i64::to_string).collect();
-        self.store.set_setting(&self.setting, Some(&text.join(" ")))
+    /// Another program of the account may have told more meanwhile.
+    fn change(&self, change: impl FnOnce(&mut BTreeSet<i64>)) -> Result<(), StoreError> {
+        self.store.change_setting(&self.setting, |text| {
+            let mut told = numbers(text.as_deref());
+            change(&mut told);
+            let told: Vec<String> = told.iter().map(i64::to_string).collect();
+            *text = Some(told.join(" "));
+            Ok(())
+        })
     }
+}
+
+fn numbers(text: Option<&str>) -> BTreeSet<i64> {
+    text.unwrap_or_default().split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -61,6 +75,18 @@ mod tests {
         let mut later = Told::of(&store, &account).unwrap();
         assert!(later.has(key(7)) && later.has(key(8)) && !later.has(key(9)));
         later.keep(&BTreeSet::from([key(8), key(9)])).unwrap();
+        let later = Told::of(&store, &account).unwrap();
+        assert!(!later.has(key(7)) && later.has(key(8)));
+    }
+
+    #[test]
+    fn two_programs_of_an_account_forget_nothing_that_the_other_told() {
+        let (store, account): (_, BareJid) = (Store::in_memory().unwrap(), "romeo@montague.example".parse().unwrap());
+        let key = OfferKey::from_number;
+        let mut programs = [Told::of(&store, &account).unwrap(), Told::of(&store, &account).unwrap()];
+        programs[0].add(key(7)).unwrap();
+        programs[1].add(key(8)).unwrap();
+        programs[0].keep(&BTreeSet::new()).unwrap();
         let later = Told::of(&store, &account).unwrap();
         assert!(!later.has(key(7)) && later.has(key(8)));
     }

@@ -9,6 +9,7 @@ use balcony_sharing::{Received, dialect};
 use balcony_wire::{BareJid, Element, Stanza};
 use serde_json::json;
 
+use super::rules::Edit;
 use super::{offers, rules, why};
 use crate::cli::{self, PolicyAction, RoomArg, RuleAction};
 use crate::connect;
@@ -25,17 +26,15 @@ const LARGEST: u64 = 4 << 20;
 pub(crate) async fn run(console: &Console, home: &Home, named: Option<&str>, args: &cli::Policy) -> Result<(), Failure> {
     let (entry, store) = connect::store(home, named)?;
     let (account, fetcher) = (entry.jid()?, connect::fetcher(&entry, store)?);
-    let mut policy = fetcher.policy();
-    match args.action.as_ref().unwrap_or(&PolicyAction::Rules(RuleAction::Show)) {
-        PolicyAction::Rules(RuleAction::Show) => {
-            show(console, &policy);
-            return Ok(());
-        }
-        PolicyAction::Rules(action) => rules::change(console, &mut policy, action)?,
+    let action = match args.action.as_ref().unwrap_or(&PolicyAction::Rules(RuleAction::Show)) {
+        PolicyAction::Rules(action) => action,
         PolicyAction::Test(test) => return self::test(console, home, named, &fetcher, &account, test).await,
+    };
+    if let Some(edit) = Edit::read(console, action)? {
+        let (_, removed) = fetcher.change_policy(&account, |policy| edit.apply(policy)).await?;
+        rules::tell_removed(console, removed);
     }
-    fetcher.set_policy(&account, policy.clone()).await.map_err(|error| Failure::from_error(Class::Local, &error))?;
-    show(console, &policy);
+    show(console, &fetcher.policy());
     Ok(())
 }
 

@@ -56,39 +56,64 @@ pub(super) fn show<R: Written>(console: &Console, rules: &Rules<R>) {
     }
 }
 
-/// Does what was said with them.
-pub(super) fn change<R: Written>(console: &Console, rules: &mut Rules<R>, action: &RuleAction) -> Result<(), Failure>
-where
-    Rules<R>: Default,
-{
-    match action {
-        RuleAction::Show => {}
-        RuleAction::Add { rule, at } => add(console, rules, rule, *at)?,
-        RuleAction::Remove { number } => {
-            let at = place(rules, *number)?;
-            let removed = rules.remove(at).ok_or_else(|| unknown(rules, *number))?.to_string();
-            console.step("removed", json!({"number": number, "rule": removed}), format!("removed: {}", Safe(&removed)));
-        }
-        RuleAction::Move { number, to } => {
-            let (from, to) = (place(rules, *number)?, place(rules, *to)?);
-            if let Some(rule) = rules.remove(from) {
-                let _ = rules.insert(to, rule); // there is room: one was just taken out
-            }
-        }
-        RuleAction::Reset => *rules = Rules::default(),
-    }
-    Ok(())
+/// What is to be done with rules.
+pub(super) enum Edit<R> {
+    Add { rule: R, at: usize },
+    Remove { number: usize },
+    Move { number: usize, to: usize },
+    Reset,
 }
 
-fn add<R: Written>(console: &Console, rules: &mut Rules<R>, words: &[String], at: Option<usize>) -> Result<(), Failure> {
-    let text = joined(words);
-    let rule: R = text.parse().map_err(|error| misread(console, &text, &error, R::COMMAND))?;
-    if !rules.insert(at.map_or(0, |at| at.saturating_sub(1)), rule) {
-        return Err(
-            Failure::new(Class::Usage, "there are too many rules already").advise(format!("remove one with `{} remove N`", R::COMMAND))
-        );
+impl<R: Written> Edit<R> {
+    /// What was said; nothing where they are only to be shown.
+    pub(super) fn read(console: &Console, action: &RuleAction) -> Result<Option<Self>, Failure> {
+        Ok(Some(match action {
+            RuleAction::Show => return Ok(None),
+            RuleAction::Add { rule, at } => {
+                let text = joined(rule);
+                let rule = text.parse().map_err(|error| misread(console, &text, &error, R::COMMAND))?;
+                Self::Add { rule, at: at.map_or(0, |at| at.saturating_sub(1)) }
+            }
+            RuleAction::Remove { number } => Self::Remove { number: *number },
+            RuleAction::Move { number, to } => Self::Move { number: *number, to: *to },
+            RuleAction::Reset => Self::Reset,
+        }))
     }
-    Ok(())
+
+    /// Does it; gives what was removed, with its number.
+    pub(super) fn apply(self, rules: &mut Rules<R>) -> Result<Option<(usize, R)>, Failure>
+    where
+        Rules<R>: Default,
+    {
+        match self {
+            Self::Add { rule, at } => {
+                if !rules.insert(at, rule) {
+                    return Err(Failure::new(Class::Usage, "there are too many rules already")
+                        .advise(format!("remove one with `{} remove N`", R::COMMAND)));
+                }
+            }
+            Self::Remove { number } => {
+                let at = place(rules, number)?;
+                return Ok(rules.remove(at).map(|rule| (number, rule)));
+            }
+            Self::Move { number, to } => {
+                let (from, to) = (place(rules, number)?, place(rules, to)?);
+                if let Some(rule) = rules.remove(from) {
+                    let _ = rules.insert(to, rule); // there is room: one was just taken out
+                }
+            }
+            Self::Reset => *rules = Rules::default(),
+        }
+        Ok(None)
+    }
+}
+
+/// Tells which rule is gone.
+pub(super) fn tell_removed<R: Written>(console: &Console, removed: Option<(usize, R)>) {
+    if let Some((number, rule)) = removed {
+        let rule = rule.to_string();
+        console.step("removed", json!({"number": number, "rule": rule}), format!("removed: {}", Safe(&rule)));
+    }
 }
 
 /// What the shell took apart, as one line again: the name of a group is one word, whatever is in it.

@@ -202,3 +202,21 @@ fn what_is_said_in_a_room_is_judged_by_who_really_says_it() {
     assert_eq!(test(&[])["verdict"], "ask", "a room of which nothing is known is public");
     assert_eq!(test(&["--room", "private"])["verdict"], "fetch");
 }
+
+/// Several programs of one account change the rules in the same moment: none of them loses what another did.
+#[test]
+fn rules_that_programs_change_at_once_are_all_kept() {
+    let server = OwnServer::start();
+    let bob = Person::at(server.endpoints(), "bob");
+    let people: Vec<_> = (0..8).map(|n| format!("p{n}@localhost")).collect();
+    let adding: Vec<_> = people
+        .iter()
+        .flat_map(|person| [bob.start(&["policy", "add", "never", person]), bob.start(&["give", "add", "never", person])])
+        .collect();
+    adding.into_iter().for_each(|adding| drop(adding.wait().ok()));
+    for command in ["policy", "give"] {
+        let rules: Vec<_> = bob.run(&[command]).ok().all("rule").iter().map(|rule| rule["rule"].as_str().unwrap().to_owned()).collect();
+        let missing: Vec<_> = people.iter().filter(|person| !rules.contains(&format!("never {person}"))).collect();
+        assert!(missing.is_empty(), "{command}: {missing:?} of {rules:?}");
+    }
+}

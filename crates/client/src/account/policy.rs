@@ -3,6 +3,7 @@
 use balcony_sharing::plan::{Policy, Question, Relayed};
 use balcony_sharing::{Plan, Source, ThumbnailAt};
 use balcony_store::StoreError;
+use balcony_wire::BareJid;
 
 use super::Account;
 use crate::bits::{NoThumbnail, ThumbnailBytes};
@@ -95,14 +96,27 @@ impl Account {
 }
 
 impl crate::fetch::Fetcher {
-    /// Other rules for an account from here on; they are kept.
+    /// Other rules for an account from here on, whatever they were; they are kept. Dropping the future may or may not change them.
     ///
     /// # Errors
     /// When they could not be written; the old ones hold.
-    pub async fn set_policy(&self, account: &balcony_wire::BareJid, policy: Policy) -> Result<(), StoreError> {
-        let (store, account, kept) = (self.store.clone(), account.clone(), policy.clone());
-        blocking(move || standing::remember_policy(&store, &account, &kept)).await?;
-        self.use_policy(policy);
-        Ok(())
+    pub async fn set_policy(&self, account: &BareJid, policy: Policy) -> Result<(), StoreError> {
+        self.change_policy(account, move |rules| Ok(*rules = policy)).await.map(drop)
+    }
+
+    /// Changes the rules of an account by what they are just now: nobody else changes them meanwhile, in this program or another. Gives
+    /// what they are then. Dropping the future may or may not change them.
+    ///
+    /// # Errors
+    /// When they could not be written, and whatever the change fails by; the old ones hold.
+    pub async fn change_policy<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        account: &BareJid,
+        change: impl FnOnce(&mut Policy) -> Result<T, E> + Send + 'static,
+    ) -> Result<(Policy, T), E> {
+        let (store, account) = (self.store.clone(), account.clone());
+        let (policy, done) = blocking(move || standing::change_policy(&store, &account, change)).await?;
+        self.use_policy(policy.clone());
+        Ok((policy, done))
     }
 }

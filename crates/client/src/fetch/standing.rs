@@ -42,11 +42,7 @@ impl Fetcher {
 impl Standing {
     /// What the store remembers; of an account that was never connected, the domain alone and the rules everybody begins with.
     pub(crate) fn remembered(store: &Store, account: &BareJid) -> Result<Self, StoreError> {
-        let policy = match store.setting(&setting("policy", account))? {
-            None => Policy::default(),
-            // Written by a later version, or by hand: without rules everything is asked about.
-            Some(text) => text.parse().unwrap_or_else(|_| Policy::new(Vec::new())),
-        };
+        let policy = policy(store.setting(&setting("policy", account))?);
         let contacts = store.setting(&setting("contacts", account))?.map(|text| Contacts::from_record(&text));
         let hosts = store.setting(&setting("own-hosts", account))?.unwrap_or_default();
         let mut own = vec![Origin::https(account.domain())];
@@ -55,9 +51,27 @@ impl Standing {
     }
 }
 
-/// Remembers the rules.
-pub(crate) fn remember_policy(store: &Store, account: &BareJid, policy: &Policy) -> Result<(), StoreError> {
-    store.set_setting(&setting("policy", account), Some(&policy.to_string()))
+/// The rules as they were remembered; those everybody begins with, where none were made.
+fn policy(text: Option<String>) -> Policy {
+    match text {
+        None => Policy::default(),
+        // Written by a later version, or by hand: without rules everything is asked about.
+        Some(text) => text.parse().unwrap_or_else(|_| Policy::new(Vec::new())),
+    }
+}
+
+/// Changes the rules, by what they are just now: several programs may use one account, here and below.
+pub(crate) fn change_policy<T, E: From<StoreError>>(
+    store: &Store,
+    account: &BareJid,
+    change: impl FnOnce(&mut Policy) -> Result<T, E>,
+) -> Result<(Policy, T), E> {
+    store.change_setting(&setting("policy", account), |text| {
+        let mut policy = policy(text.take());
+        let done = change(&mut policy)?;
+        *text = Some(policy.to_string());
+        Ok((policy, done))
+    })
 }
 
 /// Remembers whom the person knows.
@@ -67,20 +81,22 @@ pub(crate) fn remember_contacts(store: &Store, account: &BareJid, contacts: &Con
 
 /// Who may see when the person is there as soon as they ask for it.
 pub(crate) fn approved(store: &Store, account: &BareJid) -> Result<BTreeSet<BareJid>, StoreError> {
-    let approved = store.setting(&setting("approved", account))?.unwrap_or_default();
-    Ok(approved.split_whitespace().filter_map(|jid| jid.parse().ok()).collect())
+    Ok(jids(store.setting(&setting("approved", account))?.as_deref()))
 }
 
-/// Changes who that is. Read anew each time: several programs may use one account.
+/// Changes who that is.
 pub(crate) fn change_approved(store: &Store, account: &BareJid, change: impl FnOnce(&mut BTreeSet<BareJid>)) -> Result<(), StoreError> {
-    let before = approved(store, account)?;
-    let mut after = before.clone();
-    change(&mut after);
-    if after == before {
-        return Ok(());
-    }
-    let text: Vec<_> = after.iter().map(ToString::to_string).collect();
-    store.set_setting(&setting("approved", account), (!text.is_empty()).then(|| text.join(" ")).as_deref())
+    store.change_setting(&setting("approved", account), |text| {
+        let mut approved = jids(text.as_deref());
+        change(&mut approved);
+        let approved: Vec<_> = approved.iter().map(ToString::to_string).collect();
+        *text = (!approved.is_empty()).then(|| approved.join(" "));
+        Ok(())
+    })
+}
+
+fn jids(text: Option<&str>) -> BTreeSet<BareJid> {
+    text.unwrap_or_default().split_whitespace().filter_map(|jid| jid.parse().ok()).collect()
 }
 
 /// Remembers which web servers are the own server's.
@@ -106,7 +122,7 @@ mod tests {
         let own = [Origin::parse("files.montague.example:5443").unwrap(), Origin::https("montague.example")];
         remember_own(&store, &account, &own).unwrap();
         let policy: Policy = "never everybody if metered\nfetch contacts".parse().unwrap();
-        remember_policy(&store, &account, &policy).unwrap();
+        change_policy(&store, &account, |rules| Ok::<_, StoreError>(*rules = policy.clone())).unwrap();
         let contacts = Contacts::from_items([RosterItem::new(Jid::parse("nurse@capulet.example").unwrap())]);
         remember_contacts(&store, &account, &contacts).unwrap();
         let offline = Fetcher::offline(&account, None, None, store.clone()).unwrap();
@@ -117,6 +133,29 @@ mod tests {
         let other = Fetcher::offline(&"juliet@capulet.example".parse().unwrap(), None, None, store).unwrap();
         assert_eq!(other.rules().own, [Origin::https("capulet.example")]);
         assert_eq!((other.policy(), other.contacts().len()), (Policy::default(), 0));
+    }
+
+    /// Each through a store of its own, as programs have it.
+    #[test]
+    fn what_programs_of_one_account_change_at_once_is_all_remembered() {
+        let (dir, account): (_, BareJid) = (tempfile::tempdir().unwrap(), "romeo@montague.example".parse().unwrap());
+        let person = |program: usize, n: usize| format!("p{program}-{n}@verona.example").parse::<BareJid>().unwrap();
+        std::thread::scope(|scope| {
+            for program in 0..4 {
+                let (dir, account) = (dir.path(), &account);
+                scope.spawn(move || {
+                    let store = Store::open(dir).unwrap();
+                    for n in 0..10 {
+                        change_approved(&store, account, |approved| approved.extend([person(program, n)])).unwrap();
+                        let rule = format!("never {}", person(program, n)).parse().unwrap();
+                        change_policy(&store, account, |policy| Ok::<_, StoreError>(policy.insert(0, rule))).unwrap();
+                    }
+                });
+            }
+        });
+        let store = Store::open(dir.path()).unwrap();
+        let policy = Standing::remembered(&store, &account).unwrap().policy;
+        assert_eq!((approved(&store, &account).unwrap().len(), policy.rules().len()), (40, 40 + Policy::default().rules().len()));
     }
 
     #[test]

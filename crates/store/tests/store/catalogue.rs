@@ -279,6 +279,15 @@ fn settings_are_kept_and_taken_away(store: &Store) {
     store.set_setting("policy", Some("{}")).unwrap();
     store.set_setting("policy", Some("")).unwrap();
     assert_eq!(store.setting("policy").unwrap().as_deref(), Some(""));
+    let change = |text: &mut Option<String>| Ok::<_, StoreError>(text.replace("a change".to_owned()));
+    assert_eq!(store.change_setting("policy", change).unwrap().as_deref(), Some(""));
+    let refused =
+        |text: &mut Option<String>| Err::<(), _>(text.take().map_or(StoreError::NoSha256, |_| StoreError::Record { what: "test" }));
+    assert!(matches!(store.change_setting("policy", refused), Err(StoreError::Record { .. })));
+    assert_eq!(store.setting("policy").unwrap().as_deref(), Some("a change"), "who fails changes nothing");
+    store.change_setting("policy", |text| Ok::<_, StoreError>(*text = None)).unwrap();
+    assert_eq!(store.setting("policy").unwrap(), None);
+    store.set_setting("policy", Some("x")).unwrap();
     store.set_setting("policy", None).unwrap();
     assert_eq!(store.setting("policy").unwrap(), None);
 }

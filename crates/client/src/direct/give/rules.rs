@@ -10,11 +10,15 @@ use crate::fetch::Fetcher;
 
 /// The rules of an account; those everybody begins with, where none were made. Blocks.
 pub(super) fn remembered(store: &Store, account: &BareJid) -> Result<Giving, StoreError> {
-    Ok(match store.setting(&setting(account))? {
+    Ok(read(store.setting(&setting(account))?))
+}
+
+fn read(text: Option<String>) -> Giving {
+    match text {
         None => Giving::default(),
         // Written by a later version, or by hand: without rules nothing is given.
         Some(text) => text.parse().unwrap_or_else(|_| Giving::new(Vec::new())),
-    })
+    }
 }
 
 impl Fetcher {
@@ -27,14 +31,35 @@ impl Fetcher {
         blocking(move || remembered(&store, &account)).await
     }
 
-    /// Remembers other rules of giving. They hold at once, also in other programs that serve the account; what is being given goes
-    /// on.
+    /// Remembers other rules of giving, whatever they were. They hold at once, also in other programs that serve the account; what is being
+    /// given goes on.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn set_giving(&self, account: &BareJid, giving: Giving) -> Result<(), StoreError> {
-        let (store, account) = (self.store().clone(), account.clone());
-        blocking(move || store.set_setting(&setting(&account), Some(&giving.to_string()))).await
+        self.change_giving(account, move |rules| Ok(*rules = giving)).await.map(drop)
+    }
+
+    /// Changes the rules of giving by what they are just now: nobody else changes them meanwhile, in this program or another. Gives what
+    /// they are then, and holds as [`Fetcher::set_giving`] does.
+    ///
+    /// # Errors
+    /// When the store fails, and whatever the change fails by; the old ones hold.
+    pub async fn change_giving<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        account: &BareJid,
+        change: impl FnOnce(&mut Giving) -> Result<T, E> + Send + 'static,
+    ) -> Result<(Giving, T), E> {
+        let (store, name) = (self.store().clone(), setting(account));
+        let changed = move || {
+            store.change_setting(&name, |text| {
+                let mut giving = read(text.take());
+                let done = change(&mut giving)?;
+                *text = Some(giving.to_string());
+                Ok((giving, done))
+            })
+        };
+        blocking(changed).await
     }
 }
 
