@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use balcony_session::client::{Action, Ask};
 use balcony_session::iq_table::RequestId;
 use balcony_wire::in_band::Data;
-use balcony_wire::stanza::{Presence, PresenceKind};
 use balcony_wire::{IqKind, Jid, Payload as _, Stanza};
-use tokio::runtime::Builder;
 
 use crate::Result;
 use crate::client::{Client, Site};
+use crate::pair::pair;
 
 /// What everybody uses.
 const BLOCK: usize = 4096;
@@ -22,21 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Sends `size` bytes from alice to bob with `window` blocks unanswered at most; MB/s from the first block sent to the last answer.
 pub(crate) fn blocks(size: usize, window: usize, endpoints: &Path) -> Result<f64> {
     let count = size.div_ceil(BLOCK);
-    let (ready, address) = std::sync::mpsc::channel();
-    let path = endpoints.to_owned();
-    let receiver = std::thread::spawn(move || -> Result<()> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(receive(&Site::read(&path)?, count, &ready))
-    });
-    let Ok(to) = address.recv_timeout(Duration::from_secs(20)) else {
-        return Err(match receiver.join() {
-            Ok(Err(error)) => error,
-            _ => "bob could not log in".into(),
-        });
-    };
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let took = runtime.block_on(send(&Site::read(endpoints)?, count, window, &to))?;
-    receiver.join().map_err(|_| "the receiver broke")??;
+    let (took, ()) = pair(endpoints, async |site, to| send(site, count, window, to).await, async move |bob| receive(bob, count).await)?;
     Ok((count * BLOCK) as f64 / 1e6 / took.as_secs_f64())
 }
 
@@ -69,30 +54,19 @@ async fn send(site: &Site, count: usize, window: usize, to: &Jid) -> Result<Dura
 }
 
 /// Takes `count` blocks, and checks that none is missing.
-async fn receive(site: &Site, count: usize, ready: &std::sync::mpsc::Sender<Jid>) -> Result<()> {
-    let mut client: Client = site.login("bob").await?;
-    client.stream.send(Instant::now(), Stanza::Presence(Presence::new(PresenceKind::Available, None)))?;
+async fn receive(mut client: Client, count: usize) -> Result<()> {
     let mut next = 0;
-    let mut told = false;
     loop {
         for action in client.actions().await? {
-            match action {
-                Action::Stanza(Stanza::Presence(_)) if !told => {
-                    told = true;
-                    ready.send(client.stream.jid().ok_or("not bound")?.clone().into())?;
+            let Action::Stanza(Stanza::Iq(iq)) = action else { continue };
+            if let IqKind::Set(payload) = &iq.kind {
+                let data = Data::read(payload)?;
+                if usize::from(data.seq) != next % 65_536 || data.bytes != [next as u8; BLOCK] {
+                    return Err(format!("block {next} should have come, {} came", data.seq).into());
                 }
-                Action::Stanza(Stanza::Iq(iq)) => {
-                    if let IqKind::Set(payload) = &iq.kind {
-                        let data = Data::read(payload)?;
-                        if usize::from(data.seq) != next % 65_536 || data.bytes != [next as u8; BLOCK] {
-                            return Err(format!("block {next} should have come, {} came", data.seq).into());
-                        }
-                        next += 1;
-                    }
-                    client.stream.answer(Instant::now(), iq.result(None))?;
-                }
-                _ => {}
+                next += 1;
             }
+            client.stream.answer(Instant::now(), iq.result(None))?;
         }
         client.actions().await?;
         if next == count {

@@ -21,6 +21,7 @@ mod copying;
 mod dialects;
 mod in_band;
 mod offers;
+mod pair;
 mod plans;
 mod relayed;
 mod sealed;

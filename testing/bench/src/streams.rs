@@ -1,15 +1,16 @@
 //! Logins, and messages from one client to another, by the stream machine that Balcony uses.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use balcony_session::client::{Action, SendError};
-use balcony_wire::stanza::{Message, MessageKind, Presence, PresenceKind};
+use balcony_wire::stanza::{Message, MessageKind};
 use balcony_wire::{Jid, Stanza};
 use tokio::runtime::Builder;
 
 use crate::Result;
 use crate::client::{Client, Site};
+use crate::pair::pair;
 
 /// The median of `count` logins, one after the other, in milliseconds.
 pub(crate) fn login(count: usize, endpoints: &Path) -> Result<f64> {
@@ -41,22 +42,7 @@ async fn log_out(mut client: Client) -> Result<()> {
 
 /// Sends `count` messages from alice to bob; how many a second arrived, from the first one sent to the last one read.
 pub(crate) fn messages(count: usize, endpoints: &Path) -> Result<f64> {
-    let (ready, address) = std::sync::mpsc::channel();
-    let path = endpoints.to_owned();
-    let receiver = std::thread::spawn(move || -> Result<Instant> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(receive(&Site::read(&path)?, count, &ready))
-    });
-    let Ok(to) = address.recv_timeout(Duration::from_secs(20)) else {
-        return Err(match receiver.join() {
-            Ok(Err(error)) => error,
-            _ => "bob could not log in".into(),
-        });
-    };
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let site = Site::read(endpoints)?;
-    let started = runtime.block_on(send(&site, count, &to))?;
-    let ended = receiver.join().map_err(|_| "the receiver broke")??;
+    let (started, ended) = pair(endpoints, async |site, to| send(site, count, to).await, async move |bob| receive(bob, count).await)?;
     Ok(count as f64 / ended.duration_since(started).as_secs_f64())
 }
 
@@ -104,28 +90,16 @@ async fn send(site: &Site, count: usize, to: &Jid) -> Result<Instant> {
 }
 
 /// Reads `count` messages and checks their order. When the last one was read.
-async fn receive(site: &Site, count: usize, ready: &std::sync::mpsc::Sender<Jid>) -> Result<Instant> {
-    let mut client = site.login("bob").await?;
-    client.stream.send(Instant::now(), Stanza::Presence(Presence::new(PresenceKind::Available, None)))?;
+async fn receive(mut client: Client, count: usize) -> Result<Instant> {
     let mut next = 0;
-    let mut told = false;
     loop {
         for action in client.actions().await? {
-            match action {
-                // Our own presence comes back: from now on we are there.
-                Action::Stanza(Stanza::Presence(_)) if !told => {
-                    told = true;
-                    let jid = client.stream.jid().ok_or("not bound")?.clone();
-                    ready.send(jid.into())?;
+            if let Action::Stanza(Stanza::Message(message)) = action {
+                let body = message.body().unwrap_or_default();
+                if body != next.to_string() {
+                    return Err(format!("message {next} should have come, `{body}` came").into());
                 }
-                Action::Stanza(Stanza::Message(message)) => {
-                    let body = message.body().unwrap_or_default();
-                    if body != next.to_string() {
-                        return Err(format!("message {next} should have come, `{body}` came").into());
-                    }
-                    next += 1;
-                }
-                _ => {}
+                next += 1;
             }
         }
         if next == count {
