@@ -65,7 +65,7 @@ async fn say(account: &Account, xml: &str) {
 }
 
 async fn next(offers: &mut Offers) -> CataloguedOffer {
-    timeout(Duration::from_secs(30), offers.next()).await.expect("an offer in time").expect("the account is open")
+    timeout(Duration::from_secs(60), offers.next()).await.expect("an offer in time").expect("the account is open")
 }
 
 /// Whatever was said before this is looked at by then.

@@ -15,7 +15,7 @@ use crate::puppet::{Puppet, discovery, result};
 use crate::scene::Scene;
 use crate::sharing::{fetch, file, juliet};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A 1x1 PNG of the vectors in base64, its SHA-1 and its SHA-256.
 fn png() -> (String, String, String) {

@@ -11,7 +11,7 @@ use balcony_wire::{BareJid, Element, IqKind, Payload as _, Stanza};
 use crate::puppet::{Puppet, discovery, result};
 use crate::scene::Scene;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn bare(text: &str) -> BareJid {
     text.parse().unwrap()

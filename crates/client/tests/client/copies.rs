@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::proxy::Proxy;
 use crate::puppet::{Puppet, discovery, result};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const JULIET: &str = "juliet@localhost";
 const WHOLE: &[&str] = &["urn:xmpp:carbons:2", "urn:xmpp:mam:2", "urn:xmpp:sid:0"];
 

@@ -15,7 +15,7 @@ use balcony_wire::{Element, Jid, Message, Payload as _};
 use testing_peers::{Endpoints, Peers, Server};
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn options(there: &Endpoints, user: &str, resource: &str) -> ConnectOptions {
     let mut options = ConnectOptions::with_password(there.jid(user).parse().unwrap(), there.password(user));

@@ -15,7 +15,7 @@ use crate::live::sees;
 use crate::scene::{Scene, noise};
 use crate::sharing::{file, juliet};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Romeo and Juliet, who know each other and see each other come and go.
 pub(crate) struct Couple {

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::scene::{Scene, connect, noise};
 use crate::sharing::{fetch, file, juliet};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn payload<P: balcony_wire::Payload>(message: &Message) -> P {
     message.payload::<P>().unwrap_or_else(|| panic!("no {}: {message:?}", P::NAME)).unwrap()

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use crate::scene::{Scene, noise, refused};
 
 /// Nothing here takes that long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that says bytes, whatever it is asked.
 struct Mouth {
@@ -109,8 +109,8 @@ impl Desk {
         let store = Store::in_memory().unwrap();
         let (key, _) = store.add_offer(&NewOffer::new(&offers[0], stanza, SystemTime::now())).unwrap();
         let settings = FetchSettings {
-            open_timeout: Duration::from_millis(800),
-            stall_timeout: Duration::from_millis(400),
+            open_timeout: Duration::from_secs(3),
+            stall_timeout: Duration::from_secs(2),
             back_off: Duration::from_millis(5),
             longest_wait: Duration::from_millis(10),
             ..FetchSettings::default()

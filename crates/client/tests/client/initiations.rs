@@ -23,10 +23,10 @@ use tokio::time::timeout;
 
 use crate::direct::{Couple, fetch, options, sent, yes};
 use crate::puppet::{Puppet, discovery, result};
-use crate::scene::{Scene, noise};
+use crate::scene::{Scene, nobody, noise};
 use crate::sharing::file;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const BOTH: [&str; 2] = [ns::BYTESTREAMS, ns::IBB];
 
 /// Romeo with a program of old: he says what it would say.
@@ -186,7 +186,7 @@ async fn an_old_program_gives_a_file_by_the_host_that_answers() {
     let file = fetching(&couple, &offer);
     assert_eq!(chosen(&answer.await.unwrap()), (ns::BYTESTREAMS.to_owned(), None));
 
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let (_held, nobody) = nobody();
     let (port, giving) = host(dstaddr("a0", &old.own().await, &old.to), bytes.clone()).await;
     let used = old.ask(old.hosts("a0", &[nobody, port]).await).await.unwrap().unwrap();
     let QueryPayload::Used(used) = Query::read(&used).unwrap().payload else { panic!("{used:?}") };
@@ -210,7 +210,7 @@ async fn hosts_that_cannot_be_used_are_refused_by_name_and_the_other_way_still_w
     assert_eq!(chosen(&answer.await.unwrap()).0, ns::BYTESTREAMS);
     let malformed = old.ask(Query::new("a0", QueryPayload::Nothing)).await.unwrap_err();
     assert_eq!(malformed.condition, DefinedCondition::BadRequest);
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let (_held, nobody) = nobody();
     let unreached = old.ask(old.hosts("a0", &[nobody]).await).await.unwrap_err();
     assert_eq!(unreached.condition, DefinedCondition::ItemNotFound);
 

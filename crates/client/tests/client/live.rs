@@ -19,7 +19,7 @@ use crate::puppet::{Puppet, discovery, result};
 use crate::scene::{PASSWORD, noise};
 use crate::sharing::{file, juliet};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn next(offers: &mut Offers) -> CataloguedOffer {
     timeout(PATIENCE, offers.next()).await.expect("no offer comes").unwrap()

@@ -14,8 +14,15 @@ use crate::scene::noise;
 
 /// Fetches from one server after the other; tells what came, and what each was asked.
 async fn fetch(servers: &[&Web], bytes: &[u8]) -> Result<(), FetchError> {
+    fetch_at(desk(servers, bytes).await, bytes).await
+}
+
+async fn desk(servers: &[&Web], bytes: &[u8]) -> Desk {
     let urls: Vec<String> = servers.iter().map(|web| web.url()).collect();
-    let desk = Desk::new(bytes, &urls).await;
+    Desk::new(bytes, &urls).await
+}
+
+async fn fetch_at(desk: Desk, bytes: &[u8]) -> Result<(), FetchError> {
     let file = desk.fetch().await?;
     assert!(file.is_proven() && read(&file) == bytes);
     Ok(())
@@ -126,15 +133,15 @@ async fn a_dripping_or_silent_server_is_left_for_another_that_goes_on_at_the_sam
     let bytes = noise(SIZE);
     for manner in [Manner::Stalls(100_000), Manner::Breaks(100_000)] {
         let (slow, good) = (Web::new(&bytes, [manner]), Web::new(&bytes, [Manner::Good]));
-        fetch(&[&slow, &good], &bytes).await.unwrap();
+        fetch_at(desk(&[&slow, &good], &bytes).await.impatient(), &bytes).await.unwrap();
         assert_eq!(good.asked(), [from(100_000)]);
     }
     let (drip, good) = (Web::new(&bytes, [Manner::Drips(3, Duration::from_millis(20))]), Web::new(&bytes, [Manner::Good]));
-    fetch(&[&drip, &good], &bytes).await.unwrap();
+    fetch_at(desk(&[&drip, &good], &bytes).await.impatient(), &bytes).await.unwrap();
     let dripped = good.asked()[0].clone().unwrap();
     assert!(dripped != "bytes=0-" && dripped.len() < "bytes=1000-".len() + 1, "{dripped}");
     let endless = Web::new(&bytes, [Manner::EndlessHead]);
-    fetch(&[&endless, &good], &bytes).await.unwrap();
+    fetch_at(desk(&[&endless, &good], &bytes).await.impatient(), &bytes).await.unwrap();
 }
 
 /// Proves: SEC-3-3.

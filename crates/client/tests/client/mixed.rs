@@ -3,7 +3,7 @@
 
 use std::future::IntoFuture as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use balcony_client::{CataloguedOffer, FetchEvent, LiveShares, Plan, SharedFile, Store, Taken, WayTaken};
 use balcony_sharing::Source;
@@ -13,7 +13,7 @@ use balcony_sharing::transfer::SessionWay;
 use balcony_sharing::verify::{Hasher, SHARED_ALGOS};
 use balcony_wire::{Element, Jid};
 use testing_peers::web::{Manner, Web};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::direct::{Couple, yes};
 use crate::fetching::{Desk, read};
@@ -22,7 +22,7 @@ use crate::live::{published, sees};
 use crate::scene::noise;
 use crate::sharing::juliet;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const SIZE: usize = 1_500_000;
 
 /// A picture that Romeo shared in one message with both sources.
@@ -102,7 +102,7 @@ async fn the_device_goes_on_where_the_link_was_taken_away() {
 #[tokio::test]
 async fn the_link_goes_on_where_the_device_was_taken_away() {
     let mut both = Both::new([Manner::Good]).await;
-    let (romeo, rules) = (both.couple.romeo.clone(), "give everybody at 1 MiB/s even unoffered".parse().unwrap());
+    let (romeo, rules) = (both.couple.romeo.clone(), "give everybody at 256 KiB/s even unoffered".parse().unwrap());
     romeo.fetcher().set_giving(romeo.jid(), rules).await.unwrap();
     let plan = both.plan(true).await;
     let mut gone = false;
@@ -187,6 +187,8 @@ async fn a_device_that_says_nothing_holds_a_file_up_for_three_seconds_where_anot
     plan.attempts.insert(0, killed);
     let begun = Instant::now();
     let (file, told) = both.fetch(plan, async |_, _| ()).await;
+    let took = begun.elapsed();
     assert_eq!((read(&file), told), (both.bytes, ["device from 0", "device from 0", "session"].map(str::to_owned).to_vec()));
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // Alone it would have been waited for four times as long.
+    assert!(took < Duration::from_secs(12), "{took:?}");
 }

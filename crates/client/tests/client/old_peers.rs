@@ -14,7 +14,7 @@ use crate::direct::{fetch, sent};
 use crate::scene::noise;
 use crate::sharing::file;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Alice with Balcony, Bob with slixmpp; they are contacts.
 struct Pair {

@@ -61,6 +61,14 @@ pub(crate) async fn refused(options: ConnectOptions) -> ConnectError {
     Account::connect(options, Store::in_memory().unwrap()).await.unwrap_err()
 }
 
+/// A port of 127.0.0.1 at which nobody is, and which nobody gets as long as the socket is held: bound, and not listening.
+pub(crate) fn nobody() -> (tokio::net::TcpSocket, u16) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
+}
+
 /// Bytes that no compression makes small and every run makes alike.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;

@@ -24,7 +24,7 @@ use crate::scene::{PASSWORD, Scene, noise};
 use mallory::{Mallory, Manners};
 
 /// Nothing here takes that long unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Juliet, Romeo and Mallory on a server.
 pub(crate) struct Stage {
