@@ -157,8 +157,8 @@ mod tests {
         for _ in 0..AT_ONCE * 3 {
             silent.push(TcpStream::connect(at).await.unwrap());
         }
-        let _theirs = timeout(Duration::from_secs(5), knock(at, DSTADDR)).await.unwrap().unwrap();
-        assert!(timeout(Duration::from_secs(5), visitors.recv()).await.unwrap().is_some());
+        let _theirs = timeout(Duration::from_secs(60), knock(at, DSTADDR)).await.unwrap().unwrap();
+        assert!(timeout(Duration::from_secs(60), visitors.recv()).await.unwrap().is_some());
     }
 
     #[tokio::test]
@@ -190,7 +190,7 @@ mod tests {
         assert!(visitors.try_recv().is_err());
         drop(listeners);
         tokio::task::yield_now().await;
-        let closed = timeout(Duration::from_secs(5), async {
+        let closed = timeout(Duration::from_secs(60), async {
             while TcpStream::connect(at).await.is_ok() {
                 tokio::task::yield_now().await;
             }

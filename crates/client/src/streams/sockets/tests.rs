@@ -87,7 +87,7 @@ async fn two_sides_find_one_connection() {
             }
         }
     };
-    timeout(Duration::from_secs(10), negotiated).await.unwrap();
+    timeout(Duration::from_secs(60), negotiated).await.unwrap();
     let mut streams = [&mut one, &mut other].map(|end| end.sockets.take(end.way.as_ref().unwrap()).unwrap());
     streams[0].write_all(b"the view from the summit").await.unwrap();
     let mut came = [0; 24];
@@ -121,7 +121,7 @@ async fn no_candidate_of_a_peer_leads_to_this_machine() {
         ] {
             let line = Line::Theirs(host.to_owned());
             sockets.perform(SocketAction::Dial { line: line.clone(), host: host.to_owned(), port, dstaddr: "0".repeat(40) });
-            let SocketEvent::Dialled { line: dialled, result } = timeout(Duration::from_secs(20), sockets.event()).await.unwrap() else {
+            let SocketEvent::Dialled { line: dialled, result } = timeout(Duration::from_secs(60), sockets.event()).await.unwrap() else {
                 panic!("no answer")
             };
             assert_eq!(dialled, line);
