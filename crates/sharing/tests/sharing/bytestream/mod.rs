@@ -4,6 +4,7 @@ mod hostile;
 mod in_band;
 mod nomination;
 mod plain;
+mod road;
 mod socks;
 mod world;
 

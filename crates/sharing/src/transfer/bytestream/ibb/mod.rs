@@ -8,6 +8,7 @@
 //! Status: partial: one stream for each content, bytes in one direction.
 
 mod receiver;
+mod road;
 mod sender;
 mod window;
 
@@ -19,6 +20,7 @@ use balcony_wire::stanza::DefinedCondition;
 use balcony_wire::{Element, StanzaError};
 
 pub use receiver::IbbReceiver;
+pub use road::Road;
 pub use sender::IbbSender;
 pub use window::Window;
 

@@ -95,6 +95,11 @@ impl IbbSender {
         }
     }
 
+    /// How many blocks wait for their answer.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// The next bytes, no more than a block. Without room they are not wanted, and the stream fails: the driver is wrong.
     pub fn handle_block(&mut self, now: Instant, bytes: &[u8]) {
         if self.room() == 0 || bytes.len() > self.block_size() {
