@@ -255,7 +255,8 @@ impl Account {
         self.inner.bounces.subscribe()
     }
 
-    /// Looks at once whether the connection is alive, or tries at once to connect again: after a change of networks, after sleep.
+    /// Looks at once whether the connection is alive, or tries at once to connect again: after a change of networks, after sleep. Safe to
+    /// drop.
     pub async fn probe(&self) {
         // A closed account needs no probe.
         let _ = self.inner.commands.send(Command::Probe).await;
@@ -371,7 +372,7 @@ impl Account {
     }
 
     /// Closes the stream: sessions with other devices are ended, what was sent before is flushed and, where the server does that,
-    /// acknowledged. Returns when it is over.
+    /// acknowledged. Returns when it is over. Dropping the future may leave it open, or end it without the last words.
     pub async fn close(&self) {
         self.direct().leave().await;
         // If the task is gone already, so is the stream.

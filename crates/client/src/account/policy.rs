@@ -30,7 +30,8 @@ impl Account {
         self.fetcher().use_policy(policy);
     }
 
-    /// Decides what to do about an offer that nobody asked for. May ask the server for the contacts and its services, nobody else.
+    /// Decides what to do about an offer that nobody asked for. May ask the server for the contacts and its services, nobody else. Safe to
+    /// drop.
     ///
     /// # Errors
     /// When the store fails.

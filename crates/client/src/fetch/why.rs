@@ -70,7 +70,7 @@ impl Why {
 }
 
 impl Fetcher {
-    /// What would be done about an offer by these rules, and why. Asks nobody on the network.
+    /// What would be done about an offer by these rules, and why. Asks nobody on the network. Safe to drop.
     ///
     /// # Errors
     /// When the store fails.
@@ -144,7 +144,7 @@ impl Fetcher {
     }
 
     /// Keeps a no: the offer is neither fetched nor asked about until the person asks for it themself. Where it was made in a session,
-    /// the other side hears it.
+    /// the other side hears it. Dropping the future may leave it unkept, though the other side heard it.
     ///
     /// # Errors
     /// When the store fails.

@@ -9,6 +9,7 @@ use super::{FileToShare, ShareError, place};
 use crate::blocking::blocking;
 
 /// What a message would say of a file that lies at `url` already. Reads the file once for its digests; asks nobody, keeps nothing.
+/// Safe to drop.
 ///
 /// # Errors
 /// When the file cannot be read, or is written to meanwhile.

@@ -104,7 +104,8 @@ impl LiveSending {
         self
     }
 
-    /// The same, and tells what happens until they are told.
+    /// The same, and tells what happens until they are told. Dropping the future ends what is shared so far; who was told already finds
+    /// nothing.
     ///
     /// # Errors
     /// See [`ShareError`].
@@ -170,7 +171,7 @@ impl LiveShares {
     }
 
     /// Ends it: whoever asks from here on hears that there is nothing, and who was just getting one is told that it is not shared
-    /// any more.
+    /// any more. Dropping the future may leave them untold, and those it was shown to with the word that this device is there.
     ///
     /// # Errors
     /// When the store fails.

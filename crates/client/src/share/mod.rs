@@ -132,7 +132,7 @@ impl Sending {
     }
 
     /// An earlier run of the same sending (the same files in order, the same people, the same words) that did not get to its end.
-    /// Look for it before [`crate::Account::resume_outbox`] does what it left.
+    /// Look for it before [`crate::Account::resume_outbox`] does what it left. Safe to drop.
     ///
     /// # Errors
     /// When the store fails.

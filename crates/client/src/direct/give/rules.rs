@@ -22,7 +22,7 @@ fn read(text: Option<String>) -> Giving {
 }
 
 impl Fetcher {
-    /// The person's rules of giving: who may have which file from this device, how fast, and whether they see its address.
+    /// The person's rules of giving: who may have which file from this device, how fast, and whether they see its address. Safe to drop.
     ///
     /// # Errors
     /// When the store fails.
@@ -32,7 +32,7 @@ impl Fetcher {
     }
 
     /// Remembers other rules of giving, whatever they were. They hold at once, also in other programs that serve the account; what is being
-    /// given goes on.
+    /// given goes on. Dropping the future may or may not change them.
     ///
     /// # Errors
     /// When the store fails.
