@@ -130,14 +130,32 @@ impl Peers {
     /// Starts a server and waits until every port answers. `settings` are the kit's knobs (see `kit/README.md`), such as
     /// `("UP_MAX", "1000")`.
     pub fn start(&self, server: Server, settings: &[(&str, &str)]) -> Result<Instance, PeerError> {
-        let ports = PortRange::claim().map_err(|source| PeerError::Io { what: "cannot claim ports".to_owned(), source })?;
-        let ports = ports.ok_or(PeerError::NoPorts)?;
+        let mut refused = None;
+        loop {
+            let ports = PortRange::claim().map_err(|source| PeerError::Io { what: "cannot claim ports".to_owned(), source })?;
+            let ports = ports.ok_or(PeerError::NoPorts)?;
+            match self.start_at(&ports, server, settings) {
+                Ok(mut instance) => {
+                    instance._ports = Some(ports);
+                    return Ok(instance);
+                }
+                // Where a system gives such ports to connections, one may have got it a moment before the server: once more, elsewhere.
+                Err(error) if refused.is_none() => {
+                    eprintln!("{error}");
+                    refused = Some(ports);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn start_at(&self, ports: &PortRange, server: Server, settings: &[(&str, &str)]) -> Result<Instance, PeerError> {
         let name = format!("s{}", ports.base());
         let mut command = self.script(server.script());
         command.arg(&name).env("PORT_BASE", ports.base().to_string()).envs(settings.iter().copied());
         output(&mut command)?;
         let endpoints = Endpoints::read(&self.state.path().join(&name).join("endpoints"))?;
-        Ok(Instance { name, endpoints, stop: self.script("stop"), _ports: Some(ports) })
+        Ok(Instance { name, endpoints, stop: self.script("stop"), _ports: None })
     }
 
     /// A slixmpp client. `who` is a user and a resource: `bob/rx`.

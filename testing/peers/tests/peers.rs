@@ -89,12 +89,12 @@ fn a_server_tells_where_it_is() {
 }
 
 fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = found() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited for 30 s in vain");
+        assert!(Instant::now() < deadline, "waited for 60 s in vain");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
