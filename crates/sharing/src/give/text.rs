@@ -43,30 +43,15 @@ impl GivingRule {
         while let Some(word) = reader.peek().map(str::to_ascii_lowercase) {
             let at = reader.at;
             match word.as_str() {
-                "up" | "over" => rule.read_size(&mut reader, &word)?,
+                "up" | "over" => reader.bound(&mut rule.over, &mut rule.up_to)?,
                 "at" | "directly" | "by" | "even" if verdict == GivingVerdict::Give => rule.read_manner(&mut reader, &word)?,
                 "at" | "directly" | "by" | "even" => return Err(reader.wrong("only give rules say how something is given")),
                 other if other.contains('/') => rule.types.extend(reader.list(Reader::media_type)?),
                 _ => return Err(reader.wrong_at(at, CLAUSE)),
             }
         }
-        match (rule.over, rule.up_to) {
-            (Some(over), Some(up_to)) if over >= up_to => {
-                Err(reader.wrong("no file is larger than the one size and not larger than the other"))
-            }
-            _ => Ok(rule),
-        }
-    }
-
-    fn read_size(&mut self, reader: &mut Reader, word: &str) -> Result<(), RuleError> {
-        let at = reader.at;
-        reader.at += 1;
-        if word == "up" && !reader.takes("to") {
-            return Err(reader.wrong("up goes on with \"to\": up to SIZE"));
-        }
-        let size = reader.size()?;
-        let slot = if word == "up" { &mut self.up_to } else { &mut self.over };
-        reader.once(at, slot, size)
+        reader.leaves_room(rule.over, rule.up_to)?;
+        Ok(rule)
     }
 
     fn read_manner(&mut self, reader: &mut Reader, word: &str) -> Result<(), RuleError> {

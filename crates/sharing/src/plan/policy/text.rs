@@ -115,20 +115,8 @@ impl Rule {
         let verdict = reader.verdict()?;
         let mut rule = Self::new(verdict, reader.list(Reader::who)?);
         while let Some(word) = reader.peek() {
-            let at = reader.at;
             match word.to_ascii_lowercase().as_str() {
-                "up" | "upto" => {
-                    if reader.next_word() != "upto" && !reader.takes("to") {
-                        return Err(reader.wrong("up goes on with \"to\": up to SIZE"));
-                    }
-                    let size = reader.size()?;
-                    reader.once(at, &mut rule.up_to, size)?;
-                }
-                "over" => {
-                    reader.at += 1;
-                    let size = reader.size()?;
-                    reader.once(at, &mut rule.over, size)?;
-                }
+                "up" | "upto" | "over" => reader.bound(&mut rule.over, &mut rule.up_to)?,
                 "from" => {
                     reader.at += 1;
                     rule.places.extend(reader.list(Reader::place)?);
@@ -138,12 +126,8 @@ impl Rule {
                 _ => return Err(reader.wrong(CLAUSE)),
             }
         }
-        match (rule.over, rule.up_to) {
-            (Some(over), Some(up_to)) if over >= up_to => {
-                Err(reader.wrong("no file is larger than the one size and not larger than the other"))
-            }
-            _ => Ok(rule),
-        }
+        reader.leaves_room(rule.over, rule.up_to)?;
+        Ok(rule)
     }
 }
 
@@ -267,6 +251,26 @@ impl Reader {
         let range = range.ok_or_else(|| self.wrong("this is no media type; take one such as image/png, or image/* for all pictures"))?;
         self.at += 1;
         Ok(range)
+    }
+
+    /// `up to SIZE`, `over SIZE`; each may be said once.
+    pub(crate) fn bound(&mut self, over: &mut Option<u64>, up_to: &mut Option<u64>) -> Result<(), RuleError> {
+        let at = self.at;
+        let slot = match self.next_word().as_str() {
+            "over" => over,
+            "up" if !self.takes("to") => return Err(self.wrong("up goes on with \"to\": up to SIZE")),
+            _ => up_to,
+        };
+        let size = self.size()?;
+        self.once(at, slot, size)
+    }
+
+    /// Whether there is a size between the two.
+    pub(crate) fn leaves_room(&self, over: Option<u64>, up_to: Option<u64>) -> Result<(), RuleError> {
+        match over.zip(up_to) {
+            Some((over, up_to)) if over >= up_to => Err(self.wrong("no file is larger than the one size and not larger than the other")),
+            _ => Ok(()),
+        }
     }
 
     /// `10 MiB`, `10MiB`, `512` (bytes).
