@@ -1,4 +1,5 @@
-//! Drives XMPP programs by other people in tests: Prosody, ejabberd, slixmpp, go-sendxmpp, profanity. And, in [`web`], a web server
+//! Drives XMPP programs by other people in tests: Prosody, ejabberd, slixmpp, go-sendxmpp, profanity. Beside them a Jingle peer that was
+//! written from the documents, since slixmpp has none; hosts with a packet filter between them ([`Lab`]); and, in [`web`], a web server
 //! that misbehaves as it is told.
 //!
 //! They come from the scripts in `kit/`. A test asks for them and says so loudly when they are not there:

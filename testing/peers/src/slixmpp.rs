@@ -1,4 +1,4 @@
-//! slixmpp, by way of `kit/slixmpp_peer.py`: it prints a JSON object a line.
+//! slixmpp, by way of `kit/slixmpp_peer.py` or `kit/jingle_peer.py`: they print a JSON object a line.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,7 +64,7 @@ impl Slixmpp {
         self
     }
 
-    /// Runs a command (`slixmpp_peer.py --help` lists them) to its end and returns the events it printed.
+    /// Runs a command (`--help` of the script lists them) to its end and returns the events it printed.
     pub fn run(&self, command: &[&str]) -> Result<Vec<Value>, PeerError> {
         let printed = output(Command::new(&self.program).args(&self.arguments).args(command))?;
         Ok(printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
