@@ -6,28 +6,37 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
-use crate::process::until;
+use crate::gate::Gate;
+use crate::process::{Running, until};
 
 /// Large enough that a transfer is seen under way, small enough for a test.
 pub(crate) const LARGE: usize = 96 << 20;
 
 /// Alice with a large file, and bob, logged in to a server of their own.
 fn scene() -> (OwnServer, Person, Person, String) {
-    let server = OwnServer::start();
-    let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
-    let digest = sha256(&alice.file("film.mkv", &random_bytes(LARGE)));
+    let (server, _, alice, bob, digest) = gated();
     (server, alice, bob, digest)
 }
 
-const SEND: [&str; 4] = ["send", "film.mkv", "--to", "bob@localhost"];
-
-/// Waits until some bytes more have come to a folder, and not all.
-#[track_caller]
-pub(crate) fn half_way(folder: &Path) {
-    let before = size_below(folder);
-    until("bytes", || (size_below(folder) > before + (1 << 20)).then_some(()));
-    assert!(size_below(folder) < before + LARGE as u64, "it went too fast for this test");
+/// The same with what holds files up on their way, for both.
+fn gated() -> (OwnServer, Gate, Person, Person, String) {
+    let (server, gate) = (OwnServer::start(), Gate::start());
+    let (alice, bob) = (gate.behind(server.endpoints(), "alice"), gate.behind(server.endpoints(), "bob"));
+    let digest = sha256(&alice.file("film.mkv", &random_bytes(LARGE)));
+    (server, gate, alice, bob, digest)
 }
+
+/// Starts something that moves the file, waits until some bytes more have come to a folder, and lets no more through.
+#[track_caller]
+pub(crate) fn held_midway(server: &OwnServer, gate: &Gate, folder: &Path, start: impl FnOnce() -> Running) -> Running {
+    let before = size_below(folder);
+    gate.hold_after(LARGE / 4, server.endpoints());
+    let running = start();
+    until("bytes", || (size_below(folder) > before + (1 << 20)).then_some(()));
+    running
+}
+
+const SEND: [&str; 4] = ["send", "film.mkv", "--to", "bob@localhost"];
 
 /// Bytes in all files below a folder.
 fn size_below(folder: &Path) -> u64 {
@@ -53,10 +62,9 @@ fn receives_once(bob: &Person, digest: &str) {
 
 #[test]
 fn a_sender_that_was_killed_goes_on_when_the_same_is_sent_again_and_sends_it_once() {
-    let (server, alice, bob, digest) = scene();
-    let sending = alice.start(&SEND);
-    half_way(&server.data());
-    sending.kill();
+    let (server, gate, alice, bob, digest) = gated();
+    held_midway(&server, &gate, &server.data(), || alice.start(&SEND)).kill();
+    gate.open();
     let waiting = alice.run(&["outbox"]).ok().event("outgoing");
     assert_eq!((&waiting["to"], &waiting["state"]), (&"bob@localhost".into(), &"preparing".into()), "{waiting}");
     let again = alice.run(&SEND).ok();
@@ -67,20 +75,18 @@ fn a_sender_that_was_killed_goes_on_when_the_same_is_sent_again_and_sends_it_onc
 
 #[test]
 fn a_sender_that_was_killed_goes_on_when_it_waits_for_files_itself() {
-    let (server, alice, bob, digest) = scene();
-    let sending = alice.start(&SEND);
-    half_way(&server.data());
-    sending.kill();
+    let (server, gate, alice, bob, digest) = gated();
+    held_midway(&server, &gate, &server.data(), || alice.start(&SEND)).kill();
+    gate.open();
     alice.run(&["receive", "--timeout", "1"]).exits(11).event("sent-now");
     receives_once(&bob, &digest);
 }
 
 #[test]
 fn a_sender_that_is_interrupted_says_how_to_go_on() {
-    let (server, alice, bob, digest) = scene();
-    let sending = alice.start(&SEND);
-    half_way(&server.data());
-    let stopped = sending.interrupt().exits(130);
+    let (server, gate, alice, bob, digest) = gated();
+    let stopped = held_midway(&server, &gate, &server.data(), || alice.start(&SEND)).interrupt().exits(130);
+    gate.open();
     assert!(stopped.event("failed")["next"].as_str().unwrap().contains("outbox"), "{}", stopped.out);
     alice.run(&["outbox", "resume"]).ok().event("sent-now");
     receives_once(&bob, &digest);
@@ -88,10 +94,9 @@ fn a_sender_that_is_interrupted_says_how_to_go_on() {
 
 #[test]
 fn what_was_given_up_is_not_sent() {
-    let (server, alice, bob, _digest) = scene();
-    let sending = alice.start(&SEND);
-    half_way(&server.data());
-    sending.kill();
+    let (server, gate, alice, bob, _digest) = gated();
+    held_midway(&server, &gate, &server.data(), || alice.start(&SEND)).kill();
+    gate.open();
     let id = alice.run(&["outbox"]).ok().event("outgoing")["id"].as_str().unwrap().to_owned();
     alice.run(&["outbox", "drop", &id]).ok();
     assert!(alice.run(&["outbox", "resume"]).ok().all("sent-now").is_empty());
@@ -106,11 +111,11 @@ fn from_bytes(events: &[Value]) -> Vec<u64> {
 
 #[test]
 fn a_receiver_that_was_killed_goes_on_where_it_stopped() {
-    let (_server, alice, bob, digest) = scene();
+    let (server, gate, alice, bob, digest) = gated();
     alice.run(&SEND).ok();
-    let receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
-    half_way(bob.home());
-    receiving.kill();
+    let receive = || bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    held_midway(&server, &gate, bob.home(), receive).kill();
+    gate.open();
     assert_eq!(bob.names(), [""; 0], "nothing half-written under a final name");
     let received = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok();
     assert_eq!(received.event("saved")["sha256"], digest.as_str());
@@ -141,11 +146,11 @@ fn what_came_and_was_not_looked_at_before_a_kill_is_received_by_the_next_one() {
 
 #[test]
 fn a_receiver_that_is_interrupted_goes_on_with_fetch() {
-    let (_server, alice, bob, digest) = scene();
+    let (server, gate, alice, bob, digest) = gated();
     alice.run(&SEND).ok();
-    let receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
-    half_way(bob.home());
-    let stopped = receiving.interrupt().exits(130);
+    let receive = || bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    let stopped = held_midway(&server, &gate, bob.home(), receive).interrupt().exits(130);
+    gate.open();
     assert!(stopped.event("failed")["next"].as_str().unwrap().contains("balcony fetch 1"), "{}", stopped.out);
     let fetched = bob.run(&["fetch", "1", "--yes"]).ok();
     assert!(from_bytes(&fetched.all("asking"))[0] > 0, "{}", fetched.out);
@@ -154,10 +159,10 @@ fn a_receiver_that_is_interrupted_goes_on_with_fetch() {
 
 #[test]
 fn a_server_that_was_killed_while_it_took_a_file_gets_it_after_its_next_start() {
-    let (mut server, alice, bob, digest) = scene();
-    let sending = alice.start(&SEND);
-    half_way(&server.data());
+    let (mut server, gate, alice, bob, digest) = gated();
+    let sending = held_midway(&server, &gate, &server.data(), || alice.start(&SEND));
     server.kill();
+    gate.open();
     server.again();
     let sent = sending.wait();
     if sent.code != 0 {
@@ -170,11 +175,12 @@ fn a_server_that_was_killed_while_it_took_a_file_gets_it_after_its_next_start() 
 
 #[test]
 fn a_server_that_was_killed_while_it_gave_a_file_gives_the_rest_after_its_next_start() {
-    let (mut server, alice, bob, digest) = scene();
+    let (mut server, gate, alice, bob, digest) = gated();
     alice.run(&SEND).ok();
-    let receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
-    half_way(bob.home());
+    let receive = || bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    let receiving = held_midway(&server, &gate, bob.home(), receive);
     server.kill();
+    gate.open();
     server.again();
     let received = receiving.wait();
     let asked = if received.code == 0 {

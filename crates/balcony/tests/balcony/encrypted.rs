@@ -7,7 +7,8 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use serde_json::Value;
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
-use crate::crashes::{LARGE, half_way};
+use crate::crashes::{LARGE, held_midway};
+use crate::gate::Gate;
 use crate::hostile::{Carol, words};
 use crate::process::{Done, balcony, run};
 
@@ -146,14 +147,15 @@ fn what_was_changed_at_the_server_is_named_and_leaves_nothing() {
 #[test]
 fn an_encrypted_fetch_that_was_killed_goes_on_where_it_stopped_and_is_proven() {
     let server = OwnServer::start();
-    let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
+    let gate = Gate::start();
+    let (alice, bob) = (Person::at(server.endpoints(), "alice"), gate.behind(server.endpoints(), "bob"));
     let film = Sealed::new(&alice, "film.mkv", LARGE);
     let carol = Carol::at(&server, "phone");
     carol.say(&film.share("film", &film.url));
     carol.settle();
-    let receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
-    half_way(bob.home());
-    receiving.kill();
+    let receive = || bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    held_midway(&server, &gate, bob.home(), receive).kill();
+    gate.open();
     assert_eq!(bob.names(), [""; 0], "nothing half-written under a final name");
     let received = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok();
     let asking = received.all("asking");

@@ -7,15 +7,24 @@ use balcony_store::{OutboxState, Store};
 use balcony_wire::BareJid;
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
+use crate::gate::Gate;
 use crate::process::{Done, run, until};
 
-/// Large enough that an upload is seen under way.
-const LARGE: usize = 64 << 20;
+/// Large enough that an upload is seen under way, and what passes of it before it is held up.
+const LARGE: usize = 16 << 20;
+const PART: usize = 4 << 20;
 
 fn scene() -> (OwnServer, Person, Person) {
     let server = OwnServer::start();
     let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
     (server, alice, bob)
+}
+
+/// The same with what holds files of alice up on their way.
+fn gated() -> (OwnServer, Gate, Person, Person) {
+    let (server, gate) = (OwnServer::start(), Gate::start());
+    let (alice, bob) = (gate.behind(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
+    (server, gate, alice, bob)
 }
 
 #[track_caller]
@@ -80,11 +89,13 @@ fn a_file_can_be_announced_first_and_arrives_like_any_other() {
 /// Proves: USER-7-1.
 #[test]
 fn what_was_announced_before_a_kill_is_attached_by_the_next_start() {
-    let (server, alice, bob) = scene();
+    let (server, gate, alice, bob) = gated();
     let digest = sha256(&alice.file("film.mkv", &random_bytes(LARGE)));
+    gate.hold_after(PART, server.endpoints());
     let mut sending = alice.start(&ANNOUNCE);
     sending.event("offered");
     sending.kill();
+    gate.open();
     let waiting = alice.run(&["outbox"]).ok().event("outgoing");
     assert_eq!(waiting["state"], "preparing", "{waiting}");
     alice.run(&["outbox", "resume"]).ok().event("sent-now");
@@ -97,11 +108,13 @@ fn what_was_announced_before_a_kill_is_attached_by_the_next_start() {
 /// Killed while the digests are taken: nobody was told, so all is told at once.
 #[test]
 fn what_was_to_be_announced_and_was_not_before_a_kill_is_offered_whole() {
-    let (_server, alice, bob) = scene();
+    let (server, gate, alice, bob) = gated();
     let digest = sha256(&alice.file("film.mkv", &random_bytes(LARGE)));
+    gate.hold_after(PART, server.endpoints());
     let mut sending = alice.start(&ANNOUNCE);
     sending.event("hashing");
     sending.kill();
+    gate.open();
     let resumed = alice.run(&["outbox", "resume"]).ok();
     assert_eq!(resumed.all("sent-now").len(), 1, "{}", resumed.out);
     assert_eq!(receive(&bob, 1).event("saved")["sha256"], digest.as_str());
@@ -112,14 +125,24 @@ fn what_was_to_be_announced_and_was_not_before_a_kill_is_offered_whole() {
 #[test]
 fn many_files_that_were_killed_half_way_all_arrive_once_when_the_same_is_sent_again() {
     let (_server, alice, bob) = scene();
-    let names: Vec<String> = (0..40).map(|number| format!("{number:02}.txt")).collect();
-    for name in &names {
-        alice.file(name, name.as_bytes());
-    }
-    let arguments: Vec<&str> = ["send"].into_iter().chain(names.iter().map(String::as_str)).chain(["--to", "bob@localhost"]).collect();
-    let mut sending = alice.start(&arguments);
-    sending.event("offered");
-    sending.kill();
+    let caught_midway = (0..10).find_map(|round| {
+        let names: Vec<String> = (0..40).map(|number| format!("{round} {number:02}.txt")).collect();
+        for name in &names {
+            alice.file(name, name.as_bytes());
+        }
+        let mut sending = alice.start(&sending_of(&names));
+        sending.event("offered");
+        sending.kill();
+        if !alice.run(&["outbox"]).ok().all("outgoing").is_empty() {
+            return Some(names);
+        }
+        // All of them were out before the kill came.
+        receive(&bob, 40);
+        names.iter().for_each(|name| fs::remove_file(bob.folder().join(name)).unwrap());
+        None
+    });
+    let names = caught_midway.expect("one of ten kills comes in time");
+    let arguments = sending_of(&names);
     alice.run(&arguments).ok();
     assert!(alice.run(&["outbox"]).ok().all("outgoing").is_empty());
     assert_eq!(receive(&bob, 40).all("saved").len(), 40);
@@ -128,6 +151,10 @@ fn many_files_that_were_killed_half_way_all_arrive_once_when_the_same_is_sent_ag
     // The same once more, after it was all out, is meant.
     alice.run(&arguments).ok();
     assert_eq!(receive(&bob, 40).all("offer").len(), 40);
+}
+
+fn sending_of(names: &[String]) -> Vec<&str> {
+    ["send"].into_iter().chain(names.iter().map(String::as_str)).chain(["--to", "bob@localhost"]).collect()
 }
 
 /// As the next start finds it after a kill between two steps.
@@ -221,13 +248,15 @@ fn a_fresh_link_for_a_file_whose_link_expired_reaches_those_who_could_not_fetch_
 /// Killed while the fresh copy goes up.
 #[test]
 fn a_fresh_link_that_was_being_made_when_the_program_was_killed_is_attached_by_the_next_start() {
-    let (server, alice, bob) = scene();
+    let (server, gate, alice, bob) = gated();
     let digest = sha256(&alice.file("film.mkv", &random_bytes(LARGE)));
     alice.run(&SEND).ok();
     forget_uploads(&server);
+    gate.hold_after(PART, server.endpoints());
     let attaching = alice.start(&["attach", "1"]);
     half_way(&server);
     attaching.kill();
+    gate.open();
     alice.run(&["outbox", "resume"]).ok().event("sent-now");
     has_it_by_now(&bob, &digest);
 }
@@ -304,8 +333,7 @@ fn a_thousand_bytes_in_a_hundred_files_take_one_command() {
     for name in &names {
         alice.file(name, name.as_bytes());
     }
-    let arguments: Vec<&str> = ["send"].into_iter().chain(names.iter().map(String::as_str)).chain(["--to", "bob@localhost"]).collect();
-    let sent = alice.run(&arguments).ok();
+    let sent = alice.run(&sending_of(&names)).ok();
     assert_eq!((sent.all("sent").len(), sent.all("uploading").len()), (100, 100));
     assert_eq!(receive(&bob, 100).all("saved").len(), 100);
     assert_eq!(bob.names(), names);

@@ -9,6 +9,7 @@ mod cuts;
 mod direct;
 mod encrypted;
 mod from_devices;
+mod gate;
 mod giving;
 mod hostile;
 mod ipv6;
