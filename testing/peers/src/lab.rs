@@ -255,22 +255,27 @@ impl Lab {
     /// What went from one host to another so far, by any address of theirs.
     #[track_caller]
     pub fn count(&self, from: Host, to: Host) -> Count {
-        let add = |sum: Count, one: Count| Count { packets: sum.packets + one.packets, bytes: sum.bytes + one.bytes };
-        Family::ALL.map(|family| self.count_of(family, from, to)).into_iter().fold(Count::default(), add)
+        self.count_of_all(&Family::ALL, from, to)
     }
 
     /// The same by this version of IP alone.
     #[track_caller]
     pub fn count_of(&self, family: Family, from: Host, to: Host) -> Count {
-        let said = self.nft(&format!("list counter inet lab {}_{}_{}\n", from.name(), to.name(), family.digit()));
-        let number = |word: &str| {
-            let mut words = said.split_whitespace().skip_while(|said| *said != word);
-            words.nth(1).and_then(|number| number.parse().ok())
-        };
-        match (number("packets"), number("bytes")) {
-            (Some(packets), Some(bytes)) => Count { packets, bytes },
-            _ => crate::endpoints::fail(format_args!("nft told no numbers: {said}")),
+        self.count_of_all(&[family], from, to)
+    }
+
+    #[track_caller]
+    fn count_of_all(&self, families: &[Family], from: Host, to: Host) -> Count {
+        let ask = |family: &Family| format!("list counter inet lab {}_{}_{}\n", from.name(), to.name(), family.digit());
+        let said = self.nft(&families.iter().map(ask).collect::<String>());
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let numbers =
+            |word: &str| -> Vec<u64> { words.windows(2).filter(|pair| pair[0] == word).filter_map(|pair| pair[1].parse().ok()).collect() };
+        let (packets, bytes) = (numbers("packets"), numbers("bytes"));
+        if packets.len() != families.len() || bytes.len() != families.len() {
+            crate::endpoints::fail(format_args!("nft told no numbers: {said}"));
         }
+        Count { packets: packets.iter().sum(), bytes: bytes.iter().sum() }
     }
 
     /// Makes the way to a host as bad as told. Tells by what: `netem`, `tbf`, or `line.py` where the kernel has no netem.

@@ -1,6 +1,7 @@
 //! "Choose the way for me": what people ask of a program that knows more than one way (docs/requirements/30-users.md), as they meet it.
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
+use crate::lab::{goes_by, way};
 use crate::process::Running;
 
 fn scene(options: &[&str]) -> (OwnServer, Person, Person) {
@@ -36,14 +37,16 @@ fn what_is_too_large_for_the_upload_may_go_straight_and_it_is_said_what_that_sho
 #[test]
 fn both_sides_are_told_which_way_a_file_took() {
     let (_server, alice, bob) = scene(&[]);
-    alice.file("two words – é.bin", &random_bytes(100_000));
-    let waiting = bob_waits(&bob);
-    let sent = alice.run(&["send", "--direct", "--relay-only", "two words – é.bin", "--to", "bob@localhost"]).ok();
-    let saved = waiting.wait().ok().event("saved");
-    let delivered = sent.event("delivered");
-    assert_eq!((&delivered["way"], &delivered["address_shown"]), (&"proxy".into(), &false.into()), "{delivered}");
-    assert_eq!(delivered["proxy"], "proxy.localhost", "{delivered}");
-    assert_eq!((&saved["way"], &saved["name"]), (&"proxy".into(), &"two words – é.bin".into()), "{saved}");
+    let (delivered, saved, name) = goes_by("proxy", "words – é.bin", |name| {
+        alice.file(name, &random_bytes(100_000));
+        let waiting = bob_waits(&bob);
+        let sent = alice.run(&["send", "--direct", "--relay-only", name, "--to", "bob@localhost"]).ok();
+        let (delivered, saved) = (sent.event("delivered"), waiting.wait().ok().event("saved"));
+        assert_eq!(way(&delivered), way(&saved), "{delivered} {saved}");
+        (way(&delivered).to_owned(), (delivered, saved, name.to_owned()))
+    });
+    assert_eq!((&delivered["proxy"], &delivered["address_shown"]), (&"proxy.localhost".into(), &false.into()), "{delivered}");
+    assert_eq!(saved["name"], name.as_str(), "{saved}");
 }
 
 /// One device of one person who is there: nobody there, and somebody who says no, are named.

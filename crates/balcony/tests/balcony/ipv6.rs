@@ -4,7 +4,7 @@ use testing_peers::{Family, Host, Rule};
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
 use crate::lab::{At, Town, apart, way, without_proxy};
-use crate::lab_others::{they_offer, we_offer};
+use crate::lab_others::both_pass;
 use crate::lab_ways::pass;
 
 const SIZE: usize = 500_000;
@@ -42,14 +42,14 @@ fn what_does_not_go_by_one_family_goes_by_the_other() {
             town.lab.filter(&rules);
             let before = sent(&town);
             let name = format!("{name} {refused:?}.bin");
-            assert_eq!(way(&pass(&town, &name, SIZE, &[]).saved), "direct", "{name}");
+            pass(&town, &name, SIZE, &[], "direct");
             assert!(sent(&town)[0][1 - at] - before[0][1 - at] > SIZE as u64, "{name} did not go by {taken:?}");
         }
         let proxy = [Host::Alice, Host::Bob].map(|host| Rule::refuse(host, Host::Server).port(town.proxy_port()).family(refused));
         town.lab.filter(&[apart(), proxy.into()].concat());
         let before = sent(&town);
         let name = format!("proxy without {refused:?}.bin");
-        assert_eq!(way(&pass(&town, &name, SIZE, &[]).saved), "proxy");
+        pass(&town, &name, SIZE, &[], "proxy");
         assert!(sent(&town)[1][1 - at] - before[1][1 - at] > SIZE as u64, "{name} did not go by {taken:?}");
     }
 }
@@ -59,12 +59,12 @@ fn what_does_not_go_by_one_family_goes_by_the_other() {
 #[test]
 fn where_there_is_no_ipv4_everything_goes_by_ipv6() {
     let Some(town) = Town::without_ipv4(At::Ours) else { return };
-    assert_eq!(way(&pass(&town, "direct.bin", SIZE, &[]).saved), "direct");
-    assert_eq!(way(&pass(&town, "relayed.bin", SIZE, &["--relay-only"]).saved), "proxy");
+    pass(&town, "direct.bin", SIZE, &[], "direct");
+    pass(&town, "relayed.bin", SIZE, &["--relay-only"], "proxy");
     town.lab.filter(&apart());
-    assert_eq!(way(&pass(&town, "proxy.bin", SIZE, &[]).saved), "proxy");
+    pass(&town, "proxy.bin", SIZE, &[], "proxy");
     town.lab.filter(&without_proxy(town.proxy_port()));
-    assert_eq!(way(&pass(&town, "in band.bin", 100_000, &[]).saved), "in-band");
+    pass(&town, "in band.bin", 100_000, &[], "in-band");
     town.alice.file("link.bin", &random_bytes(SIZE));
     let bob = town.there.jid("bob");
     town.run(Host::Alice, &["send", "link.bin", "--to", &bob]).ok();
@@ -81,8 +81,7 @@ fn with_others_without_ipv4(at: At, ways: &[&str]) {
             "proxy" => apart(),
             _ => without_proxy(town.proxy_port()),
         });
-        assert_eq!(they_offer(&town, &format!("by {expected}.bin"), 100_000, &[]).1["went"], **expected);
-        assert_eq!(we_offer(&town, &format!("ours by {expected}.bin"), 100_000, &[]).1["went"], **expected);
+        both_pass(&town, 100_000, expected);
     }
 }
 

@@ -117,6 +117,25 @@ pub(crate) fn without_proxy(port: u16) -> Vec<Rule> {
     [apart(), proxy.into()].concat()
 }
 
+/// The ways of bytes, the best one first.
+const WAYS: [&str; 3] = ["direct", "proxy", "in-band"];
+
+/// Lets a file pass that is to go by this way, and tells what `pass` tells beside the way. Who is slow to answer is taken for somebody
+/// who is not there, and the next way is taken: on a slow machine that happens, so there are some tries. A better way was closed, and is
+/// never taken.
+#[track_caller]
+pub(crate) fn goes_by<T>(expected: &str, name: &str, mut pass: impl FnMut(&str) -> (String, T)) -> T {
+    let rank = |way: &str| WAYS.iter().position(|known| *known == way).unwrap_or_else(|| panic!("what way is {way}?"));
+    for attempt in 1..=4 {
+        let (went, told) = pass(&format!("{attempt} {name}"));
+        if went == expected {
+            return told;
+        }
+        assert!(rank(&went) > rank(expected), "{name} went by {went}, and only {expected} was open");
+    }
+    panic!("{name} never went by {expected}");
+}
+
 /// The way an event says the bytes took.
 #[track_caller]
 pub(crate) fn way(event: &Value) -> &str {

@@ -9,9 +9,13 @@ use crate::process::{Running, until};
 
 const SIZE: usize = 6_000_000;
 
+fn line(town: &Town, rate: u32) {
+    town.lab.line(Host::Bob, Line { rate, ..Line::default() }).unwrap();
+}
+
 /// Alice shares a photo with bob by both ways; the command goes on.
 fn share(town: &Town) -> Running {
-    town.lab.line(Host::Bob, Line { rate: 60, ..Line::default() }).unwrap();
+    line(town, 6); // slow enough to be in the middle of it however slow the machine is
     town.alice.file("summit.jpg", &random_bytes(SIZE));
     let mut sharing = town.start(Host::Alice, &["share-live", "summit.jpg", "--upload", "--to", &town.there.jid("bob")]);
     sharing.event("sharing");
@@ -42,6 +46,7 @@ fn when_the_link_goes_in_the_middle_the_rest_comes_from_the_device() {
         let some = || (town.lab.count(Host::Server, Host::Bob).bytes - before > 2_000_000).then_some(());
         until("a part by the link", some);
         town.lab.filter(&[Rule::cut(Host::Bob, Host::Server).port(upload_port(&town))]);
+        line(&town, 60);
     });
     assert_eq!(way, "direct");
     let straight = town.lab.count(Host::Alice, Host::Bob).bytes;
@@ -60,6 +65,7 @@ fn when_the_device_goes_in_the_middle_the_rest_comes_by_the_link() {
         until("a part by the device", || (town.lab.count(Host::Alice, Host::Bob).bytes > 2_000_000).then_some(()));
         town.lab.filter(&[]);
         sharing.take().unwrap().interrupt();
+        line(&town, 60);
     });
     assert_eq!(way, "link");
     let straight = town.lab.count(Host::Alice, Host::Bob).bytes;
