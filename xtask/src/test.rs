@@ -22,6 +22,8 @@ Tests with foreign XMPP programs (Prosody, ejabberd, slixmpp, go-sendxmpp, profa
 testing/peers/kit/install, into the system by apt and into target/peers by pip. Elsewhere, or with --no-peers, those tests are left out
 and counted as skipped. BALCONY_PEERS=FOLDER says that they are there and FOLDER is what `install` calls PEERS_DEPS.
 
+Property tests try the same inputs in each run, unless PROPTEST_RNG_SEED says to try others.
+
 The last line is alone: `N passed, N failed, N skipped`.
 ";
 
@@ -62,6 +64,9 @@ pub(crate) fn main(arguments: &[String]) -> Result<()> {
     run.check("requirements", || requirements::main(&["--check".to_owned()]));
     run.end(started.elapsed())
 }
+
+/// What property tests begin with.
+const SEED: &str = "PROPTEST_RNG_SEED";
 
 /// `cargo nextest run` or `cargo test`, with options both know.
 fn runner(arguments: &[&str]) -> Command {
@@ -114,6 +119,10 @@ impl Run {
         command.env("BALCONY_SKIPPED", &skipped).env("BALCONY_PEERS", "");
         if let Ok(folder) = &peers.found {
             command.env("BALCONY_PEERS", folder);
+        }
+        // The same inputs in each run: whether a change is good is not for chance to say.
+        if std::env::var_os(SEED).is_none() {
+            command.env(SEED, "1");
         }
         self.counted("tests", command);
         let skipped = std::fs::read_to_string(&skipped).map_err(|error| format!("cannot read {}: {error}", skipped.display()))?;
