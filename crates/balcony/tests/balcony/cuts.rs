@@ -5,8 +5,12 @@ use std::time::Duration;
 use testing_peers::{Endpoints, Server};
 
 use crate::actors::{OwnServer, Person, patience, random_bytes, sha256};
+use crate::gate::Gate;
 use crate::line::Line;
 use crate::peers::peers;
+
+/// What passes of an upload before it is held up.
+const PART: usize = 4 << 20;
 
 /// Somebody whose connection to the server is a line that can be cut.
 fn behind(line: &Line, there: &Endpoints, user: &str) -> Person {
@@ -43,12 +47,14 @@ fn a_cut_receiver_misses_nothing(there: &Endpoints) {
 
 /// The sender's connection breaks while the upload goes on.
 fn a_cut_sender_sends_once(there: &Endpoints) {
-    let line = Line::to(&there.starttls());
-    let (alice, bob) = (behind(&line, there, "alice"), Person::at(there, "bob"));
-    let file = alice.file("film.mkv", &random_bytes(30_000_000));
+    let (line, gate) = (Line::to(&there.starttls()), Gate::start());
+    let (alice, bob) = (gate.behind_at(line.address(), there, "alice"), Person::at(there, "bob"));
+    gate.hold_after(PART, there);
+    let file = alice.file("film.mkv", &random_bytes(10_000_000));
     let mut sending = alice.start(&["send", "film.mkv", "--to", &there.jid("bob")]);
     sending.event("uploading");
     line.cut();
+    gate.open();
     sending.wait().ok().event("sent");
     let saved = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok().event("saved");
     assert_eq!(saved["sha256"], sha256(&file).as_str());
@@ -57,14 +63,16 @@ fn a_cut_sender_sends_once(there: &Endpoints) {
 
 /// The message arrives, but the sender never hears so: then the connection breaks. It must not be said again.
 fn what_arrived_unacknowledged_is_not_sent_again(there: &Endpoints) {
-    let line = Line::to(&there.starttls());
-    let (alice, bob) = (behind(&line, there, "alice"), Person::at(there, "bob"));
-    alice.file("film.mkv", &random_bytes(30_000_000));
+    let (line, gate) = (Line::to(&there.starttls()), Gate::start());
+    let (alice, bob) = (gate.behind_at(line.address(), there, "alice"), Person::at(there, "bob"));
+    gate.hold_after(PART, there);
+    alice.file("film.mkv", &random_bytes(10_000_000));
     let mut receiving = bob.start(&["receive", "--yes", "--timeout", &patience()]);
     receiving.event("waiting");
     let mut sending = alice.start(&["send", "film.mkv", "--to", &there.jid("bob")]);
     sending.event("uploading");
     line.deafen();
+    gate.open();
     receiving.event("offer");
     assert!(sending.find(Duration::from_millis(300), |event| event["event"] == "sent").is_none(), "it cannot know that yet");
     line.cut();
@@ -78,12 +86,14 @@ fn what_arrived_unacknowledged_is_not_sent_again(there: &Endpoints) {
 /// The connection breaks in the middle of the message: half of it has reached the server. Prosody then resumes the session and
 /// hears nothing of it any more (a mistake of theirs).
 fn a_message_cut_in_two_arrives_whole_and_once(there: &Endpoints) {
-    let line = Line::to(&there.starttls());
-    let (alice, bob) = (behind(&line, there, "alice"), Person::at(there, "bob"));
-    let file = alice.file("film.mkv", &random_bytes(20_000_000));
+    let (line, gate) = (Line::to(&there.starttls()), Gate::start());
+    let (alice, bob) = (gate.behind_at(line.address(), there, "alice"), Person::at(there, "bob"));
+    gate.hold_after(PART, there);
+    let file = alice.file("film.mkv", &random_bytes(10_000_000));
     let mut sending = alice.start(&["send", "film.mkv", "--to", &there.jid("bob"), "--describe", &"many words ".repeat(3_000)]);
     sending.event("uploading");
     line.cut_after(40_000);
+    gate.open();
     let sent = sending.wait().ok();
     assert_eq!(sent.all("offered").len(), 1, "{}", sent.out);
     let saved = bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok().event("saved");

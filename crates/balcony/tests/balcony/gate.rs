@@ -63,8 +63,14 @@ impl Gate {
     /// Somebody who has logged in by way of it.
     #[track_caller]
     pub(crate) fn behind(&self, server: &Endpoints, user: &str) -> Person {
+        self.behind_at(&server.starttls(), server, user)
+    }
+
+    /// The same where the server is reached at another address of this machine.
+    #[track_caller]
+    pub(crate) fn behind_at(&self, address: &str, server: &Endpoints, user: &str) -> Person {
         let person = Person::new();
-        person.login(server, user, &["--proxy", &self.url()]).ok();
+        person.login_with(&server.jid(user), server.password(user), address, &server.ca(), &["--proxy", &self.url()]).ok();
         person
     }
 

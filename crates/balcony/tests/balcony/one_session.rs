@@ -185,7 +185,7 @@ fn several_of_ours_are_given_in_one_session_and_what_is_not_theirs_is_not() {
 /// Proves: JFT-6.3-1, JIN-7.2-2.
 #[test]
 fn what_others_add_to_a_session_of_ours_is_answered_and_hinders_nothing() {
-    let Some(scene) = Scene::with(&["--proxy-rate", "2M"]) else { return };
+    let Some(scene) = Scene::with(&["--proxy-rate", "1M"]) else { return };
     let shared = scene.alice.file("shared before.bin", &random_bytes(50_000));
     scene.alice.run(&["send", "shared before.bin", "--to", "bob@localhost"]).ok();
     let theirs = scene.bob.file("theirs.bin", &random_bytes(50_000));
