@@ -38,8 +38,9 @@ impl Told {
 
     /// Forgets all but those that still wait.
     pub(crate) fn keep(&mut self, waiting: &BTreeSet<OfferKey>) -> Result<(), StoreError> {
-        let is_over = |number: &i64| !waiting.contains(&OfferKey::from_number(*number));
-        let over: BTreeSet<i64> = self.offers.extract_if(.., is_over).collect();
+        let waits = |number: &i64| waiting.contains(&OfferKey::from_number(*number));
+        let over: BTreeSet<i64>;
+        (self.offers, over) = std::mem::take(&mut self.offers).into_iter().partition(waits);
         if over.is_empty() { Ok(()) } else { self.change(|told| told.retain(|number| !over.contains(number))) }
     }
 

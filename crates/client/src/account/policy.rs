@@ -102,7 +102,11 @@ impl crate::fetch::Fetcher {
     /// # Errors
     /// When they could not be written; the old ones hold.
     pub async fn set_policy(&self, account: &BareJid, policy: Policy) -> Result<(), StoreError> {
-        self.change_policy(account, move |rules| Ok(*rules = policy)).await.map(drop)
+        let change = move |rules: &mut Policy| {
+            *rules = policy;
+            Ok(())
+        };
+        self.change_policy(account, change).await.map(drop)
     }
 
     /// Changes the rules of an account by what they are just now: nobody else changes them meanwhile, in this program or another. Gives

@@ -122,7 +122,11 @@ mod tests {
         let own = [Origin::parse("files.montague.example:5443").unwrap(), Origin::https("montague.example")];
         remember_own(&store, &account, &own).unwrap();
         let policy: Policy = "never everybody if metered\nfetch contacts".parse().unwrap();
-        change_policy(&store, &account, |rules| Ok::<_, StoreError>(*rules = policy.clone())).unwrap();
+        let change = |rules: &mut Policy| {
+            *rules = policy.clone();
+            Ok::<_, StoreError>(())
+        };
+        change_policy(&store, &account, change).unwrap();
         let contacts = Contacts::from_items([RosterItem::new(Jid::parse("nurse@capulet.example").unwrap())]);
         remember_contacts(&store, &account, &contacts).unwrap();
         let offline = Fetcher::offline(&account, None, None, store.clone()).unwrap();

@@ -285,7 +285,8 @@ fn settings_are_kept_and_taken_away(store: &Store) {
         |text: &mut Option<String>| Err::<(), _>(text.take().map_or(StoreError::NoSha256, |_| StoreError::Record { what: "test" }));
     assert!(matches!(store.change_setting("policy", refused), Err(StoreError::Record { .. })));
     assert_eq!(store.setting("policy").unwrap().as_deref(), Some("a change"), "who fails changes nothing");
-    store.change_setting("policy", |text| Ok::<_, StoreError>(*text = None)).unwrap();
+    let forget = |text: &mut Option<String>| Ok::<_, StoreError>(text.take());
+    assert_eq!(store.change_setting("policy", forget).unwrap().as_deref(), Some("a change"));
     assert_eq!(store.setting("policy").unwrap(), None);
     store.set_setting("policy", Some("x")).unwrap();
     store.set_setting("policy", None).unwrap();

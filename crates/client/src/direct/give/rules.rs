@@ -37,7 +37,11 @@ impl Fetcher {
     /// # Errors
     /// When the store fails.
     pub async fn set_giving(&self, account: &BareJid, giving: Giving) -> Result<(), StoreError> {
-        self.change_giving(account, move |rules| Ok(*rules = giving)).await.map(drop)
+        let change = move |rules: &mut Giving| {
+            *rules = giving;
+            Ok(())
+        };
+        self.change_giving(account, change).await.map(drop)
     }
 
     /// Changes the rules of giving by what they are just now: nobody else changes them meanwhile, in this program or another. Gives what
