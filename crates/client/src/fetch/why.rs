@@ -88,11 +88,20 @@ impl Fetcher {
     /// Looks into the store for all that goes into a decision.
     pub(super) async fn known(&self, offer: &CataloguedOffer, wish: Wish) -> Result<Known, StoreError> {
         let (store, key, digests) = (self.store.clone(), offer.key(), offer.digests().clone());
-        let (copy, history, kept, row) =
-            blocking(move || Ok::<_, StoreError>((store.find(&digests)?, store.history(key)?, store.answers(key)?, store.offer(key)?)))
-                .await?;
+        let (named, came, history, kept, row) = blocking(move || {
+            let (named, row) = (store.find(&digests)?, store.offer(key)?);
+            // What no digest named beforehand is found by the offer that brought it.
+            let came = match row.as_ref().and_then(|row| row.blob.as_ref()).filter(|_| named.is_none()) {
+                Some(sha256) => store.blob(sha256)?,
+                None => None,
+            };
+            Ok::<_, StoreError>((named, came, store.history(key)?, store.answers(key)?, row))
+        })
+        .await?;
         let kept = kept.iter().filter_map(|answer| Answer::from_record(answer));
         let mut circumstances = self.circumstances(offer, wish);
+        circumstances.came_by_it = came.is_some();
+        let copy = named.or(came);
         circumstances.have = copy.as_ref().map(|copy| copy.digests().clone());
         circumstances.answers.extend(kept);
         circumstances.declined = row.is_some_and(|row| row.state == OfferState::Declined);

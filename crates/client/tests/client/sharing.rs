@@ -184,6 +184,9 @@ async fn what_nothing_can_prove_needs_a_yes_and_is_marked() {
     assert!(question.concerns().contains(&Concern::Unproven));
     let received = juliet_account.fetch(&offer, question.yes()).await.unwrap();
     assert!(!received.is_proven());
+    // It is here from now on, although no digest names it, and can be saved once more.
+    let Decision::Have(kept) = juliet_account.decide(&offer).await.unwrap() else { panic!() };
+    assert_eq!((kept.blob(), kept.is_proven()), (received.blob(), false));
 }
 
 /// Two devices of one account, each with a store of its own.

@@ -158,8 +158,10 @@ pub struct Circumstances {
     pub devices: Option<Arc<Devices>>,
     /// Who may enter the room it was said in, if it was said in one.
     pub room: RoomKind,
-    /// Digests of a copy that the store has under one of the offer's digests.
+    /// Digests of a copy that the store has: under one of the offer's digests, or because this very offer was fetched before.
     pub have: Option<DigestSet>,
+    /// Whether that copy came by this offer: then no digest of the offer has to name it.
+    pub came_by_it: bool,
     /// Whether the person asks for this file now.
     pub asked: bool,
     /// Whether bytes cost money on this network.
@@ -181,6 +183,7 @@ impl Circumstances {
             devices: None,
             room: RoomKind::Public,
             have: None,
+            came_by_it: false,
             asked: false,
             metered: false,
             answers: Vec::new(),
@@ -192,7 +195,12 @@ impl Circumstances {
 /// Decides what to do about an offer.
 #[must_use]
 pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: &Circumstances) -> Decision {
-    if let Some(copy) = circumstances.have.as_ref().filter(|copy| copy.agreement(offer.digests()) == Agreement::Same) {
+    let is_it = |copy: &&DigestSet| match copy.agreement(offer.digests()) {
+        Agreement::Same => true,
+        Agreement::Alike | Agreement::Unknown => circumstances.came_by_it,
+        Agreement::Different => false,
+    };
+    if let Some(copy) = circumstances.have.as_ref().filter(is_it) {
         return Decision::Have(copy.clone());
     }
     if is_nothing(offer) {

@@ -91,8 +91,17 @@ fn a_copy_that_is_here_is_not_fetched_again() {
     assert!(matches!(decide(&offer, &Policy::default(), &History::default(), &around), Decision::Have(_)));
     let mut hasher = Hasher::new([HashAlgo::Sha256]);
     hasher.update(b"something else");
-    let around = Circumstances { have: Some(hasher.finish().digests().clone()), ..contact() };
-    assert!(matches!(decide(&offer, &Policy::default(), &History::default(), &around), Decision::Fetch(_)));
+    let other = hasher.finish().digests().clone();
+    for came_by_it in [false, true] {
+        let around = Circumstances { have: Some(other.clone()), came_by_it, ..contact() };
+        assert!(matches!(decide(&offer, &Policy::default(), &History::default(), &around), Decision::Fetch(_)));
+    }
+    let unhashed = offer_with(&[], None, vec![Source::url(SENDERS)]);
+    let decided = |came_by_it| {
+        let around = Circumstances { have: Some(other.clone()), came_by_it, ..contact() };
+        decide(&unhashed, &Policy::default(), &History::default(), &around).as_str()
+    };
+    assert_eq!((decided(true), decided(false)), ("have", "ask"), "no digest names it, and it came by this offer");
 }
 
 /// Proves: SFS-6-4.
