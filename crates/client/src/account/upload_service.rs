@@ -5,6 +5,7 @@
 //! XEP-0030 Service discovery, v2.5.0 <https://xmpp.org/extensions/xep-0030.html>
 //! XEP-0128 Service discovery extensions, v1.0.1 <https://xmpp.org/extensions/xep-0128.html>
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use balcony_session::client::Ask;
@@ -65,9 +66,10 @@ pub(super) async fn discover(account: &Account) -> Services {
     services
 }
 
-/// The items that are asked one by one: the first few, and not the server a second time.
+/// The items that are asked one by one: the first few, each once though some servers list one twice, and not the server a second time.
 fn worth_asking(items: Vec<Jid>, server: &Jid) -> Vec<Jid> {
-    items.into_iter().filter(|item| item != server).take(MOST).collect()
+    let mut asked = BTreeSet::from([server.clone()]);
+    items.into_iter().filter(|item| asked.insert(item.clone())).take(MOST).collect()
 }
 
 async fn ask_items(account: &Account, items: Vec<Jid>, services: &mut Services) {
@@ -150,8 +152,9 @@ mod tests {
     fn of_a_long_list_the_first_twenty_are_asked() {
         let domain = Jid::parse("montague.tld").unwrap();
         let listed: Vec<Jid> = (0..50).map(|n| Jid::parse(&format!("service{n}.montague.tld")).unwrap()).collect();
-        let items = std::iter::once(domain.clone()).chain(listed.iter().cloned()).collect();
-        assert_eq!(worth_asking(items, &domain), listed[..20]);
+        let twice = |item: &Jid| [item.clone(), item.clone()];
+        let items = std::iter::once(domain.clone()).chain(listed.iter().flat_map(twice)).collect();
+        assert_eq!(worth_asking(items, &domain), listed[..20], "some servers list an item twice");
     }
 
     /// Proves: USER-1-4.
