@@ -78,7 +78,7 @@ impl Lines {
         &self.seen
     }
 
-    /// Asks the child to end (SIGTERM) and waits for it; kills it after ten seconds.
+    /// Asks the child to end (SIGTERM) and waits for it; kills it after a minute.
     pub fn end(mut self) {
         self.stop();
     }
@@ -87,7 +87,7 @@ impl Lines {
         if let Ok(None) = self.child.try_wait() {
             // By its own number, and it has not been waited for, so the number is still its own.
             let asked = Command::new("kill").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
-            let deadline = Instant::now() + Duration::from_secs(10);
+            let deadline = Instant::now() + Duration::from_secs(60);
             while asked.is_ok() && Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
                 std::thread::sleep(Duration::from_millis(20));
             }
