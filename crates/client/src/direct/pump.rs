@@ -24,6 +24,8 @@ const IN_BAND: usize = 32 * 1024;
 /// Bytes after which what went out is told, at the latest, and the time.
 const TELL: u64 = 256 * 1024;
 const TELL_AFTER: Duration = Duration::from_secs(1);
+/// The last bytes are told before they go out, so few of them: whoever has all may say so before we do, and would seem to have stopped.
+const TAIL: usize = 4096;
 
 /// What a pump tells the task of its session, in order.
 #[derive(Debug)]
@@ -186,8 +188,11 @@ impl Give {
         let piece = pace.piece(if writer.is_in_band() { piece.min(IN_BAND) } else { piece });
         let mut pieces = Pieces::start(input, span.offset..end.max(span.offset), hasher, piece);
         let mut untold = Untold::default();
+        let mut left = end.saturating_sub(span.offset);
         while let Some(mut bytes) = pieces.next().await {
-            pace.wait(bytes.len() as u64).await;
+            left = left.saturating_sub(bytes.len() as u64);
+            let tail = if left == 0 { bytes.split_off(bytes.len().saturating_sub(TAIL)) } else { Bytes::new() };
+            pace.wait((bytes.len() + tail.len()) as u64).await;
             let _ = held.wait_for(|held| !held).await; // the session is over, and so is this
             while !bytes.is_empty() {
                 let sent = match writer.send_some(&bytes).await {
@@ -200,6 +205,15 @@ impl Give {
                 {
                     return;
                 }
+            }
+            if tail.is_empty() {
+                continue;
+            }
+            if !reporter.tell(Moved::Sent(untold.take() + tail.len() as u64)).await {
+                return;
+            }
+            if let Err(error) = writer.send(&tail).await {
+                return reporter.last(Moved::End(Err(error.to_string()))).await;
             }
         }
         if untold.bytes > 0 && !reporter.tell(Moved::Sent(untold.bytes)).await {
@@ -237,7 +251,12 @@ impl Untold {
     fn add(&mut self, bytes: usize) -> Option<u64> {
         self.bytes += bytes as u64;
         let is_time = self.bytes >= TELL || self.since.elapsed() >= TELL_AFTER;
-        is_time.then(|| std::mem::take(self).bytes)
+        is_time.then(|| self.take())
+    }
+
+    /// All of them.
+    fn take(&mut self) -> u64 {
+        std::mem::take(self).bytes
     }
 }
 
