@@ -138,8 +138,10 @@ impl Account {
         }
         let desk = offers::Desk { store: store.clone(), account: jid.clone(), copies: copies.clone(), contacts: view.contacts.clone() };
         tokio::spawn(desk.clone().watch(arrivals, tell.clone()));
+        let courier = Courier::new(commands.downgrade());
+        let road = courier.road().clone();
         let setting = Setting {
-            courier: Courier::new(commands.downgrade()),
+            courier,
             network: network.clone(),
             sight: sight.clone(),
             devices: devices.clone(),
@@ -164,6 +166,7 @@ impl Account {
             sight,
             door,
             switchboard,
+            road,
         };
         tokio::spawn(Driver::new(options, network.clone(), lines).run());
         let inner = Inner {

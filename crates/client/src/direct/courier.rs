@@ -9,17 +9,26 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::account::reply::{Answer, ReplyTo};
 use crate::account::state::Command;
+use crate::streams::SharedRoad;
 
 /// The answer to a question, when it comes.
 pub(crate) type Answering = oneshot::Receiver<Answer>;
 
 /// The way out for everything that sessions and their streams say. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Courier(mpsc::WeakSender<Command>);
+pub(crate) struct Courier {
+    commands: mpsc::WeakSender<Command>,
+    road: SharedRoad,
+}
 
 impl Courier {
     pub(crate) fn new(commands: mpsc::WeakSender<Command>) -> Self {
-        Self(commands)
+        Self { commands, road: SharedRoad::default() }
+    }
+
+    /// What all streams in band share.
+    pub(crate) fn road(&self) -> &SharedRoad {
+        &self.road
     }
 
     /// Asks and waits; exactly one answer, or the reason why there is none. Dropping the future forgets the answer, not the question.
@@ -63,6 +72,6 @@ impl Courier {
     }
 
     fn commands(&self) -> Option<mpsc::Sender<Command>> {
-        self.0.upgrade()
+        self.commands.upgrade()
     }
 }

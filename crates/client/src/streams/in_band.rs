@@ -17,6 +17,7 @@ use futures_util::FutureExt as _;
 use tokio::time::sleep_until;
 
 use super::StreamError;
+use super::road::Place;
 use crate::account::reply::Line;
 use crate::direct::{Courier, InBand, InBandMail};
 
@@ -241,6 +242,7 @@ impl InBandReader {
 pub(super) struct InBandWriter {
     link: Link,
     machine: IbbSender,
+    place: Place,
     /// Bytes that do not make a block yet.
     rest: Vec<u8>,
     over: Option<Result<(), StreamError>>,
@@ -250,7 +252,18 @@ impl InBandWriter {
     pub(super) fn new(courier: Courier, mail: InBandMail, peer: FullJid, terms: Terms, opens: bool, window: Window) -> Self {
         let window = if mail.is_slow() { Window::one() } else { window };
         let machine = IbbSender::new(Instant::now(), terms, opens, window);
-        Self { link: Link::new(courier, mail, peer), machine, rest: Vec::new(), over: None }
+        let place = courier.road().enter();
+        Self { link: Link::new(courier, mail, peer), machine, place, rest: Vec::new(), over: None }
+    }
+
+    /// How many blocks may go: the peer, and whoever else uses the connection, have a say.
+    fn room(&self) -> usize {
+        self.machine.room().min(self.place.room())
+    }
+
+    fn put(&mut self, block: &[u8]) {
+        self.machine.handle_block(Instant::now(), block);
+        self.place.holds(self.machine.under_way());
     }
 
     /// See [`super::Writer::send`].
@@ -258,7 +271,10 @@ impl InBandWriter {
         loop {
             self.drain().await;
             self.look_at_end()?;
-            if self.machine.room() == 0 {
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            if self.room() == 0 {
                 self.step().await;
                 continue;
             }
@@ -266,7 +282,7 @@ impl InBandWriter {
             let size = self.machine.block_size();
             if self.rest.is_empty() && bytes.len() >= size {
                 let (block, behind) = bytes.split_at(size);
-                self.machine.handle_block(Instant::now(), block);
+                self.put(block);
                 bytes = behind;
                 continue;
             }
@@ -274,11 +290,10 @@ impl InBandWriter {
             let (more, behind) = bytes.split_at(wanted);
             self.rest.extend_from_slice(more);
             bytes = behind;
-            if self.rest.len() < size {
-                return Ok(());
+            if self.rest.len() >= size {
+                let block = std::mem::take(&mut self.rest);
+                self.put(&block);
             }
-            let block = std::mem::take(&mut self.rest);
-            self.machine.handle_block(Instant::now(), &block);
         }
     }
 
@@ -287,9 +302,9 @@ impl InBandWriter {
         while !self.rest.is_empty() {
             self.drain().await;
             self.look_at_end()?;
-            if self.machine.room() > 0 {
+            if self.room() > 0 {
                 let block = std::mem::take(&mut self.rest);
-                self.machine.handle_block(Instant::now(), &block);
+                self.put(&block);
             } else {
                 self.step().await;
             }
@@ -368,6 +383,7 @@ impl InBandWriter {
                 }
             }
         }
+        self.place.holds(self.machine.under_way());
     }
 }
 

@@ -11,6 +11,7 @@ mod lifetimes;
 mod listener;
 mod moving;
 mod proxies;
+mod road;
 mod sockets;
 mod socks;
 
@@ -20,6 +21,7 @@ use balcony_sharing::transfer::bytestream::ibb::IbbFailed;
 
 pub(crate) use moving::{Reader, Writer};
 pub(crate) use proxies::Proxies;
+pub(crate) use road::SharedRoad;
 pub(crate) use sockets::{Sockets, Surroundings, settings};
 
 /// Why bytes stopped before their end.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod attaching;
+mod beside_blocks;
 mod bits;
 mod connecting;
 mod contacts;
