@@ -15,7 +15,7 @@ pub struct Window {
 const MOST: usize = 60;
 /// Blocks under way at first.
 const FIRST: usize = 4;
-/// Answers may take this long whatever the quickest took: below it nobody in the same connection notices.
+/// Answers may take this long whatever the quickest took. Who else uses the connection is the business of [`super::Road`].
 const FINE: Duration = Duration::from_millis(250);
 
 impl Default for Window {
