@@ -3,16 +3,17 @@
 //!
 //! XEP-0353 Jingle message initiation, v0.8.0 <https://xmpp.org/extensions/xep-0353.html>
 //! Status: partial: proposals of contacts who see us are answered by going on at once, where somebody waits for offers here; the person is asked in
-//! the session, so nothing rings before it.
+//! the session, so nothing rings before it. Those of others are answered by nobody, and told to the person as offers that wait
+//! (`offers/taking.rs`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use balcony_sharing::transfer::jingle::EndReason;
-use balcony_sharing::transfer::jingle::proposal::{ProposalAction, ProposalEnd, ProposalEvent, ProposalSettings, Proposed, Proposing};
+use balcony_sharing::transfer::jingle::proposal::{ProposalAction, ProposalEnd, ProposalEvent, ProposalSettings, Proposing};
 use balcony_wire::hints::Hint;
 use balcony_wire::jingle_file::JingleFile;
-use balcony_wire::jingle_message::{JingleMessage, Propose};
+use balcony_wire::jingle_message::{JingleMessage, Proceed, Propose};
 use balcony_wire::stanza::MessageKind;
 use balcony_wire::{BareJid, Element, FullJid, Jid, Message, Payload as _, ns};
 use tokio::sync::oneshot;
@@ -58,7 +59,6 @@ pub(super) async fn propose(desk: &Arc<Desk>, person: &BareJid, file: &JingleFil
         Ok(Err(end)) => {
             let reason = match end {
                 ProposalEnd::Rejected(words) => EndReason::PeerDeclined(words),
-                ProposalEnd::Retracted(words) => EndReason::PeerStopped(words),
                 ProposalEnd::TieBroken => EndReason::TieBroken,
                 ProposalEnd::Declined => EndReason::Stopped,
                 _ => EndReason::Undecided,
@@ -131,19 +131,12 @@ impl Asking {
 pub(super) async fn answer(desk: &Arc<Desk>, message: &Message) {
     let (Some(from), Some(JingleMessage::Propose(propose))) = (message.from.clone(), JingleMessage::of(message)) else { return };
     let Ok(from) = from.into_full() else { return };
-    // Going on by itself says that we are there.
+    // Going on by itself says that we are there (§6).
     if !desk.is_seen_by(&from.bare()) || !is_about_files(&propose) {
         return;
     }
-    let Some(own) = desk.own() else { return };
-    let mut proposed = Proposed::new(own, from, &propose, ProposalSettings::default(), Instant::now());
-    proposed.proceed(Instant::now());
-    // The session that follows is looked at like any other: the person is asked then.
-    while let Some(action) = proposed.poll_action() {
-        if let ProposalAction::Say { to, message } = action {
-            say(desk, to, &message).await;
-        }
-    }
+    // The session that follows is looked at like any other: the person is asked then. Where none follows there is nothing to forget.
+    say(desk, from.into_jid(), &JingleMessage::Proceed(Proceed { id: propose.id })).await;
 }
 
 fn is_about_files(propose: &Propose) -> bool {

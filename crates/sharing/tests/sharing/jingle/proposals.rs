@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use balcony_sharing::transfer::jingle::EndReason;
-use balcony_sharing::transfer::jingle::proposal::{ProposalAction, ProposalEnd, ProposalEvent, ProposalSettings, Proposed, Proposing};
+use balcony_sharing::transfer::jingle::proposal::{ProposalAction, ProposalEnd, ProposalEvent, ProposalSettings, Proposing};
 use balcony_wire::jingle_message::JingleMessage;
 use balcony_wire::{Element, FullJid, Stanza};
 
@@ -32,11 +32,6 @@ fn listed(name: &str) -> JingleMessage {
 fn proposing(now: Instant) -> Proposing {
     let JingleMessage::Propose(propose) = listed("01-initiator-sends-intent-message") else { panic!() };
     Proposing::new(ID.into(), device("phone").bare(), propose.descriptions, ProposalSettings::default(), now)
-}
-
-fn proposed(now: Instant) -> Proposed {
-    let JingleMessage::Propose(propose) = listed("01-initiator-sends-intent-message") else { panic!() };
-    Proposed::new(device("phone"), orchard(), &propose, ProposalSettings::default(), now)
 }
 
 fn drained(mut poll: impl FnMut() -> Option<ProposalAction>) -> (Vec<(String, JingleMessage)>, Vec<ProposalEvent>) {
@@ -76,38 +71,8 @@ fn of_two_devices_that_proceed_the_first_gets_it_and_the_other_hears_that() {
     romeo.handle_message(now, &device("phone"), &proceed); // twice the same is nothing new
     romeo.handle_message(now, &device("tablet"), &proceed);
     let (said, events) = drained(|| romeo.poll_action());
-    let [(to, finish @ JingleMessage::Finish(_))] = &said[..] else { panic!("{said:?}") };
+    let [(to, JingleMessage::Finish(_))] = &said[..] else { panic!("{said:?}") };
     assert_eq!((to.as_str(), &events[..]), ("juliet@capulet.example/tablet", &[][..]));
-
-    // the tablet: it hears by a copy that the phone was first, or by the initiator
-    let JingleMessage::Propose(propose) = listed("01-initiator-sends-intent-message") else { panic!() };
-    for by_copy in [true, false] {
-        let mut tablet = Proposed::new(device("tablet"), orchard(), &propose, ProposalSettings::default(), now);
-        match by_copy {
-            true => tablet.handle_message(&device("phone"), &proceed),
-            false => {
-                tablet.proceed(now);
-                tablet.handle_message(&orchard(), finish);
-            }
-        }
-        let (_, events) = drained(|| tablet.poll_action());
-        assert_eq!(events, [ProposalEvent::Ended(ProposalEnd::Elsewhere)]);
-    }
-}
-
-#[test]
-fn the_device_that_said_yes_takes_the_session_of_that_id_and_no_other() {
-    let now = dawn();
-    let mut juliet = proposed(now);
-    assert_eq!(drained(|| juliet.poll_action()), (Vec::new(), Vec::new())); // that it is there is its own to tell
-    juliet.ring();
-    assert!(!juliet.handle_initiate(&orchard(), ID)); // not agreed on
-    juliet.proceed(now);
-    let (said, _) = drained(|| juliet.poll_action());
-    let expected = ["03-one-of-responder-s-resources-reports-it-is-ringing", "05-one-of-responder-s-resources-accepts-the-call"];
-    assert_eq!(said, expected.map(|name| ("romeo@montague.example/orchard".to_owned(), listed(name))));
-    assert!(!juliet.handle_initiate(&orchard(), "other") && !juliet.handle_initiate(&full("romeo@montague.example/home"), ID));
-    assert!(juliet.handle_initiate(&orchard(), ID) && !juliet.handle_initiate(&orchard(), ID));
 }
 
 #[test]
@@ -120,22 +85,11 @@ fn it_is_rejected_or_taken_back() {
     let ProposalEvent::Ended(end) = &events[0] else { panic!("{events:?}") };
     assert_eq!(end.to_string(), "the other side declined (\"Busy\")");
 
-    let mut juliet = proposed(now);
-    juliet.handle_message(&orchard(), &listed("04-initiator-sends-retract-message"));
-    let (_, events) = drained(|| juliet.poll_action());
-    assert!(matches!(&events[..], [ProposalEvent::Ended(end)] if end.to_string() == "it was taken back (\"Retracted\")"));
-    juliet.proceed(now);
-    assert_eq!(juliet.poll_action(), None);
-
     let mut romeo = proposing(now);
     drained(|| romeo.poll_action());
     romeo.retract();
     let (said, events) = drained(|| romeo.poll_action());
     assert!(matches!(&said[..], [(_, JingleMessage::Retract(_))]) && events == [ProposalEvent::Ended(ProposalEnd::Declined)]);
-    let mut juliet = proposed(now);
-    juliet.reject();
-    let (said, _) = drained(|| juliet.poll_action());
-    assert!(matches!(&said[..], [(to, JingleMessage::Reject(_))] if to == orchard().as_str()));
 }
 
 #[test]
@@ -154,15 +108,6 @@ fn nobody_is_waited_for_without_end() {
     let mut rings = proposing(now);
     rings.handle_message(now, &device("phone"), &listed("03-one-of-responder-s-resources-reports-it-is-ringing"));
     assert_eq!(rings.deadline(), Some(late(600)));
-
-    let mut undecided = proposed(now);
-    undecided.handle_timeout(late(600));
-    assert_eq!(drained(|| undecided.poll_action()), (Vec::new(), vec![ProposalEvent::Ended(ProposalEnd::NoAnswer)])); // others may still take it
-    let mut agreed = proposed(now);
-    agreed.proceed(now);
-    drained(|| agreed.poll_action());
-    agreed.handle_timeout(late(30));
-    assert_eq!(drained(|| agreed.poll_action()).1, [ProposalEvent::Ended(ProposalEnd::NoSession)]);
 }
 
 #[test]
@@ -195,7 +140,6 @@ fn of_two_proposals_of_the_same_at_once_the_lower_id_goes_on() {
 fn what_strangers_say_of_a_proposal_means_nothing() {
     let now = dawn();
     let mut romeo = proposing(now);
-    let mut juliet = proposed(now);
     drained(|| romeo.poll_action());
     for name in [
         "03-one-of-responder-s-resources-reports-it-is-ringing",
@@ -206,10 +150,9 @@ fn what_strangers_say_of_a_proposal_means_nothing() {
     ] {
         for stranger in ["mallory@evil.example/phone", "romeo@montague.example/home", "juliet@evil.example/phone"] {
             romeo.handle_message(now, &full(stranger), &listed(name));
-            juliet.handle_message(&full(stranger), &listed(name));
         }
     }
-    assert_eq!((romeo.poll_action(), juliet.poll_action()), (None, None));
+    assert_eq!(romeo.poll_action(), None);
     let other = listed("12-5-tie-break-in-accept-state"); // about another one
     romeo.handle_message(now, &device("phone"), &other);
     assert_eq!((romeo.poll_action(), romeo.is_over()), (None, false));

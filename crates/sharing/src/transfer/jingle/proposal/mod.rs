@@ -1,11 +1,9 @@
 //! Sessions proposed by message to all devices of somebody, before one is begun with the device that answers.
 //!
-//! [`Proposing`] is the side that has a file, [`Proposed`] one device of the side that is asked. Its other devices are told by copies
-//! (XEP-0280): what they said counts for it too. What neither side nor their devices said is ignored.
+//! [`Proposing`] is the side that has a file. A device of the side that is asked has nothing to remember: it goes on, or says nothing.
 //!
 //! XEP-0353 Jingle message initiation, v0.8.0 <https://xmpp.org/extensions/xep-0353.html>
 
-mod proposed;
 mod proposing;
 
 use std::time::{Duration, Instant};
@@ -15,7 +13,6 @@ use balcony_wire::jingle_message::JingleMessage;
 use balcony_wire::{FullJid, Jid};
 
 use super::Words;
-pub use proposed::Proposed;
 pub use proposing::Proposing;
 
 /// What a driver is to do.
@@ -37,7 +34,7 @@ pub enum ProposalAction {
 pub enum ProposalEvent {
     /// A device of theirs asks its person.
     Ringing(FullJid),
-    /// Begin the session now: we with that device, or it with us. Its id is that of the proposal.
+    /// Begin the session with that device now. Its id is that of the proposal.
     Begin(FullJid),
     /// It comes to nothing.
     Ended(ProposalEnd),
@@ -49,26 +46,17 @@ pub enum ProposalEnd {
     /// Somebody there does not want it.
     #[error("the other side declined{0}")]
     Rejected(Words),
-    /// Whoever proposed it does not want it any more.
-    #[error("it was taken back{0}")]
-    Retracted(Words),
-    /// Another device of the same person took it.
-    #[error("another device took it")]
-    Elsewhere,
     /// No device answered.
     #[error("no device answered")]
     NoAnswer,
     /// Both proposed the same at once; the other proposal goes on.
     #[error("both sides proposed it at once; the other proposal goes on")]
     TieBroken,
-    /// It was agreed on, and no session came.
-    #[error("it was agreed on, and then nothing came")]
-    NoSession,
     /// It was said to be over.
     #[error("the other side says that it is over")]
     Finished,
-    /// Declined or taken back here.
-    #[error("it was declined here")]
+    /// Taken back here.
+    #[error("it was taken back here")]
     Declined,
 }
 
@@ -79,13 +67,11 @@ pub struct ProposalSettings {
     pub answer: Duration,
     /// Until somebody decides.
     pub decision: Duration,
-    /// Until the session comes, once it was agreed on.
-    pub session: Duration,
 }
 
 impl Default for ProposalSettings {
     fn default() -> Self {
-        Self { answer: Duration::from_secs(60), decision: Duration::from_secs(600), session: Duration::from_secs(30) }
+        Self { answer: Duration::from_secs(60), decision: Duration::from_secs(600) }
     }
 }
 
@@ -98,10 +84,6 @@ enum State {
     },
     /// One device is to have the session.
     Begun(FullJid),
-    /// This device said yes.
-    Agreed {
-        until: Instant,
-    },
     Over,
 }
 

@@ -45,7 +45,7 @@ impl Proposing {
     /// When [`Proposing::handle_timeout`] is to be called.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Open { until } | State::Agreed { until } => Some(until),
+            State::Open { until } => Some(until),
             State::Begun(_) | State::Over => None,
         }
     }
