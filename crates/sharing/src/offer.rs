@@ -80,6 +80,8 @@ pub enum Via {
     Jingle,
     /// XEP-0096: a file in a stream that its sender wants to open.
     StreamInitiation,
+    /// XEP-0353: a file that its sender would give in a session, if a device of ours said that it is there.
+    Proposal,
     /// XEP-0231: the bytes themselves.
     Bits,
 }
@@ -97,6 +99,7 @@ impl Via {
             Self::BareFileInput => "file-input (0.0.1 form)",
             Self::Jingle => "jingle",
             Self::StreamInitiation => "si",
+            Self::Proposal => "jingle-message",
             Self::Bits => "bob",
         }
     }
@@ -262,6 +265,11 @@ impl Offer {
     /// Whether nothing says yet where to fetch it (XEP-0447 §3.2).
     pub fn is_pending(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Whether nothing but a proposal of a session speaks of it (XEP-0353).
+    pub fn is_proposal(&self) -> bool {
+        self.said_in() == [Via::Proposal]
     }
 
     /// The dialects it was said in, the richest first.

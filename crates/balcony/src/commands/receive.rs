@@ -219,16 +219,21 @@ impl<'a> Receiving<'a> {
             None => self.announce(&offer),
         }
         let decision = decide(self.account, &offer, turn.agreed || self.args.yes, self.args).await?;
-        let pending =
-            |words| self.console.step("pending", json!({"offer": turn.key.number()}), format!("{}: {words}", Safe(name.as_str())));
+        let pending = |why: &str, words: &str| {
+            let fields = json!({"offer": turn.key.number(), "why": why});
+            self.console.step("pending", fields, format!("{}: {words}", Safe(name.as_str())));
+        };
         if needs_device(&decision) {
-            pending("the device that gives it is not there just now; waiting for it");
+            pending("absent", "the device that gives it is not there just now; waiting for it");
             self.absent.insert(turn.key, offer);
             return Ok(None);
         }
-        if matches!(decision, Decision::Wait(Wait::ForSource)) {
-            // Who offers it says later where it is; that does not count as a file.
-            pending("its sender has not said yet where it is");
+        if let Decision::Wait(wait @ (Wait::ForSource | Wait::ToBeSeen)) = &decision {
+            // Who offers it says later where it is, or offers it again; that does not count as a file.
+            match wait {
+                Wait::ToBeSeen => pending("unseen", &unseen(&offer)),
+                _ => pending("no-source", "its sender has not said yet where it is"),
+            }
             self.told.add(turn.key).map_err(|error| local(&error))?;
             return Ok(None);
         }
@@ -255,6 +260,16 @@ impl<'a> Receiving<'a> {
         let come: Vec<_> = come.filter(|key| self.queue.iter().all(|turn| turn.key != *key)).collect();
         self.queue.extend(come.into_iter().map(|key| Turn { key, agreed: false, is_told: false, is_urgent: false }));
     }
+}
+
+/// Nobody answered who offers it, and what the person can do about that.
+fn unseen(offer: &CataloguedOffer) -> String {
+    let sender = offer.provenance().sender().bare();
+    let sender = Safe(sender.as_str());
+    format!(
+        "{sender} asked which of your devices takes it and got no answer, as they do not see when you are there; \
+         `balcony contacts add {sender}` lets them once they add you as well, then they can send it again"
+    )
 }
 
 /// One ^C stops all that is under way.

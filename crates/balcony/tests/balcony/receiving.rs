@@ -126,3 +126,33 @@ fn an_offer_is_told_while_a_question_stands_and_the_question_is_asked_again_belo
     let done = receiving.wait_with_output().unwrap();
     assert!(done.status.success() && bob.names() == ["first.bin"], "{done:?}");
 }
+
+/// Bob does not let alice see when he is there. Neither side meets silence: both hear what happened and what to do, and then it works.
+#[test]
+fn a_file_offered_directly_by_somebody_who_does_not_see_us_is_said_on_both_sides_with_what_to_do() {
+    let server = OwnServer::with(&["--no-proxy"]);
+    let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
+    bob.run(&["contacts", "add", "alice@localhost", "--one-sided"]).ok();
+    let photo = alice.file("photo.jpg", &random_bytes(1_000));
+    let send = ["send", "--direct", "photo.jpg", "--to", "bob@localhost"];
+    let mut receiving = bob.start(&["receive", "--yes", "--timeout", &patience()]);
+    receiving.event("waiting");
+    let failed = alice.run(&send).exits(4).event("failed");
+    assert!(failed["error"].as_str().unwrap().contains("may not let you see"), "{failed}");
+    assert!(failed["next"].as_str().unwrap().contains("balcony contacts add"), "{failed}");
+    let offer = receiving.event("offer");
+    assert_eq!((offer["name"].as_str(), offer["from"].as_str().is_some()), (Some("photo.jpg"), true), "{offer}");
+    assert_eq!(receiving.event("pending")["why"], "unseen");
+    receiving.interrupt();
+    let number = offer["offer"].to_string();
+    let refused = bob.run(&["fetch", &number]).exits(7).event("failed");
+    assert!(refused["next"].as_str().unwrap().contains("balcony contacts add"), "{refused}");
+    assert!(bob.run(&["why", &number]).ok().out.contains("they do not see when you are there"));
+    // So they let each other see it.
+    bob.run(&["contacts", "add", "alice@localhost"]).ok();
+    alice.run(&["contacts", "add", "bob@localhost"]).ok();
+    let mut receiving = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    receiving.event("waiting");
+    alice.run(&send).ok();
+    assert_eq!(receiving.wait().ok().event("saved")["sha256"], sha256(&photo).as_str());
+}

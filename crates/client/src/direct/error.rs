@@ -33,8 +33,8 @@ pub enum DirectError {
         /// who
         peer: Jid,
     },
-    /// None of their devices is there, or takes files.
-    #[error("no device of {jid} that takes files directly is online")]
+    /// None of their devices answered: they are offline, take no files, or do not let us see that they are there.
+    #[error("no device of {jid} answered that takes files directly: they may be offline, or may not let you see when they are there")]
     NoDevice {
         /// whose
         jid: Jid,
@@ -114,7 +114,8 @@ impl DirectError {
         use EndReason as R;
         Some(match self {
             Self::NoDevice { .. } => {
-                "they have to be online, with you among their contacts; or send it without --direct: a link waits for them"
+                "if they are online, add each other with `balcony contacts add` and send it again; or send it without --direct: a link \
+                 waits for them"
             }
             Self::Over { .. } | Self::NotAvailable { .. } => "ask them to send it again",
             Self::Rules { .. } => "try again, or send it without --direct",

@@ -96,12 +96,21 @@ impl Desk {
     ) -> Result<Vec<CataloguedOffer>, StoreError> {
         let store = &self.store;
         let mut reading = dialect::read(received);
+        if !self.is_unanswered(received) {
+            reading.offers.retain(|offer| !offer.is_proposal()); // the session that follows offers it
+        }
         let attachment = Attachment::of(&reading, received.provenance(), received_at);
         if reading.offers.is_empty() && attachment.is_none() {
             return Ok(Vec::new());
         }
         let stanza = received.inner().clone().into_element().to_xml();
-        let rows = self.rows(received, &reading.offers, &stanza, received_at, archive_id)?;
+        // A message without any id of its own comes once all the same, if an archive names it.
+        let archived = || archive_id.map(|id| format!("archive {id}"));
+        let id = |offer: &Offer| match offer.is_proposal() {
+            true => dialect::proposal_id(received.inner()),
+            false => offer.id().message.clone().or_else(archived),
+        };
+        let rows = self.rows(received, &reading.offers, &stanza, received_at, id)?;
         let mut added = store.add_offers(&rows)?.into_iter();
         let mut news = match &attachment {
             Some(attachment) => attached::take(store, attachment, received.inner(), received_at)?,
@@ -126,19 +135,24 @@ impl Desk {
         Ok(news)
     }
 
+    /// Whether a proposal in it is answered by nobody: those who do not see when we are there learn nothing by it, so the person hears of it
+    /// instead. What other devices of ours propose is no news.
+    fn is_unanswered(&self, said: &Received<Message>) -> bool {
+        let person = said.provenance().person();
+        person.is_some_and(|person| person != self.account && !self.contacts.borrow().sees_us(&person))
+    }
+
     fn rows(
         &self,
         received: &Received<Message>,
         offers: &[Offer],
         stanza: &str,
         received_at: SystemTime,
-        archive_id: Option<&str>,
+        id: impl Fn(&Offer) -> Option<String>,
     ) -> Result<Vec<NewOffer>, StoreError> {
         let is_ours = is_ours(&self.store, &self.account, received)?;
         let person = received.provenance().person();
         let is_known = person.is_some_and(|person| person == self.account || self.contacts.borrow().groups(&person).is_some());
-        // A message without any id of its own comes once all the same, if an archive names it.
-        let id = |offer: &Offer| offer.id().message.clone().or_else(|| archive_id.map(|id| format!("archive {id}")));
         let row = |offer: &Offer| {
             let row = NewOffer { message: id(offer), ..NewOffer::new(offer, stanza.to_owned(), received_at) };
             match () {

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use balcony_client::{Account, Availability, ConnectOptions, Security, Store};
+use balcony_client::{Account, Availability, ConnectOptions, Decision, Security, Store, Wish};
 use balcony_session::client::{Ask, SendError};
 use balcony_session::iq_table::RequestError;
+use balcony_sharing::plan::Wait;
 use balcony_wire::stanza::{MessageKind, Presence, PresenceKind};
 use balcony_wire::{BareJid, Element, Jid, Message};
 
@@ -299,4 +300,40 @@ async fn whoever_is_offered_a_file_in_a_session_may_ask_what_we_can_do() {
     mallory.until("the question", |element| element.to_xml().contains("disco#info")).await;
     assert!(refusal(&mallory.ask("get", &device(&juliet).await, INFO).await).is_none());
     drop(sending);
+}
+
+/// What a device says that wants to give a file to one of somebody's devices (XEP-0353).
+fn proposal(id: &str, name: &str) -> Element {
+    let xml = format!(
+        "<propose xmlns='urn:xmpp:jingle-message:0' id='{id}'><description xmlns='urn:xmpp:jingle:apps:file-transfer:5'>\
+         <file><name>{name}</name><size>10</size></file></description></propose>"
+    );
+    Element::parse(&xml).unwrap()
+}
+
+/// They hear nothing, and the person hears of it: once, however often they try. What a contact proposes who sees us comes in its session.
+///
+/// Proves: JIN-6.3-2.
+#[tokio::test]
+async fn what_somebody_proposes_who_does_not_see_us_waits_for_the_person_without_an_answer() {
+    let mut stage = Stage::new().await;
+    let mallory = stage.somebody("mallory").await;
+    let juliet = stage.couple.juliet.clone();
+    juliet.add_contact(&"mallory@localhost".parse().unwrap(), None, Vec::new(), false).await.unwrap();
+    let theirs =
+        Message { payloads: vec![proposal("r", "valley.jpg")], ..Message::new(MessageKind::Chat, Some(juliet.jid().clone().into())) };
+    stage.couple.romeo.send(theirs).await.unwrap();
+    for (id, name) in [("a", "summit.jpg"), ("b", "summit.jpg"), ("c", "lake.jpg")] {
+        mallory.say(format!("<message type='chat' to='juliet@localhost' id='{id}'>{}</message>", proposal(id, name).to_xml()));
+    }
+    for name in ["summit.jpg", "lake.jpg"] {
+        let offer = stage.couple.next().await;
+        assert_eq!((offer.name().as_str(), offer.is_pending()), (name, true));
+        for asked in [false, true] {
+            let decision = juliet.decide_for(&offer, Wish { asked, ..Wish::default() }).await.unwrap();
+            assert!(matches!(decision, Decision::Wait(Wait::ToBeSeen)), "{decision:?}");
+        }
+    }
+    let of_juliet = |element: &Element| element.attr("from").is_some_and(|from| from.starts_with("juliet@localhost"));
+    assert_eq!(mallory.lingers(of_juliet).await, 0, "{}", mallory.all());
 }

@@ -101,6 +101,8 @@ impl Hub {
         let at = SystemTime::now() - sent_at.elapsed();
         match self.offline().store(account, stamped(message.clone(), self.domain(), at).into_element().to_xml()).await {
             Ok(Stored::Kept(id)) => Ok(Some(id)),
+            // Strangers hear it as well, although it tells them that nobody is there: to drop what the server says it has would be worse, and
+            // XEP-0160 §2 asks for the error. Only by filling the store can anybody bring it about, which the addressee sees.
             Ok(Stored::Full) => Err(Reason::OfflineFull),
             Ok(Stored::NoAccount) => Err(Reason::NobodyThere),
             Err(error) => {

@@ -9,6 +9,7 @@ use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::file_sharing::{FileSharing, Sources};
 use balcony_wire::hints::Hint;
 use balcony_wire::jingle::Jingle;
+use balcony_wire::jingle_message::Propose;
 use balcony_wire::out_of_band::{Oob, OobQuery};
 use balcony_wire::stream_initiation::Si;
 use balcony_wire::url_data::UrlData;
@@ -43,7 +44,7 @@ struct Collector<'a> {
 impl<'a> Collector<'a> {
     fn take(&mut self, found: Found<'a>, sender: &Jid) {
         let element = found.element;
-        let is_session = Jingle::matches(element) || Si::matches(element);
+        let is_session = Jingle::matches(element) || Si::matches(element) || Propose::matches(element);
         if found.in_form || FileSharing::matches(element) || media_sharing::is_share(element) || is_session {
             if self.reading.shares.len() >= MAX_SHARES {
                 self.surplus += 1;
@@ -97,6 +98,9 @@ fn shares(found: Found<'_>, sender: &Jid, ignored: &mut Vec<Dropped>) -> Vec<Sha
     }
     if Si::matches(element) {
         return initiation::read(element, sender, ignored).into_iter().collect();
+    }
+    if Propose::matches(element) {
+        return session::proposed(element, ignored);
     }
     let share = if FileMetadata::matches(element) {
         let file = keep(FileMetadata::read(element), ignored, "file");

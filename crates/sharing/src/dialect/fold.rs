@@ -27,8 +27,8 @@ pub(super) fn fold(reading: &mut Reading, links: Vec<Share>, message: Option<&st
 }
 
 /// Copies are looked for among what is richer than they are.
-const RICHEST_FIRST: [Via; 7] =
-    [Via::FileSharing, Via::MediaSharing, Via::FileInput, Via::BareFileInput, Via::Jingle, Via::StreamInitiation, Via::Bits];
+const RICHEST_FIRST: [Via; 8] =
+    [Via::FileSharing, Via::MediaSharing, Via::FileInput, Via::BareFileInput, Via::Jingle, Via::StreamInitiation, Via::Proposal, Via::Bits];
 
 /// Offers on their way.
 struct Folding<'a> {

@@ -24,6 +24,7 @@ pub(crate) use fold::spelling;
 pub(crate) use out_of_band::aes_gcm;
 pub use pictures::{Picture, PictureAt};
 pub use read::read;
+pub use session::proposal_id;
 pub use write::{Lives, OutgoingFile, OutgoingShare, OutgoingSources, Written, write, write_sources};
 
 use balcony_wire::fallback::Fallback;

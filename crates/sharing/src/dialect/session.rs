@@ -1,12 +1,13 @@
 //! Files in Jingle sessions (XEP-0234) as shares: each content that offers one names the session as its source. The session itself is
-//! not ours to judge here.
+//! not ours to judge here. Proposals of sessions (XEP-0353) name no source.
 //!
 //! XEP-0234 Jingle file transfer, v0.19.1 <https://xmpp.org/extensions/xep-0234.html>
 //! XEP-0166 Jingle, v1.1.2 <https://xmpp.org/extensions/xep-0166.html>
 
 use balcony_wire::hashes::{Digest, HashAlgo};
 use balcony_wire::jingle_file::JingleFile;
-use balcony_wire::{Element, Jid, Payload as _, ns};
+use balcony_wire::jingle_message::Propose;
+use balcony_wire::{Element, Jid, Message, Payload as _, ns};
 
 use super::{Dropped, Share};
 use crate::provenance::is_usable_id;
@@ -36,6 +37,26 @@ pub(super) fn read(jingle: &Element, sender: &Jid, ignored: &mut Vec<Dropped>) -
     files.filter(|(child, _)| JingleFile::matches(child)).filter_map(|(file, source)| read_file(file, source, ignored)).collect()
 }
 
+/// The files of a proposal (XEP-0353). Nobody opened a session yet, so there is no place to have them from.
+pub(super) fn proposed(propose: &Element, ignored: &mut Vec<Dropped>) -> Vec<Share> {
+    let files = descriptions(propose).flat_map(Element::children).filter(|child| JingleFile::matches(child));
+    let shares: Vec<_> = files.filter_map(|file| read_file(file, None, ignored)).collect();
+    shares.into_iter().map(|share| Share { via: Via::Proposal, ..share }).collect()
+}
+
+/// What a message that proposes files is known by: who proposes the same again, which nobody answered, says nothing new. None for
+/// messages that propose none.
+#[must_use]
+pub fn proposal_id(message: &Message) -> Option<String> {
+    let propose = message.payloads.iter().find(|payload| Propose::matches(payload))?;
+    let descriptions: Vec<_> = descriptions(propose).collect();
+    (!descriptions.is_empty()).then(|| format!("proposal {}", told_apart_by(descriptions.into_iter())))
+}
+
+fn descriptions(holder: &Element) -> impl Iterator<Item = &Element> {
+    holder.children().filter(|child| child.name() == "description" && is_file_transfer(child))
+}
+
 /// The content as a place of its file, while the session is being offered and both have names to be asked by.
 fn source(jingle: &Element, content: &Element, sender: &Jid) -> Option<Source> {
     let name = |element: &Element, attribute| element.attr(attribute).filter(|name| is_usable_id(name)).map(str::to_owned);
@@ -61,10 +82,13 @@ fn is_request(jingle: &Element, content: &Element) -> bool {
 /// Tells what one session offers from what another of the same name does. How its contents are called is no part of that: whoever
 /// offers the same again after a break may call them otherwise.
 pub(crate) fn fingerprint(jingle: &Element) -> String {
+    let contents = jingle.children().filter(|child| child.name() == "content");
+    told_apart_by(contents.flat_map(|content| content.children().filter(|child| is_file_transfer(child))))
+}
+
+fn told_apart_by<'a>(descriptions: impl Iterator<Item = &'a Element>) -> String {
     let mut hasher = Hasher::new([HashAlgo::Sha256]);
-    for content in jingle.children().filter(|child| child.name() == "content") {
-        content.children().filter(|child| is_file_transfer(child)).for_each(|description| hasher.update(description.to_xml().as_bytes()));
-    }
+    descriptions.for_each(|description| hasher.update(description.to_xml().as_bytes()));
     let digest = hasher.finish().digests().get(HashAlgo::Sha256).map(Digest::to_hex).unwrap_or_default();
     digest.chars().take(16).collect()
 }

@@ -57,6 +57,9 @@ pub enum Decision<H = DigestSet> {
 pub enum Wait {
     /// Nothing says yet where the file is: a source is still to be attached (XEP-0447 §3.2).
     ForSource,
+    /// Its sender asked which device takes it, and nobody answered, as they do not see when we are there: once they do, they can offer it
+    /// again (XEP-0353).
+    ToBeSeen,
     /// What failed may be tried again at that time.
     Until(SystemTime, Plan),
 }
@@ -212,7 +215,7 @@ pub fn decide(offer: &Offer, policy: &Policy, history: &History, circumstances: 
     let laid = rank::lay(offer, policy, history, circumstances);
     // Whoever announced it says soon where it is; a person who asks need not wait for that.
     if offer.is_pending() && (laid.candidates.is_empty() || !circumstances.asked) {
-        return Decision::Wait(Wait::ForSource);
+        return Decision::Wait(if offer.is_proposal() { Wait::ToBeSeen } else { Wait::ForSource });
     }
     if laid.candidates.is_empty() {
         let left_out = laid.left_out;
@@ -323,7 +326,7 @@ impl<H> Decision<H> {
         match self {
             Self::Fetch(plan) | Self::Wait(Wait::Until(_, plan)) => Some(plan),
             Self::Ask(question) => Some(question.plan()),
-            Self::Have(_) | Self::Wait(Wait::ForSource) | Self::Refuse(_) => None,
+            Self::Have(_) | Self::Wait(Wait::ForSource | Wait::ToBeSeen) | Self::Refuse(_) => None,
         }
     }
 
@@ -371,6 +374,9 @@ impl<H> std::fmt::Display for Decision<H> {
             },
             Self::Ask(question) => write!(f, "{question}"),
             Self::Wait(Wait::ForSource) => f.write_str("the sender has not said yet where the file is"),
+            Self::Wait(Wait::ToBeSeen) => {
+                f.write_str("the sender asked which device takes it, and nobody answered, as they do not see when you are there")
+            }
             Self::Wait(Wait::Until(..)) => f.write_str("its sources failed a short while ago and are tried again later"),
             Self::Refuse(refusal) => write!(f, "{refusal}"),
         }
