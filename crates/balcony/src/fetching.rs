@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use balcony_client::{CataloguedOffer, Decision, Fetch, FetchError, FetchEvent, Fetcher, SaveError, SharedFile, Taken, WayTaken};
 use balcony_sharing::plan::{Answer, Question, Refusal, Wait};
 use balcony_sharing::transfer::Reach;
+use balcony_sharing::transfer::fetch::Progress;
 use balcony_sharing::{ByteLen, ExposureKind, Proof, Source};
 use balcony_store::{OfferState, OnClash};
 use serde_json::{Value, json};
@@ -140,12 +141,15 @@ pub(crate) fn is_folder(path: &Path) -> Result<(), Failure> {
     Err(Failure::new(Class::Usage, format!("{} is no folder", path.display())).advise("make it, or name another one with --into"))
 }
 
+/// To read that many bytes again takes a while.
+const MUCH: u64 = 64 << 20;
+
 /// Fetches and shows what happens, until it is over or until ^C.
 async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Result<Got, Failure> {
     let number = offer.key().number();
     let name = offer.name().as_str().to_owned();
     let mut progress = fetch.progress();
-    let mut bar: Option<Bar> = None;
+    let (mut bar, mut reread): (Option<Bar>, Option<Bar>) = (None, None);
     let mut way = None;
     loop {
         let event = tokio::select! {
@@ -158,6 +162,9 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
                 return Err(Failure::new(Class::Interrupted, "stopped").advise(next));
             }
         };
+        if !matches!(event, Some(FetchEvent::Rereading(_))) {
+            reread.take().map(Bar::done).unwrap_or_default();
+        }
         match event {
             Some(FetchEvent::Asking { host, from_byte }) => {
                 let at = goes_on(from_byte);
@@ -182,6 +189,13 @@ async fn watch(console: &Console, offer: &CataloguedOffer, fetch: Fetch) -> Resu
                     console.step("way", json!({"offer": number, "way": taken.word()}), words);
                 }
                 way = Some(taken);
+            }
+            Some(FetchEvent::Rereading(Progress { have, total: Some(total) })) if total >= MUCH => {
+                if reread.is_none() {
+                    let words = format!("{}: looks through the {} that are here", Safe(&name), ByteLen(total));
+                    console.step("rereading", json!({"offer": number, "bytes": total}), words);
+                }
+                reread.get_or_insert_with(|| console.bar(&name, Some(total))).at(have);
             }
             Some(FetchEvent::Received(progress)) => bar.get_or_insert_with(|| console.bar(&name, progress.total)).at(progress.have),
             Some(FetchEvent::SourceEnded(outcome)) => {

@@ -121,6 +121,12 @@ impl SourceKey {
         Jid::from_server(device).ok().map(|device| device.bare())
     }
 
+    /// Whether it is a session, or a stream, that its person opened to offer the file.
+    #[must_use]
+    pub fn is_offered(&self) -> bool {
+        matches!(self.0.split_once(' '), Some(("session" | "stream", _)))
+    }
+
     /// For the catalogue. Holds the URL: not for logs.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -58,6 +58,9 @@ pub struct Sidecar {
     /// Which secret opened them, by a mark that does not give it away; `None` for bytes that came as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<String>,
+    /// Of bytes by several sources, how many at the front are of which one, whatever becomes of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<(String, u64)>,
 }
 
 /// The sidecar as it lies on the disk.

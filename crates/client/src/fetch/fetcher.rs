@@ -7,13 +7,14 @@ use balcony_sharing::plan::{self, Answer, Contacts, Devices, Policy, RoomKind};
 use balcony_sharing::transfer::bits::is_for_bits;
 use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Offer, Origin, Plan, Source, Way};
-use balcony_store::{OfferKey, OfferState, Staged, Store, StoreError};
+use balcony_store::{OfferKey, OfferState, Sidecar, Staging, Store, StoreError};
 use balcony_wire::jingle::Jingle;
 use balcony_wire::{Element, Jid, Payload as _};
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
+use super::link::Link;
 use super::orders::{Order, Orders, Reins};
 use super::standing::Standing;
 use super::why::Known;
@@ -277,12 +278,15 @@ impl Fetcher {
     pub async fn discard(&self, key: OfferKey) -> Result<u64, StoreError> {
         let store = self.store.clone();
         blocking(move || {
-            let is_of = |staged: &Staged| staged.sidecar.as_ref().is_some_and(|sidecar| sidecar.offer == key.to_string());
-            // What another fetch of the same file left bears its name, and what it left may have gone to another one.
-            let Some(staged) = store.staged()?.into_iter().find(is_of) else { return Ok(0) };
-            let Some(staging) = store.resume(&staged.job)? else { return Ok(0) };
-            let len = staging.len();
-            staging.discard()?;
+            let is_of = |sidecar: Option<&Sidecar>| sidecar.is_some_and(|sidecar| sidecar.offer == key.to_string());
+            // What another fetch of the same file left bears its name, and what it left may have gone to another one. All of it is held
+            // before any goes.
+            let mut held = Vec::new();
+            for staged in store.staged()?.into_iter().filter(|staged| is_of(staged.sidecar.as_ref())) {
+                held.extend(store.resume(&staged.job)?.filter(|staging| is_of(Some(staging.sidecar()))));
+            }
+            let len = held.iter().map(Staging::len).sum();
+            held.into_iter().try_for_each(Staging::discard)?;
             if store.offer(key)?.is_some_and(|row| row.state == OfferState::Fetching) {
                 store.set_offer_state(key, OfferState::Asking)?;
             }
@@ -307,10 +311,7 @@ impl Fetcher {
         }
         let goes_on = |done: &Option<Result<Ending, FetchError>>| matches!(done, None | Some(Err(FetchError::Failed(_))));
         if goes_on(&done) && (first.is_empty() || !rest.is_empty()) {
-            let turns = match self.is_answered_with_others(offer) {
-                true => Arc::new(Semaphore::new(1)),
-                false => self.turns.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            };
+            let turns = (!self.is_answered_with_others(offer)).then(|| self.turns.lock().unwrap_or_else(PoisonError::into_inner).clone());
             let work = Work {
                 store: self.store.clone(),
                 network: self.network.clone(),
@@ -320,6 +321,8 @@ impl Fetcher {
                 key: offer.key(),
                 events: events.another(),
                 turns,
+                turn: None,
+                link: Link::None,
                 orders,
             };
             done = Some(work.run(offer, plan).await);

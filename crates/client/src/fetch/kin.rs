@@ -2,13 +2,13 @@
 //! started anew, or as a link that was sent twice. So nothing is fetched twice.
 //!
 //! Which file it is, a digest says. What a session offers may have none yet: it comes behind the bytes. Then name, size and date say what
-//! may be the same, and the digest at the end decides (`docs/decisions/0030-a-sender-that-was-started-anew-goes-on.md`).
+//! may be the same, and the digest at the end decides (`docs/decisions/0030-a-sender-that-was-started-anew-goes-on.md`). So a session goes on behind what a link gave that the same person sent.
 //!
 //! Only by the same person: else anybody who knows the digest, or the name, could put wrong bytes in front of what an honest one gives,
 //! and the whole would be wrong.
 
-use balcony_sharing::plan::Outcome;
-use balcony_sharing::{Agreement, Claim, Offer, Provenance, Source, SourceKey, Way};
+use balcony_sharing::plan::{Outcome, Record};
+use balcony_sharing::{Agreement, Claim, Offer, Provenance, Source, SourceKey};
 use balcony_store::{OfferKey, Sidecar, Staged, Staging, Store, StoreError};
 use balcony_wire::file_metadata::FileMetadata;
 use balcony_wire::hashes::HashUsed;
@@ -40,10 +40,12 @@ pub(super) enum Left {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Likeness {
     None,
-    /// The whole digest will tell.
+    /// The whole digest will tell. All of it came from where the same person said.
     Described,
     /// A digest tells.
-    Proven,
+    Proven {
+        is_theirs: bool,
+    },
 }
 
 impl Kin {
@@ -80,16 +82,11 @@ impl Kin {
         Ok(held.map_or(Left::Nothing, Left::Held))
     }
 
-    /// What a person gave in an earlier session is theirs in this one, too.
+    /// What came from where a person said is theirs, and counts as given in the session in which they offer it now.
     fn adopt(&self, mut staging: Staging, likeness: Likeness) -> Result<Staging, StoreError> {
-        if likeness == Likeness::Described {
-            let offer = self.key.to_string();
-            staging.note(Sidecar {
-                offer,
-                source: self.session.as_ref().map(|key| key.as_str().to_owned()),
-                is_pure: true,
-                ..Sidecar::default()
-            })?;
+        if let (Likeness::Described | Likeness::Proven { is_theirs: true }, Some(session)) = (likeness, &self.session) {
+            let source = Some(session.as_str().to_owned());
+            staging.note(Sidecar { offer: self.key.to_string(), source, is_pure: true, ..Sidecar::default() })?;
         }
         Ok(staging)
     }
@@ -98,7 +95,7 @@ impl Kin {
         let Some(sidecar) = staged.sidecar.as_ref().filter(|sidecar| sidecar.envelope.is_none()) else { return Ok(Likeness::None) };
         let Some(key) = sidecar.offer.parse().ok().map(OfferKey::from_number) else { return Ok(Likeness::None) };
         if key == self.key {
-            return Ok(Likeness::Proven); // taken over before
+            return Ok(Likeness::Proven { is_theirs: false }); // taken over before
         }
         let Some(row) = store.offer(key)? else { return Ok(Likeness::None) };
         let Some(other) = CataloguedOffer::from_row(&row, &[]) else { return Ok(Likeness::None) };
@@ -106,23 +103,23 @@ impl Kin {
         if other.size() != self.claim.size || theirs.account() != own.account() || !theirs.is_same_sender(own) {
             return Ok(Likeness::None);
         }
+        let is_theirs = is_named_in(sidecar, &other) && !Self::did_misfit(store, self.key)? && !Self::did_misfit(store, key)?;
         Ok(match other.digests().agreement(&self.claim.digests) {
-            Agreement::Same => Likeness::Proven,
+            Agreement::Same => Likeness::Proven { is_theirs },
             Agreement::Different => Likeness::None,
             // All of it, and no digest: nothing would be asked of the session that could prove it.
             _ if self.claim.size.is_some_and(|size| staged.len >= size) => Likeness::None,
-            _ if self.is_described_by(&other) && is_of_session(sidecar, &other) && !self.did_misfit(store)? => Likeness::Described,
+            _ if is_theirs && self.is_described_by(&other) => Likeness::Described,
             _ => Likeness::None,
         })
     }
 
-    /// Both were offered in sessions, as a file of that name, size and date, and a digest of the whole will come.
+    /// It is offered in a session now, as a file of the same name, size and date, and a digest of the whole will come.
     fn is_described_by(&self, other: &Offer) -> bool {
         let proves = |used: &HashUsed| used.canonical().is_some_and(|algo| algo.is_usable() && algo.is_proof());
         let (own, theirs) = (&self.file, other.file());
         let date = |file: &FileMetadata| file.date.as_ref().map(|date| date.time);
         self.session.is_some()
-            && other.provenance().way() == Way::Session
             && own.size.is_some()
             && own.name.is_some()
             && own.name == theirs.name
@@ -130,17 +127,17 @@ impl Kin {
             && (self.claim.can_prove() || own.hash_used.iter().any(proves))
     }
 
-    /// What was kept turned out to be of another file once: from then on it begins anew.
-    fn did_misfit(&self, store: &Store) -> Result<bool, StoreError> {
-        Ok(store.history(self.key)?.records().iter().any(|record| record.outcome == Outcome::Misfit))
+    /// A session went on behind what one of these offers left, and it turned out to be of another file: from then on it begins anew.
+    fn did_misfit(store: &Store, key: OfferKey) -> Result<bool, StoreError> {
+        let is_it = |record: &Record| record.outcome == Outcome::Misfit && record.source.is_offered();
+        Ok(store.history(key)?.records().iter().any(is_it))
     }
 }
 
-/// Whether every byte came in a session in which it was offered.
-fn is_of_session(sidecar: &Sidecar, offer: &Offer) -> bool {
-    let mut sessions = offer.sources().filter(|source| matches!(source, Source::Session { .. })).map(Source::key);
-    sidecar.is_pure && sessions.any(|key| sidecar.source.as_deref() == Some(key.as_str()))
+/// Whether every byte came from one place that the offer itself named: a session in which it was made, a link in the message.
+fn is_named_in(sidecar: &Sidecar, offer: &Offer) -> bool {
+    sidecar.is_pure && offer.sources().any(|source| sidecar.source.as_deref() == Some(source.key().as_str()))
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

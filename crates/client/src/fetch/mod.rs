@@ -1,5 +1,6 @@
 //! Fetching what was offered: opened if it is encrypted, to staging, hashed on the way, checked, then into the store. Nothing has a final name before.
 
+mod beginning;
 mod error;
 mod fetcher;
 mod file;
@@ -44,6 +45,8 @@ pub enum FetchEvent {
         /// Whether it may see our address.
         reach: Reach,
     },
+    /// What an earlier try left is read again, for its digests: so much of it by now.
+    Rereading(Progress),
     /// Bytes begin to come this way.
     Way(Taken),
     /// Bytes came in. Not every chunk is told.

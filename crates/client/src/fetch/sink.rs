@@ -1,5 +1,8 @@
 //! Where fetched bytes go: to staging on one thread and to a hasher for each digest, all from the same shared bytes.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use balcony_sharing::cipher::{Decipher, Envelope};
 use balcony_sharing::transfer::fetch::Unwrapped;
 use balcony_sharing::verify::{Hashed, Hasher};
@@ -9,6 +12,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
+use super::beginning::Reading;
 use super::opening::{Opening, ciphertext_lanes};
 use crate::http::lanes::{Lanes, LanesError};
 use crate::http::pool::Pool;
@@ -21,7 +25,6 @@ const FLUSH: u64 = 32 * 1024 * 1024;
 
 /// Staging and hashers at work, and what opens encrypted bytes before. Dropping it keeps what was written.
 pub(super) struct Sink {
-    algos: Vec<HashAlgo>,
     disk: JoinHandle<Result<Staging, StoreError>>,
     way: Way,
 }
@@ -46,6 +49,13 @@ pub(super) struct Finished {
     pub(super) unwrapped: Option<Unwrapped>,
 }
 
+/// What came of opening a sink.
+pub(super) enum Opened {
+    Sink(Sink),
+    /// Nobody wanted it any more while what is in staging was read.
+    Unwanted(Staging),
+}
+
 /// Why bytes could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SinkError {
@@ -58,10 +68,15 @@ pub(super) enum SinkError {
 }
 
 impl Sink {
-    /// Goes on behind what is in staging, which is read once for the digests. What came through an envelope is encrypted again on the way:
-    /// its tag is about encrypted bytes.
-    pub(super) async fn open(mut staging: Staging, algos: Vec<HashAlgo>, envelope: Option<Envelope>) -> Result<Self, SinkError> {
-        let lanes = Lanes::start(Hasher::new(algos.iter().copied()));
+    /// Goes on behind what is in staging, which is read once for the digests, as long as anybody wants that. What came through an envelope
+    /// is encrypted again on the way: its tag is about encrypted bytes.
+    pub(super) async fn open(
+        mut staging: Staging,
+        algos: Vec<HashAlgo>,
+        envelope: Option<Envelope>,
+        reading: Arc<Reading>,
+    ) -> Result<Opened, SinkError> {
+        let lanes = Lanes::start(Hasher::new(algos));
         let through = envelope.map(|envelope| (Decipher::new(&envelope), ciphertext_lanes(&envelope), envelope));
         let known = tokio::task::spawn_blocking(move || {
             let mut through = through;
@@ -69,17 +84,20 @@ impl Sink {
                 staging.truncate(envelope.keeps(staging.len()))?;
             }
             let again = through.as_mut().map(|(decipher, ciphertext, _)| (decipher, ciphertext.as_ref()));
-            hash_kept(&staging, &lanes, again)?;
-            Ok::<_, SinkError>((staging, lanes, through))
+            let is_whole = hash_kept(&staging, &lanes, again, &reading)?;
+            Ok::<_, SinkError>((staging, is_whole.then_some((lanes, through))))
         });
-        let (staging, lanes, through) = known.await.map_err(|_| LanesError::Broken)??;
+        let (staging, lanes, through) = match known.await.map_err(|_| LanesError::Broken)?? {
+            (staging, Some((lanes, through))) => (staging, lanes, through),
+            (staging, None) => return Ok(Opened::Unwanted(staging)),
+        };
         let (input, pieces) = channel(WAITING);
         let disk = tokio::task::spawn_blocking(move || write(staging, pieces));
         let way = match through {
             Some((decipher, ciphertext, _)) => Way::Envelope(Opening::start(decipher, lanes, ciphertext, input)),
             None => Way::Plain { lanes, input },
         };
-        Ok(Self { algos, disk, way })
+        Ok(Opened::Sink(Self { disk, way }))
     }
 
     /// The next bytes; waits while disk or hashers are behind.
@@ -136,34 +154,31 @@ impl Sink {
         };
         Ok(Finished { staging, hashed: hashed?, unwrapped })
     }
-
-    /// Throws away what is in staging and begins anew.
-    pub(super) async fn restart(self, envelope: Option<Envelope>) -> Result<Self, SinkError> {
-        let algos = self.algos.clone();
-        let staging = self.stop().await?;
-        Self::emptied(staging, algos, envelope).await
-    }
-
-    /// Empties staging and begins anew.
-    pub(super) async fn emptied(mut staging: Staging, algos: Vec<HashAlgo>, envelope: Option<Envelope>) -> Result<Self, SinkError> {
-        let emptied = tokio::task::spawn_blocking(move || staging.truncate(0).map(|()| staging));
-        Self::open(emptied.await.map_err(|_| LanesError::Broken)??, algos, envelope).await
-    }
 }
 
 /// The disk or a hasher gave up; [`Sink::stop`] or [`Sink::finish`] says why.
 #[derive(Debug)]
 pub(super) struct Ended;
 
-fn hash_kept(staging: &Staging, lanes: &Lanes, mut again: Option<(&mut Decipher, Option<&Lanes>)>) -> Result<(), SinkError> {
+/// Tells whether all of it was read, and not given up.
+fn hash_kept(
+    staging: &Staging,
+    lanes: &Lanes,
+    mut again: Option<(&mut Decipher, Option<&Lanes>)>,
+    reading: &Reading,
+) -> Result<bool, SinkError> {
     let pool = Pool::default();
     let mut reader = staging.reader();
     loop {
         let mut buffer = pool.take();
         let read = fill(&mut reader, &mut buffer).map_err(SinkError::Reread)?;
         if read == 0 {
-            return Ok(());
+            return Ok(true);
         }
+        if reading.is_unwanted.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        reading.bytes.fetch_add(read as u64, Ordering::Relaxed);
         if let Some((decipher, ciphertext)) = &mut again {
             let mut wire = pool.take();
             wire[..read].copy_from_slice(&buffer[..read]);

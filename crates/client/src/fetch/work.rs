@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use balcony_sharing::cipher::Envelope;
 use balcony_sharing::plan::{Outcome, Record};
-use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
+use balcony_sharing::transfer::fetch::{Action, Base, FetchJob, FetchSettings, Fetched, Portion, ResumePoint};
 use balcony_sharing::transfer::{OpenSession, OpenUrl, SessionEnd};
 use balcony_sharing::{NetRules, Offer, Plan, SourceKey};
 use balcony_store::{BlobRef, JobId, OfferKey, Sidecar, Staged, Staging, Store, StoreError};
@@ -13,10 +13,11 @@ use balcony_wire::hashes::HashAlgo;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, sleep_until};
+use tokio::sync::Semaphore;
+use tokio::time::sleep_until;
 
-use super::kin::{Kin, Left};
+use super::beginning::{Read, Turn};
+use super::kin::Kin;
 use super::link::{Link, News, Parting};
 use super::orders::{Order, Orders};
 use super::sink::{Ended, Finished, Sink, SinkError};
@@ -42,11 +43,17 @@ pub(super) struct Work {
     pub(super) settings: FetchSettings,
     pub(super) key: OfferKey,
     pub(super) events: Events<FetchEvent>,
-    /// Whose turn it is, where only so many fetches run at once.
-    pub(super) turns: Arc<Semaphore>,
+    /// Whose turn it is, where only so many fetches run at once; none where it cannot wait.
+    pub(super) turns: Option<Arc<Semaphore>>,
+    pub(super) turn: Option<Turn>,
+    /// What is under way.
+    pub(super) link: Link,
     /// What whoever watches wants.
     pub(super) orders: Orders,
 }
+
+/// What a transfer is called, before the number of its offer.
+const JOB: &str = "offer-";
 
 /// How a fetch ended that did not fail.
 pub(super) enum Ending {
@@ -55,30 +62,10 @@ pub(super) enum Ending {
     Stopped(u64),
 }
 
-/// How long a fetch that was dropped may take to let go of its bytes.
-const LETTING_GO: Duration = Duration::from_secs(3);
-/// How long a session whose other side is gone may take to notice that, and to let go of its bytes.
-const NOTICING: Duration = Duration::from_secs(30);
-/// How long bytes that are on their way still come after their sender is gone.
-const DRAINING: Duration = Duration::from_secs(3);
-const LOOKING_AGAIN: Duration = Duration::from_millis(50);
-
 /// Where the bytes go; while the digests are judged, only staging is left.
 enum Place {
     Sink(Sink),
     Staged(Staging),
-}
-
-/// With bytes that somebody else is at.
-struct Patience {
-    began: Instant,
-    len: u64,
-}
-
-/// Whether it may go on.
-enum Turn {
-    Ours(Option<OwnedSemaphorePermit>),
-    Stopped,
 }
 
 /// What came in.
@@ -91,7 +78,8 @@ enum Input {
 impl Work {
     /// Runs to the end. Dropping the future leaves what was written in staging, to be taken up again.
     pub(super) async fn run(mut self, offer: &Offer, plan: &Plan) -> Result<Ending, FetchError> {
-        let Turn::Ours(mut turn) = self.turn().await else { return self.stopped_before().await };
+        let Some(staging) = self.begin(Kin::of(self.key, offer)).await? else { return self.stopped_before().await };
+        let lender = lender(&staging, self.key);
         let claim = offer.claim();
         let mut algos: Vec<HashAlgo> = claim.algos().collect();
         // Those whose digest comes with the bytes, and the store's own name for them.
@@ -101,28 +89,30 @@ impl Work {
                 algos.push(algo);
             }
         }
-        let staging = self.staging(Kin::of(self.key, offer)).await?;
         let resume = (!staging.is_empty()).then(|| point(&staging));
         let envelope = resume.as_ref().and_then(|point| point.envelope_in(plan, claim.size));
-        let mut place = Place::Sink(Sink::open(staging, algos.clone(), envelope).await?);
+        let mut place = match self.read(staging, &algos, envelope).await? {
+            Read::Whole(sink) | Read::Paused(sink) => Place::Sink(sink),
+            Read::Stopped(staging) => return self.stopped(Place::Staged(staging)).await,
+        };
         let mut job = FetchJob::new(plan, claim, self.rules.clone(), self.settings, resume, Instant::now());
-        let (mut link, mut parting) = (Link::None, None);
+        let mut parting = None;
         loop {
             while let Some(action) = job.poll_action() {
                 match action {
-                    Action::Open(open) => link = self.open(open).await,
-                    Action::Close => link = Link::None,
-                    Action::OpenSession(open) => link = self.call(*open).await,
-                    Action::EndSession(SessionEnd::Kept) => parting = link.take_session().map(Parting::new),
+                    Action::Open(open) => self.link = self.open(open).await,
+                    Action::Close => self.link = Link::None,
+                    Action::OpenSession(open) => self.link = self.call(*open).await,
+                    Action::EndSession(SessionEnd::Kept) => parting = self.link.take_session().map(Parting::new),
                     Action::EndSession(end) => {
-                        if let Some(body) = link.take_session() {
+                        if let Some(body) = self.link.take_session() {
                             tokio::spawn(Parting::new(body).say(end)); // whatever comes next need not wait for that
                         }
                     }
-                    Action::Restart => place = Place::Sink(emptied(place, &algos, None).await?),
-                    Action::Through(envelope) => place = Place::Sink(emptied(place, &algos, Some(envelope)).await?),
+                    Action::Cut(keep) => place = self.cut(place, keep, &algos, None, &mut job).await?,
+                    Action::Through(envelope) => place = self.cut(place, 0, &algos, Some(envelope), &mut job).await?,
                     Action::Note(point) => place = self.note(place, &point).await?,
-                    Action::Record(source, outcome) => self.record(source, outcome).await?,
+                    Action::Record(source, outcome) => self.record(source, outcome, lender).await?,
                     Action::Finish => place = self.finish(place, &mut job).await?,
                     Action::Done(fetched) => {
                         let kept = self.commit(place, fetched).await;
@@ -138,50 +128,54 @@ impl Work {
                 }
             }
             if job.is_over() {
-                break;
+                return self.stopped(place).await;
             }
-            match next(&mut link, job.deadline(), &mut self.orders).await {
+            match next(&mut self.link, job.deadline(), &mut self.orders).await {
                 Input::Order(Order::Pause) => {
                     job.pause();
-                    turn = None; // others may go on
+                    self.turn = None; // others may go on
                     self.events.tell(FetchEvent::Paused).await;
                 }
-                Input::Order(Order::Resume) if turn.is_none() => match self.turn().await {
-                    Turn::Ours(ours) => {
-                        turn = ours;
-                        job.go_on(Instant::now());
-                    }
-                    Turn::Stopped => job.cancel(),
+                Input::Order(Order::Resume) if self.turn.is_none() => match self.has_turn().await {
+                    true => job.go_on(Instant::now()),
+                    false => job.cancel(),
                 },
                 Input::Order(Order::Resume) => {}
                 Input::Order(Order::Stop) => job.cancel(),
                 input => place = self.feed(input, &mut job, place).await?,
             }
         }
+    }
+
+    /// Somebody wanted it to end: what is there stays, or is thrown away.
+    async fn stopped(self, place: Place) -> Result<Ending, FetchError> {
         let keep = !self.orders.throws_away();
         put_away(place, keep).await.map(|len| Ending::Stopped(if keep { len } else { 0 }))
     }
 
-    /// Waits until fewer fetches run than may.
-    async fn turn(&mut self) -> Turn {
-        if let Ok(turn) = self.turns.clone().try_acquire_owned() {
-            return Turn::Ours(Some(turn));
-        }
-        self.events.tell(FetchEvent::Waiting).await;
-        let mut waits = true;
-        loop {
-            tokio::select! {
-                order = self.orders.next() => match order {
-                    Order::Stop => return Turn::Stopped,
-                    Order::Pause => waits = false,
-                    Order::Resume => waits = true,
-                },
-                turn = self.turns.clone().acquire_owned(), if waits => match turn {
-                    Ok(turn) => return Turn::Ours(Some(turn)),
-                    Err(_closed) => return Turn::Ours(None), // nobody counts any more
-                },
+    /// Cuts staging to so many bytes and begins anew behind them.
+    async fn cut(
+        &mut self,
+        place: Place,
+        keep: u64,
+        algos: &[HashAlgo],
+        envelope: Option<Envelope>,
+        job: &mut FetchJob,
+    ) -> Result<Place, FetchError> {
+        let mut staging = staged(place).await?;
+        let staging = blocking(move || staging.truncate(keep).map(|()| staging)).await?;
+        Ok(match self.read(staging, algos, envelope).await? {
+            Read::Whole(sink) => Place::Sink(sink),
+            Read::Paused(sink) => {
+                job.pause();
+                job.go_on(Instant::now());
+                Place::Sink(sink)
             }
-        }
+            Read::Stopped(staging) => {
+                job.cancel();
+                Place::Staged(staging)
+            }
+        })
     }
 
     /// It was stopped before its turn came: what an earlier try of this very offer left stays, or is thrown away. What others left is theirs.
@@ -240,43 +234,6 @@ impl Work {
         Ok(place)
     }
 
-    /// What an earlier try left, or nothing. One that was dropped a moment ago may still be writing its last bytes, and a session whose other
-    /// side was started anew may not know that yet.
-    async fn staging(&mut self, kin: Kin) -> Result<Staging, FetchError> {
-        let (kin, mut patience, mut later) = (Arc::new(kin), Patience::new(), None);
-        loop {
-            let (store, job, kin) = (self.store.clone(), job_of(self.key), Arc::clone(&kin));
-            let left = blocking(move || match store.resume(&job)? {
-                Some(staging) if !staging.is_empty() => Ok(Left::Bytes(staging)),
-                Some(empty) => empty.discard().and_then(|()| kin.take(&store)),
-                None => kin.take(&store),
-            });
-            match left.await {
-                Ok(Left::Bytes(staging)) => {
-                    self.orders.put_back(later);
-                    return Ok(staging);
-                }
-                Err(StoreError::Busy(_)) if patience.is_young() => sleep(LOOKING_AGAIN).await,
-                Ok(Left::Held(len)) if patience.lasts(len) => tokio::select! {
-                    () = sleep(LOOKING_AGAIN) => {}
-                    order = self.orders.next() => {
-                        let is_stop = matches!(order, Order::Stop);
-                        later = Some(order); // a pause changes nothing while nothing moves
-                        if is_stop {
-                            break;
-                        }
-                    }
-                },
-                Ok(Left::Held(_) | Left::Nothing) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.orders.put_back(later);
-        let (store, key) = (self.store.clone(), self.key);
-        let sidecar = Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() };
-        Ok(blocking(move || store.stage(job_of(key), sidecar)).await?)
-    }
-
     async fn open(&mut self, open: OpenUrl) -> Link {
         let host = open.url.host_str().unwrap_or_default().to_owned();
         self.events.tell(FetchEvent::Asking { host, from_byte: open.from_byte }).await;
@@ -290,22 +247,26 @@ impl Work {
         Link::Calling(Box::pin(async move { direct.open(open).await }))
     }
 
-    async fn record(&self, source: SourceKey, outcome: Outcome) -> Result<(), FetchError> {
+    /// That a session did not fit behind what another offer left is remembered of both: nothing is staked on such bytes again.
+    async fn record(&mut self, source: SourceKey, outcome: Outcome, lender: Option<OfferKey>) -> Result<(), FetchError> {
         if !outcome.is_success() {
             self.events.tell(FetchEvent::SourceEnded(outcome.clone())).await;
         }
         let (store, key) = (self.store.clone(), self.key);
+        let lender = lender.filter(|_| source.is_offered() && outcome == Outcome::Misfit);
         let record = Record { source, outcome, at: SystemTime::now() };
-        Ok(blocking(move || store.add_outcome(key, &record)).await?)
+        let keys = [Some(key), lender].into_iter().flatten();
+        Ok(blocking(move || keys.map(|key| store.add_outcome(key, &record)).collect::<Result<(), _>>()).await?)
     }
 
-    async fn note(&self, place: Place, point: &ResumePoint) -> Result<Place, FetchError> {
+    async fn note(&mut self, place: Place, point: &ResumePoint) -> Result<Place, FetchError> {
         let sidecar = Sidecar {
             offer: self.key.to_string(),
             source: point.source.as_ref().map(|source| source.as_str().to_owned()),
             validator: point.validator.clone(),
             is_pure: point.source.is_some() || point.len == 0,
             envelope: point.envelope.clone(),
+            base: point.base.as_ref().map(|base| (base.source.as_str().to_owned(), base.len)),
         };
         match place {
             Place::Sink(sink) => match sink.note(sidecar).await {
@@ -330,37 +291,14 @@ impl Work {
         Ok(Place::Staged(staging))
     }
 
-    async fn commit(&self, place: Place, fetched: Fetched) -> Result<BlobRef, FetchError> {
-        let staging = match place {
-            Place::Staged(staging) => staging,
-            Place::Sink(sink) => sink.stop().await?,
-        };
+    async fn commit(&mut self, place: Place, fetched: Fetched) -> Result<BlobRef, FetchError> {
+        let staging = staged(place).await?;
         let store = self.store.clone();
         let blob = blocking(move || match &fetched {
             Fetched::Verified(verified) => store.commit(staging, verified),
             Fetched::Unproven(unproven) => store.commit(staging, unproven),
         });
         Ok(blob.await?)
-    }
-}
-
-impl Patience {
-    fn new() -> Self {
-        Self { began: Instant::now(), len: 0 }
-    }
-
-    /// Whoever was told to let go may still be at it.
-    fn is_young(&self) -> bool {
-        self.began.elapsed() < LETTING_GO
-    }
-
-    /// Whether it is worth waiting: not where more and more bytes come.
-    fn lasts(&mut self, len: u64) -> bool {
-        let waited = self.began.elapsed();
-        if waited < DRAINING {
-            self.len = len;
-        }
-        len == self.len && waited < NOTICING
     }
 }
 
@@ -403,19 +341,17 @@ async fn write(place: Place, bytes: Bytes, portion: &Portion) -> Result<Place, F
     }
 }
 
-async fn emptied(place: Place, algos: &[HashAlgo], envelope: Option<Envelope>) -> Result<Sink, FetchError> {
+/// Waits until all is written.
+async fn staged(place: Place) -> Result<Staging, FetchError> {
     Ok(match place {
-        Place::Sink(sink) => sink.restart(envelope).await?,
-        Place::Staged(staging) => Sink::emptied(staging, algos.to_vec(), envelope).await?,
+        Place::Sink(sink) => sink.stop().await?,
+        Place::Staged(staging) => staging,
     })
 }
 
 /// Writes what is on its way to the disk; throws away what is of no use. Tells how many bytes there were.
 async fn put_away(place: Place, keep: bool) -> Result<u64, FetchError> {
-    let staging = match place {
-        Place::Sink(sink) => sink.stop().await?,
-        Place::Staged(staging) => staging,
-    };
+    let staging = staged(place).await?;
     let len = staging.len();
     if !keep || len == 0 {
         blocking(move || staging.discard()).await?;
@@ -435,12 +371,19 @@ fn point(staging: &Staging) -> ResumePoint {
     let sidecar = staging.sidecar();
     let source = sidecar.source.clone().filter(|_| sidecar.is_pure).map(SourceKey::from_record);
     let validator = sidecar.validator.clone().filter(|_| source.is_some());
-    ResumePoint { len: staging.len(), validator, source, envelope: sidecar.envelope.clone() }
+    let base = sidecar.base.clone().map(|(source, len)| Base { source: SourceKey::from_record(source), len });
+    ResumePoint { len: staging.len(), validator, source, envelope: sidecar.envelope.clone(), base }
+}
+
+/// The offer whose fetch began these bytes, if it was another one.
+fn lender(staging: &Staging, key: OfferKey) -> Option<OfferKey> {
+    let number = staging.job().as_str().strip_prefix(JOB)?.parse().ok()?;
+    Some(OfferKey::from_number(number)).filter(|lender| *lender != key)
 }
 
 /// One transfer for each row of the catalogue.
 pub(super) fn job_of(key: OfferKey) -> JobId {
-    JobId::from_record(&format!("offer-{}", key.number().max(0))).expect("letters, a dash and digits")
+    JobId::from_record(&format!("{JOB}{}", key.number().max(0))).expect("letters, a dash and digits")
 }
 
 impl From<SinkError> for FetchError {

@@ -25,6 +25,11 @@ use crate::sharing::juliet;
 const PATIENCE: Duration = Duration::from_secs(60);
 const SIZE: usize = 1_500_000;
 
+/// As large, and nowhere alike.
+fn junk() -> Vec<u8> {
+    noise(SIZE).into_iter().map(|byte| !byte).collect()
+}
+
 /// A picture that Romeo shared in one message with both sources.
 struct Both {
     couple: Couple,
@@ -156,7 +161,7 @@ async fn what_an_offer_that_failed_left_serves_the_next_offer_of_the_same_file()
 #[tokio::test]
 async fn wrong_bytes_that_came_before_cost_nobody_what_they_offer_directly() {
     let mut both = Both::new([Manner::Good]).await;
-    let junk = Web::new(&noise(SIZE), [Manner::Breaks(400_000), Manner::Status(410)]);
+    let junk = Web::new(&junk(), [Manner::Breaks(400_000), Manner::Status(410)]);
     let mut link = both.plan(false).await.attempts.swap_remove(0);
     let How::Http(request) = &mut link.how else { panic!("{link:?}") };
     request.url = junk.url().parse().unwrap();
@@ -171,6 +176,25 @@ async fn wrong_bytes_that_came_before_cost_nobody_what_they_offer_directly() {
     assert!(file.is_proven());
     assert_eq!((read(&file), told), (both.bytes, ["link from 0", "device from 0", "session"].map(str::to_owned).to_vec()));
     assert_eq!(sending.await.unwrap().unwrap().files.len(), 1, "he need not offer it again");
+}
+
+/// The link broke, and the same person offers the same file directly: that goes on where the link broke.
+#[tokio::test]
+async fn what_somebody_offers_directly_goes_on_behind_what_their_link_gave() {
+    let mut both = Both::new([Manner::Breaks(400_000), Manner::Status(410)]).await;
+    let mut plan = both.plan(false).await;
+    plan.attempts.truncate(1);
+    let failed = both.couple.juliet.fetch(&both.offer, plan).await.unwrap_err();
+    assert!(failed.to_string().contains("are kept for another try"), "{failed}");
+    let path = both.couple.file("directly.jpg", &both.bytes);
+    let sending = tokio::spawn(both.couple.romeo.send_direct(&path).to(&juliet()).into_future());
+    both.offer = both.couple.next().await;
+    let mut plan = yes(&both.couple.juliet, &both.offer).await;
+    plan.attempts.truncate(1);
+    let (file, told) = both.fetch(plan, async |_, _| ()).await;
+    assert!(file.is_proven());
+    assert_eq!((read(&file) == both.bytes, told), (true, ["device from 400000", "session"].map(str::to_owned).to_vec()));
+    assert_eq!(sending.await.unwrap().unwrap().files.len(), 1);
 }
 
 /// A device that was killed is shown as present until its server notices.

@@ -141,3 +141,31 @@ async fn no_more_are_fetched_at_once_than_may_be() {
     assert_eq!(read(&file(&mut second).await), files[1]);
     assert_eq!(asked()[3], 0);
 }
+
+/// What an earlier try left is read again before anything is asked for. That may take minutes: whoever watches sees it, and is heard.
+#[tokio::test]
+async fn orders_are_heard_while_what_is_there_is_read_again() {
+    let bytes = noise(24 << 20);
+    let web = Web::new(&bytes, [Manner::Breaks(23 << 20), Manner::Status(503), Manner::Status(503), Manner::Status(503), Manner::Good]);
+    let desk = Desk::new(&bytes, &[web.url()]).await;
+    desk.fetch().await.unwrap_err();
+    let (there, asked) = (desk.staged(), web.asked().len());
+    assert!(there > 20 << 20, "{there}");
+    let is_asked = |event: &FetchEvent| matches!(event, FetchEvent::Asking { .. });
+    let mut progress = begin(&desk).await;
+    progress.cancel();
+    let last = wait_for(&mut progress, |event| matches!(event, FetchEvent::Stopped { .. }) || is_asked(event)).await;
+    assert!(matches!(last, FetchEvent::Stopped { kept } if kept == there), "{last:?}");
+    assert_eq!((desk.staged(), web.asked().len()), (there, asked));
+
+    let mut progress = begin(&desk).await;
+    progress.pause();
+    let read = wait_for(&mut progress, |event| matches!(event, FetchEvent::Rereading(_)) || is_asked(event)).await;
+    assert!(matches!(read, FetchEvent::Rereading(progress) if progress.total == Some(there)), "{read:?}");
+    let paused = wait_for(&mut progress, |event| matches!(event, FetchEvent::Paused) || is_asked(event)).await;
+    assert!(matches!(paused, FetchEvent::Paused), "{paused:?}");
+    progress.resume();
+    progress.discard();
+    wait_for(&mut progress, |event| matches!(event, FetchEvent::Stopped { kept: 0 })).await;
+    assert_eq!((desk.staged(), web.asked().len()), (0, asked));
+}

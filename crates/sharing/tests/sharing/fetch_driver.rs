@@ -192,8 +192,8 @@ impl Driver<'_> {
                 self.scene.ended.push(end);
                 self.body = None;
             }
-            Action::Restart => {
-                self.scene.staged.clear();
+            Action::Cut(keep) => {
+                self.scene.staged.truncate(usize::try_from(keep).unwrap());
                 self.through = None;
             }
             Action::Through(envelope) => {

@@ -324,6 +324,90 @@ fn an_offered_session_goes_on_behind_the_same_person_and_behind_nobody_else() {
     }
 }
 
+/// Somebody who announced themselves: the sender does not name them.
+const MALLORY: &str = "mallory@evil.lit/x";
+const OWN: &str = "juliet@capulet.lit/laptop";
+
+/// The sender's session breaks after 30 bytes for good; then others are asked, of whom the sender names all but Mallory.
+fn behind_a_broken_offer(others: &[(&'static str, Server)]) -> Scene {
+    let broken = Server { says_later: Some(SessionFailure::Over), ..Server::good().cut(30, 1) };
+    let givers: Vec<_> = [(PHONE, broken)].into_iter().chain(others.iter().cloned()).collect();
+    let mut task = task(claim(FILE), &givers);
+    task.plan.attempts[0] = offering(PHONE, "s");
+    for attempt in task.plan.attempts.iter_mut().filter(|attempt| attempt.source == device_key(MALLORY)) {
+        attempt.named_by = NamedBy::Other(Jid::parse(MALLORY).unwrap());
+    }
+    run(task, givers, b"", 7)
+}
+
+/// Decision 0033.
+#[test]
+fn what_strangers_add_behind_a_session_that_broke_is_cut_off_without_what_it_gave() {
+    let junk = || Server::with(&forged());
+    let scene = behind_a_broken_offer(&[(MALLORY, junk())]);
+    assert_eq!(scene.result.unwrap_err().kept, 30);
+    assert_eq!((scene.staged, scene.ended), (FILE[..30].to_vec(), vec![SessionEnd::Misfit]));
+    assert_eq!(scene.noted.last().unwrap().source, Some(offering(PHONE, "s").source), "theirs alone again");
+    assert_eq!(scene.outcomes.last(), Some(&(device_key(MALLORY), Outcome::Misfit)));
+
+    let scene = behind_a_broken_offer(&[(MALLORY, junk()), (OWN, Server::good())]);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked[1..], asked(&[(MALLORY, 30), (OWN, 30)]));
+
+    let scene = behind_a_broken_offer(&[(OWN, Server::good().cut(7, 1)), (MALLORY, junk())]);
+    assert!(is_verified(&scene), "of two each is asked alone behind it");
+    assert_eq!(scene.asked[1..], asked(&[(OWN, 30), (MALLORY, 37), (PHONE, 30), (OWN, 30)]));
+
+    for liar in [Server::with(&FILE.repeat(20)), Server { status: 416, ..junk() }] {
+        assert_eq!(behind_a_broken_offer(&[(MALLORY, liar)]).staged, FILE[..30]);
+    }
+    assert!(is_verified(&behind_a_broken_offer(&[("a.lit", Server::good())])), "the rest may come from anywhere");
+}
+
+/// Also where a crash came between; from there the next session of the same person goes on, and another person's does not.
+#[test]
+fn the_next_session_goes_on_behind_what_the_one_before_gave_whatever_others_added() {
+    let broken = behind_a_broken_offer(&[(MALLORY, Server::with(&forged()).cut(4, 99))]);
+    let left = broken.noted.last().unwrap().clone();
+    assert_eq!((left.len, &left.source, left.base.as_ref().unwrap().len), (42, &None, 30));
+    for (who, from) in [(PHONE, 30), (LAPTOP, 30), ("mercutio@verona.lit/x", 0)] {
+        let givers = vec![(who, Server::good())];
+        let mut task = task(claim(FILE), &givers);
+        task.plan.attempts[0] = offering(who, "s2");
+        let scene = run(Task { resume: Some(left.clone()), ..task }, givers, &broken.staged, 7);
+        assert!(is_verified(&scene));
+        assert_eq!(scene.asked, asked(&[(who, from)]));
+    }
+}
+
+/// Bytes rot, and devices err. Who the sender names may show that; who announced themselves may not.
+#[test]
+fn wrong_bytes_of_an_offer_stand_in_nobodys_way_whom_the_sender_names() {
+    let point = ResumePoint { len: 20, source: Some(offering(PHONE, "s").source), ..ResumePoint::default() };
+    let behind_rot = |who: &str, named_by: NamedBy| {
+        let givers = vec![(who, Server::good())];
+        let mut task = task(claim(FILE), &givers);
+        task.plan.attempts[0].named_by = named_by;
+        run(Task { resume: Some(point.clone()), ..task }, givers, &forged()[..20], 7)
+    };
+    let scene = behind_rot("a.lit", NamedBy::Sender);
+    assert!(is_verified(&scene));
+    assert_eq!(scene.asked, asked(&[("a.lit", 20), ("a.lit", 0)]));
+    let scene = behind_rot(MALLORY, NamedBy::Other(Jid::parse(MALLORY).unwrap()));
+    assert_eq!((scene.staged, scene.asked), (forged()[..20].to_vec(), asked(&[(MALLORY, 20)])));
+}
+
+/// Who cannot begin in the middle gives all of it anyway: nothing before it can make that wrong.
+#[test]
+fn an_offered_session_without_ranges_stands_behind_nothing() {
+    let givers = vec![(PHONE, Server { ranges: false, ..Server::good() })];
+    let mut task = task(claim(FILE), &givers);
+    task.plan.attempts[0] = offering(PHONE, "s2");
+    let point = ResumePoint { len: 20, source: Some(offering(PHONE, "s1").source), ..ResumePoint::default() };
+    let scene = run(Task { resume: Some(point), ..task }, givers, &forged()[..20], 7);
+    assert!(is_verified(&scene));
+}
+
 #[test]
 fn a_session_that_never_stands_costs_nothing_of_what_is_there() {
     let servers = vec![("a.lit", Server::good().cut(20, 1)), (PHONE, says(SessionFailure::NoWay("no candidate".into())))];

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use balcony_sharing::plan::Record;
-use balcony_wire::{BareJid, Element, Jid};
+use balcony_sharing::{Received, dialect};
+use balcony_store::NewOffer;
+use balcony_wire::{BareJid, Element, Jid, Stanza};
 use tokio::sync::watch;
 
 use super::*;
@@ -15,19 +16,20 @@ const ROMEO: &str = "romeo@montague.lit/orchard";
 
 /// What a device offers: name, size and date, and a digest or the promise of one.
 #[derive(Clone, Copy)]
-struct Offered {
-    by: &'static str,
-    sid: &'static str,
-    name: &'static str,
-    size: u64,
-    date: &'static str,
-    hash: &'static str,
+pub(in crate::fetch) struct Offered {
+    pub(in crate::fetch) by: &'static str,
+    pub(in crate::fetch) sid: &'static str,
+    pub(in crate::fetch) name: &'static str,
+    pub(in crate::fetch) size: u64,
+    pub(in crate::fetch) date: &'static str,
+    pub(in crate::fetch) hash: &'static str,
 }
 
-const FIRST: Offered = Offered { by: ROMEO, sid: "a", name: "film.mkv", size: 100, date: "2026-01-01T00:00:00Z", hash: PROMISED };
-const AGAIN: Offered = Offered { by: "romeo@montague.lit/started-anew", sid: "b", ..FIRST };
+pub(in crate::fetch) const FIRST: Offered =
+    Offered { by: ROMEO, sid: "a", name: "film.mkv", size: 100, date: "2026-01-01T00:00:00Z", hash: PROMISED };
+pub(in crate::fetch) const AGAIN: Offered = Offered { by: "romeo@montague.lit/started-anew", sid: "b", ..FIRST };
 
-fn offer(store: &Store, offered: Offered) -> CataloguedOffer {
+pub(in crate::fetch) fn offer(store: &Store, offered: Offered) -> CataloguedOffer {
     let Offered { by, sid, name, size, date, hash } = offered;
     let date = if date.is_empty() { String::new() } else { format!("<date>{date}</date>") };
     let jingle = format!(
@@ -46,7 +48,7 @@ fn session(offer: &Offer) -> Option<String> {
 }
 
 /// A store with 40 bytes of what was offered first, with a note as a fetch leaves it, changed by `change`.
-fn left_behind(first: Offered, change: impl FnOnce(&mut Sidecar)) -> Store {
+pub(in crate::fetch) fn left_behind(first: Offered, change: impl FnOnce(&mut Sidecar)) -> Store {
     let store = Store::in_memory().unwrap();
     let first = offer(&store, first);
     let mut sidecar = Sidecar { offer: first.key().to_string(), source: session(&first), is_pure: true, ..Sidecar::default() };
@@ -125,4 +127,54 @@ fn what_did_not_fit_once_never_goes_on_behind_described_bytes_again() {
     store.add_outcome(again.key(), &Record { source, outcome: Outcome::Misfit, at: SystemTime::UNIX_EPOCH }).unwrap();
     assert!(matches!(taken(&store, &again), Left::Nothing));
     assert_eq!(store.staged().unwrap().len(), 1, "it stays for the offer it belongs to");
+}
+
+const LINK: &str = "https://files.montague.lit/film.mkv";
+
+/// A store with 40 bytes that a link of this person's message gave, and the key of that offer.
+fn left_by_a_link(by: &str, source: &str) -> (Store, OfferKey) {
+    let store = Store::in_memory().unwrap();
+    let message = format!(
+        "<message xmlns='jabber:client' from='{by}' type='chat' id='m1'><file-sharing xmlns='urn:xmpp:sfs:0'>\
+         <file xmlns='urn:xmpp:file:metadata:0'><name>film.mkv</name><size>100</size><date>2026-01-01T00:00:00Z</date>{KNOWN}</file>\
+         <sources><url-data xmlns='http://jabber.org/protocol/url-data' target='{LINK}'/></sources></file-sharing></message>"
+    );
+    let Stanza::Message(read) = Stanza::read(Element::parse(&message).unwrap()).unwrap() else { panic!("no message") };
+    let offers = dialect::read(&Received::direct(read, &"juliet@capulet.lit".parse().unwrap()).unwrap()).offers;
+    let (key, _) = store.add_offer(&NewOffer::new(&offers[0], message, SystemTime::UNIX_EPOCH)).unwrap();
+    let sidecar = Sidecar { offer: key.to_string(), source: Some(source.to_owned()), is_pure: true, ..Sidecar::default() };
+    store.stage(job_of(key), sidecar).unwrap().append(&[7; 40]).unwrap();
+    (store, key)
+}
+
+/// What a session goes on behind: nothing, bytes that it throws away, or bytes that count as its own.
+fn goes_on_behind((store, _): &(Store, OfferKey), again: Offered) -> Option<bool> {
+    let again = offer(store, again);
+    match taken(store, &again) {
+        Left::Bytes(staging) => Some(staging.sidecar().source == session(&again)),
+        _ => None,
+    }
+}
+
+/// Decision 0030: the link counts for the person who sent it, whether the session tells the digest or promises it.
+#[test]
+fn a_session_goes_on_behind_what_a_link_gave_that_the_same_person_sent() {
+    let url = format!("url {LINK}");
+    assert_eq!(goes_on_behind(&left_by_a_link(ROMEO, &url), Offered { hash: KNOWN, ..AGAIN }), Some(true));
+    assert_eq!(goes_on_behind(&left_by_a_link(ROMEO, &url), AGAIN), Some(true));
+    assert_eq!(goes_on_behind(&left_by_a_link(ROMEO, "url https://evil.lit/x"), Offered { hash: KNOWN, ..AGAIN }), Some(false));
+    assert_eq!(goes_on_behind(&left_by_a_link(ROMEO, "url https://evil.lit/x"), AGAIN), None);
+    assert_eq!(goes_on_behind(&left_by_a_link("mercutio@montague.lit/orchard", &url), Offered { hash: KNOWN, ..AGAIN }), None);
+}
+
+/// Else a link that gives wrong bytes again and again would cost each session that comes after it.
+#[test]
+fn a_session_that_did_not_fit_behind_a_link_is_the_last_that_was_staked_on_it() {
+    let left = left_by_a_link(ROMEO, &format!("url {LINK}"));
+    let misfit = |source: SourceKey| Record { source, outcome: Outcome::Misfit, at: SystemTime::UNIX_EPOCH };
+    left.0.add_outcome(left.1, &misfit(SourceKey::from_record("by-hash mallory@evil.lit/x"))).unwrap();
+    assert_eq!(goes_on_behind(&left, Offered { hash: KNOWN, ..AGAIN }), Some(true), "what strangers gave is no session's affair");
+    let left = left_by_a_link(ROMEO, &format!("url {LINK}"));
+    left.0.add_outcome(left.1, &misfit(offer(&left.0, FIRST).sources().next().unwrap().key())).unwrap();
+    assert_eq!(goes_on_behind(&left, Offered { hash: KNOWN, ..AGAIN }), Some(false));
 }

@@ -8,12 +8,14 @@ use url::Url;
 use crate::cipher::Envelope;
 use crate::plan::{Attempt, How, HttpRequest};
 use crate::transfer::{Patience, SessionRequest};
-use crate::{Exposure, ExposureKind, SourceKey};
+use crate::{Exposure, ExposureKind, NamedBy, SourceKey};
 
 /// A source of the plan and how it fares.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) source: SourceKey,
+    /// The sender of the offer names it, or it is a device of one's own.
+    pub(super) is_named: bool,
     pub(super) asked: Asked,
     /// What its bytes come in, and the mark of that.
     pub(super) envelope: Option<(Envelope, String)>,
@@ -25,6 +27,8 @@ pub(super) struct Candidate {
     pub(super) furthest: u64,
     pub(super) not_before: Option<Instant>,
     pub(super) is_out: bool,
+    /// It is out because its bytes did not fit those of the person who offers the file.
+    pub(super) is_misfit: bool,
     /// As a device: how long it was waited for when it was asked last.
     pub(super) silence: Patience,
 }
@@ -50,6 +54,7 @@ impl Candidate {
         };
         Some(Self {
             source: attempt.source.clone(),
+            is_named: attempt.named_by == NamedBy::Sender,
             asked,
             envelope,
             failures: 0,
@@ -57,6 +62,7 @@ impl Candidate {
             furthest: 0,
             not_before: None,
             is_out: false,
+            is_misfit: false,
             silence: Patience::Full,
         })
     }

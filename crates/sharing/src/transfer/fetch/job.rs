@@ -121,8 +121,8 @@ impl FetchJob {
         match job.envelope().map(|envelope| envelope.keeps(job.stage.len())) {
             Some(kept) => job.stage.cut(kept),
             // its key is not in the plan any more
-            None if job.stage.mark().is_some() => job.restart(),
-            None if job.stage.len() > job.limit(None) => job.restart(),
+            None if job.stage.mark().is_some() => job.cut(0),
+            None if job.stage.len() > job.limit(None) => job.cut(0),
             None => {}
         }
         job.choose(now);
@@ -179,7 +179,10 @@ impl FetchJob {
             }
             Meaning::StartOver => {
                 self.actions.push_back(Action::Close);
-                self.restart();
+                if self.stage.len() == self.base() {
+                    return self.fail(now, request.candidate, Outcome::WrongRange, None); // they are another one's, and stay
+                }
+                self.cut(self.base());
                 self.choose(now);
             }
             Meaning::Failed(outcome) => {
@@ -289,7 +292,7 @@ impl FetchJob {
     /// Ends the job without a result; what becomes of the staging file is the person's choice.
     pub fn cancel(&mut self) {
         self.close();
-        self.actions.retain(|action| matches!(action, Action::Close | Action::EndSession(_) | Action::Restart | Action::Record(..)));
+        self.actions.retain(|action| matches!(action, Action::Close | Action::EndSession(_) | Action::Cut(_) | Action::Record(..)));
         self.state = State::Over;
     }
 
@@ -318,13 +321,16 @@ impl FetchJob {
         if is_whole && (self.stage.len() > 0 || self.claim.can_prove()) {
             return self.finish(None);
         }
-        let best = self.candidates.iter().enumerate().filter(|(_, candidate)| !candidate.is_out);
+        let stays = self.base() > 0;
+        let can_follow = |candidate: &Candidate| !candidate.is_out && !(stays && candidate.mark().is_some());
+        let best = self.candidates.iter().enumerate().filter(|(_, candidate)| can_follow(candidate));
         let best = match self.purity {
             // What is there is thrown away only when nothing can go on behind it.
             Purity::Mixed => best.min_by_key(|(at, candidate)| (!self.is_akin(candidate), candidate.failures + candidate.doubts, *at)),
             Purity::Alone => best.min_by_key(|(at, candidate)| (!self.stage.givers().contains(&candidate.source), *at)),
         };
         match best.map(|(at, candidate)| (at, candidate.not_before)) {
+            None if stays && self.candidates.iter().any(|candidate| candidate.is_misfit) => self.doubt_base(now),
             None => self.give_up(),
             Some((_, Some(until))) if until > now => self.state = State::Waiting { until },
             Some((at, _)) => self.ask(now, at),
@@ -336,10 +342,11 @@ impl FetchJob {
         let source = self.candidates[at].source.clone();
         let may_follow = match self.purity {
             Purity::Mixed => true,
+            Purity::Alone if self.base() > 0 => self.stage.is_alone_behind_base(&source),
             Purity::Alone => self.stage.is_only(&source) && (self.can_prove(at) || self.stage.validator_of(&source).is_some()),
         };
-        if self.stage.len() > 0 && !(may_follow && self.is_akin(&self.candidates[at])) {
-            self.restart();
+        if self.stage.len() > self.base() && !(may_follow && self.is_akin(&self.candidates[at])) {
+            self.cut(self.base());
         }
         self.leans |= self.stage.len() > 0 && !self.claim.can_prove() && self.candidates[at].promises_hash();
         self.enter(at);
@@ -393,15 +400,18 @@ impl FetchJob {
         let is_known = self.stage.validator_of(&source).is_some();
         let changed = is_known && self.stage.validator_of(&source) != validator;
         if request.from > 0 && changed {
-            self.restart();
+            self.cut(0);
             if body.starts_at > 0 {
                 self.hang_up(SessionEnd::Stopped);
                 return self.choose(now);
             }
         }
         let may_skip = self.purity == Purity::Mixed || is_known || self.can_prove(request.candidate);
-        if self.stage.len() > 0 && body.starts_at < self.stage.len() && !(may_skip && self.may_stake(request.candidate)) {
-            self.restart();
+        // Whoever gives all of a file that they offer stands behind nobody.
+        let is_all = body.starts_at == 0 && self.candidates[request.candidate].is_offered();
+        let keep = if may_skip && !is_all { self.stake(request.candidate) } else { 0 };
+        if body.starts_at < self.stage.len() && keep < self.stage.len() {
+            self.cut(keep);
         }
         self.enter(request.candidate);
         self.told_total = body.total.or(self.told_total);
@@ -416,8 +426,10 @@ impl FetchJob {
     /// More bytes than announced: nothing of this source is kept.
     fn too_long(&mut self, now: Instant, candidate: usize) {
         self.hang_up(SessionEnd::Broken);
-        if self.stage.givers().contains(&self.candidates[candidate].source) {
-            self.restart();
+        let source = &self.candidates[candidate].source;
+        if self.stage.givers().contains(source) {
+            let is_offerer = source.person().is_some_and(|person| self.stage.offerer() == Some(person));
+            self.cut(if is_offerer { 0 } else { self.base() });
         }
         self.fail(now, candidate, Outcome::TooLong(self.limit(Some(candidate))), None);
     }
@@ -460,10 +472,21 @@ impl FetchJob {
         self.outcomes.push((source, outcome));
     }
 
-    pub(super) fn restart(&mut self) {
-        self.stage.clear();
-        self.leans = false;
-        self.actions.push_back(Action::Restart);
+    /// How many bytes at the front are kept whatever others do: those that the person who offers the file gave, where a digest will tell
+    /// whose bytes were wrong.
+    pub(super) fn base(&self) -> u64 {
+        if self.claim.can_prove() { self.stage.base() } else { 0 }
+    }
+
+    /// Throws away what is in staging: all of it, or what stands behind the base.
+    pub(super) fn cut(&mut self, keep: u64) {
+        if keep > 0 {
+            self.stage.cut_to_base();
+        } else {
+            self.stage.clear();
+            self.leans = false;
+        }
+        self.actions.push_back(Action::Cut(keep));
     }
 
     /// What comes into empty staging is of this source's kind.
@@ -473,7 +496,7 @@ impl FetchJob {
             return;
         }
         if self.stage.mark().is_some() {
-            self.restart();
+            self.cut(0);
         }
         let candidate = &self.candidates[at];
         self.stage.enter(candidate.mark());

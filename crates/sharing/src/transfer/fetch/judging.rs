@@ -65,7 +65,7 @@ impl FetchJob {
 
     /// The staging file is not what this machine was told: nothing in it can be trusted.
     fn mistrust(&mut self, now: Instant) {
-        self.restart();
+        self.cut(0);
         self.state = State::Choosing;
         self.choose(now);
     }
@@ -73,6 +73,9 @@ impl FetchJob {
     /// Wrong bytes: blames who gave them all; where several did, or an earlier job, each is asked once more alone. A session that cannot be
     /// asked again hears that it may be offered again.
     fn wrong_bytes(&mut self, now: Instant, by: Option<usize>, outcome: Outcome) {
+        if self.base() > 0 && self.stage.has_others() {
+            return self.does_not_fit(now, by);
+        }
         let position = |culprit: &SourceKey| self.candidates.iter().position(|candidate| candidate.source == *culprit);
         let culprit = if self.stage.is_blank() { by } else { self.stage.culprit().and_then(position) };
         let misfit = by.filter(|at| culprit.is_none() && self.candidates[*at].is_offered());
@@ -91,8 +94,39 @@ impl FetchJob {
             None => {}
         }
         self.purity = Purity::Alone;
-        self.restart();
+        self.cut(0);
         self.state = State::Choosing;
+        self.choose(now);
+    }
+
+    /// Wrong bytes, of which those at the front are of the person who offers the file. They stay; whoever gave the others is left out,
+    /// or, where that were several, asked once more alone.
+    fn does_not_fit(&mut self, now: Instant, by: Option<usize>) {
+        let intruder = self.stage.intruder().and_then(|giver| self.candidates.iter().position(|candidate| candidate.source == *giver));
+        self.tell_session(by, if intruder.is_some() { SessionEnd::Misfit } else { SessionEnd::Stopped });
+        match intruder {
+            Some(at) => {
+                self.candidates[at].is_out = true;
+                match self.candidates[at].is_named {
+                    true => self.candidates[at].is_misfit = true, // it may still be right, and those at the front wrong
+                    false => self.record(at, Outcome::Misfit),
+                }
+            }
+            None => self.purity = Purity::Alone,
+        }
+        self.cut(self.base());
+        self.state = State::Choosing;
+        self.choose(now);
+    }
+
+    /// Nobody fits behind the bytes at the front, not even who was named by the same person: perhaps they are wrong themselves. Who was
+    /// named is asked once more alone, from the first byte. Nobody else can bring that about.
+    pub(super) fn doubt_base(&mut self, now: Instant) {
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_misfit) {
+            (candidate.is_misfit, candidate.is_out) = (false, false);
+        }
+        self.purity = Purity::Alone;
+        self.cut(0);
         self.choose(now);
     }
 

@@ -8,7 +8,7 @@
 //!
 //! A session with somebody's device is a source like any other: what came by HTTP is gone on with there, and the other way round. It stays
 //! open until the bytes were judged, and hears how it ended. One that was offered to us can be had once: it stands behind bytes of the same
-//! person alone.
+//! person alone, and what others give behind those is cut off again, without them, if the whole is wrong.
 //!
 //! Encrypted files (XEP-0448 §3.2) are opened on the way: the machine counts encrypted bytes, which lie where the plain ones do, the
 //! staging file holds plain ones. Nothing of them is done before tag or padding, the digests of the encrypted bytes and those of the
@@ -47,8 +47,8 @@ pub enum Action {
     OpenSession(Box<OpenSession>),
     /// End the session that is under way, or whose bytes have ended, and tell it so; nothing about it is fed any more.
     EndSession(SessionEnd),
-    /// Cut the staging file to nothing and begin a fresh hasher; what comes is plain.
-    Restart,
+    /// Cut the staging file to so many bytes and begin a fresh hasher, which has seen these; what comes is plain.
+    Cut(u64),
     /// What comes into the empty staging file is encrypted: send each [`Portion`] through a fresh [`crate::cipher::Decipher`], write and
     /// hash what it gives out, and hash the encrypted bytes for what [`Envelope::ciphertext`] names.
     Through(Envelope),
@@ -88,6 +88,15 @@ pub enum Fetched {
     Unproven(Unproven),
 }
 
+/// Bytes at the front that the person who offers the file gave: what others give stands behind them for a trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The last of their sessions.
+    pub source: SourceKey,
+    /// How many.
+    pub len: u64,
+}
+
 /// What a later job needs to know about a staging file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResumePoint {
@@ -100,6 +109,8 @@ pub struct ResumePoint {
     /// The mark of the secret that opened them ([`crate::cipher::Secret::mark`]); `None` if they came as they are. Plain and
     /// encrypted sources, and those of different secrets, never mix in one file.
     pub envelope: Option<String>,
+    /// Of bytes by several sources, those that the person who offers the file gave.
+    pub base: Option<Base>,
 }
 
 impl ResumePoint {

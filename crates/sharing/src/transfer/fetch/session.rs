@@ -58,7 +58,7 @@ impl FetchJob {
     }
 
     pub(super) fn open_session(&mut self, now: Instant, at: usize) {
-        let from = if self.may_stake(at) { self.stage.len() } else { 0 };
+        let from = self.stake(at);
         let patience = self.silence(at);
         let Asked::Session(request) = &self.candidates[at].asked else { return };
         self.actions.push_back(Action::OpenSession(Box::new(request.from_byte(from, patience))));
@@ -78,13 +78,20 @@ impl FetchJob {
         if !is_risky && self.candidates.iter().any(is_else) { Patience::Short } else { Patience::Full }
     }
 
-    /// Whether a source may go on behind what is in staging, as far as that can cost it its only try. A session that was offered is
-    /// one answer: taken from the middle, it is spent if the bytes before turn out to be wrong. So it stands behind those of the same
-    /// person's devices alone; what anybody else gave, a web server too, is thrown away when its own first byte comes.
-    pub(super) fn may_stake(&self, at: usize) -> bool {
+    /// Behind how many of the staged bytes a source may go on, as far as that can cost it its only try. A session that was offered is one
+    /// answer: taken from the middle, it is spent if the bytes before turn out to be wrong. So it stands behind those of the same person's
+    /// devices alone; what anybody else gave, a web server too, is thrown away when its own first byte comes.
+    pub(super) fn stake(&self, at: usize) -> u64 {
         match &self.candidates[at].asked {
-            Asked::Session(request) if request.is_offered() => self.stage.is_of(&request.peer.bare()),
-            Asked::Session(_) | Asked::Url(_) => true,
+            Asked::Session(request) if request.is_offered() => {
+                let person = request.peer.bare();
+                let is_theirs = self.stage.offerer().is_some_and(|offerer| offerer == person);
+                match self.stage.is_of(&person) {
+                    true => self.stage.len(),
+                    false => Some(self.base()).filter(|_| is_theirs).unwrap_or_default(),
+                }
+            }
+            Asked::Session(_) | Asked::Url(_) => self.stage.len(),
         }
     }
 
