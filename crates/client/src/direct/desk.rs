@@ -20,7 +20,7 @@ use super::body::{Body, Feed, promise};
 use super::give::{Gift, Giver};
 use super::publish::{Expected, random_id};
 use super::si::Older;
-use super::switchboard::{Key, Switchboard};
+use super::switchboard::{Held, Key, Switchboard};
 use super::task::{Beginning, Giving, Task};
 use super::{Courier, DirectError, GiveEvent, Stage};
 use crate::account::Connection;
@@ -114,7 +114,7 @@ impl Desk {
                 return Err(DirectError::Rules { peer: open.peer.clone(), what });
             }
         };
-        match self.incoming(&key, &request) {
+        match self.incoming(&key, &request, None) {
             Ok(beginning) => {
                 self.courier.answer(request.result(None)).await;
                 Task::spawn(self, key.clone(), beginning);
@@ -167,8 +167,8 @@ impl Desk {
         Ok(())
     }
 
-    /// A session that a device begins; or the answer that refuses it.
-    pub(super) fn incoming(&self, key: &Key, request: &Iq) -> Result<Beginning, Box<Iq>> {
+    /// A session that a device begins, with the room that it took when it arrived; or the answer that refuses it.
+    pub(super) fn incoming(&self, key: &Key, request: &Iq, arrived: Option<Held>) -> Result<Beginning, Box<Iq>> {
         use balcony_wire::stanza::DefinedCondition as C;
         use balcony_wire::{ReadError, StanzaError};
         let refuse = |condition| Box::new(request.refuse(StanzaError::new(condition)));
@@ -176,7 +176,7 @@ impl Desk {
         // Whoever wrote that program wants to know what we could not read.
         let unreadable = |error: ReadError| Box::new(request.refuse(StanzaError::new(C::BadRequest).with_text(error.to_string())));
         let jingle = Jingle::read(payload).map_err(unreadable)?;
-        let admitted = self.switchboard.admit(key.clone(), &jingle, payload.weight());
+        let admitted = self.switchboard.admit(key.clone(), &jingle, payload.weight(), arrived);
         let mailbox = admitted.map_err(|refusal| Box::new(request.refuse(refusal.error())))?;
         let between = self.between(key).map_err(|_| refuse(C::ServiceUnavailable))?;
         let abilities = self.devices.borrow().get(&key.peer).unwrap_or_default();

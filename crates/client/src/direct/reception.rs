@@ -43,7 +43,7 @@ pub(super) async fn run(desk: Arc<Desk>, shelf: Shelf, mut arrivals: mpsc::Recei
             Arrival::Session(request) => session(&desk, &shelf, request, place).await,
             Arrival::Added(peer, jingle) => shelf.keep(peer, jingle).await,
             Arrival::Start(request) => drop(tokio::spawn(start(Arc::clone(&desk), request, place))),
-            Arrival::Older(request) => si::arrive(&desk, &shelf, request).await,
+            Arrival::Older(request) => si::arrive(&desk, &shelf, request, place).await,
             // Only where somebody waits for offers: the account itself listens for its clones.
             Arrival::Message(message) if shelf.news.receiver_count() > 1 => proposing::answer(&desk, &message).await,
             Arrival::Message(_) => {}
@@ -70,27 +70,26 @@ async fn unseen(desk: Arc<Desk>, request: Iq, place: Option<Place>) {
     }
 }
 
-/// Somebody opens a session. The place is taken as long as it is looked at.
+/// Somebody opens a session. The place is taken as long as it is looked at; what it holds is the session's then.
 async fn session(desk: &Arc<Desk>, shelf: &Shelf, request: Iq, place: Option<Place>) {
     let Some(key) = key(&request) else { return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await };
     if desk.is_seen_by(&key.peer.bare()) {
-        return begin(desk, shelf, key, &request).await;
+        return begin(desk, shelf, key, &request, place).await;
     }
     // Whoever else comes here asks for a file: looking takes a while, and nobody waits for that here.
     let (desk, shelf) = (Arc::clone(desk), shelf.clone());
     tokio::spawn(async move {
-        let _place = place;
         if gives(&desk, &key.peer, &request).await {
-            begin(&desk, &shelf, key, &request).await;
+            begin(&desk, &shelf, key, &request, place).await;
         } else {
             desk.courier.answer(as_if_nobody_was_here(&request)).await;
         }
     });
 }
 
-async fn begin(desk: &Arc<Desk>, shelf: &Shelf, key: Key, request: &Iq) {
+async fn begin(desk: &Arc<Desk>, shelf: &Shelf, key: Key, request: &Iq, place: Option<Place>) {
     let IqKind::Set(payload) = &request.kind else { return };
-    match desk.incoming(&key, request) {
+    match desk.incoming(&key, request, place.and_then(Place::into_held)) {
         Ok(beginning) => {
             desk.courier.answer(request.result(None)).await;
             let peer = key.peer.clone();

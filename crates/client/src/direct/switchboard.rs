@@ -22,7 +22,8 @@ use tokio::sync::mpsc;
 pub(crate) use mailbox::InBandMail;
 pub(super) use mailbox::Mailbox;
 use mailbox::{Entry, Letter, put};
-use room::{Full, Held, Rooms};
+pub(super) use room::Held;
+use room::{Full, Rooms};
 
 use super::publish::Expected;
 use crate::account::door::as_if_nobody_was_here;
@@ -117,8 +118,15 @@ struct Table {
 #[derive(Debug)]
 pub(crate) struct Place {
     person: BareJid,
-    _held: Held,
+    held: Option<Held>,
     table: Arc<Mutex<Table>>,
+}
+
+impl Place {
+    /// The room that it takes, for what it becomes.
+    pub(super) fn into_held(mut self) -> Option<Held> {
+        self.held.take()
+    }
 }
 
 impl Drop for Place {
@@ -147,7 +155,7 @@ impl Arrival {
     fn weight(&self) -> usize {
         match self {
             Self::Session(request) | Self::Start(request) | Self::Older(request) | Self::Unseen(request) => weight_of(request),
-            Self::Added(_, jingle) => jingle.weight(),
+            Self::Added(..) => 0, // its session holds it
             Self::Message(message) => message.payloads.iter().map(Element::weight).sum(),
         }
     }
@@ -273,7 +281,7 @@ impl Switchboard {
         let (begins, asks) = (payload.attr("action") == Some("session-initiate"), asks(payload));
         let mailbox = self.table().sessions.get(&key).cloned();
         if let Some(mailbox) = mailbox {
-            return match self.hold(&key, 0, payload.weight()) {
+            return match self.hold(&key, payload.weight()) {
                 Ok(held) => put(&mailbox, Mail::Request(Box::new(request)), Some(held)),
                 Err(full) => Some(request.refuse(JingleRefusal::from(full).error())),
             };
@@ -309,16 +317,22 @@ impl Switchboard {
             }
             *waiting += 1;
         }
-        let place = Place { person, _held: held, table: Arc::clone(&self.table) };
+        let place = Place { person, held: Some(held), table: Arc::clone(&self.table) };
         let (returned, _) = self.arrivals.try_send((arrival, place)).err()?.into_inner();
         returned.refused(&JingleRefusal::Busy)
     }
 
-    /// Room for what somebody says, and for a session of theirs.
-    fn hold(&self, key: &Key, sessions: usize, bytes: usize) -> Result<Held, Full> {
+    /// Room for what somebody says.
+    fn hold(&self, key: &Key, bytes: usize) -> Result<Held, Full> {
         let person = key.peer.bare();
         let is_known = self.knows(&person);
-        self.rooms.take(person, is_known, sessions, bytes)
+        self.rooms.take(person, is_known, 0, bytes)
+    }
+
+    /// Room for a session that somebody begins by what is so heavy; what it took when it arrived, it takes no second time.
+    fn hold_session(&self, key: &Key, bytes: usize, arrived: Option<Held>) -> Result<Held, Full> {
+        let mut held = arrived.map_or_else(|| self.hold(key, bytes), Ok)?;
+        held.more(1, 0).map(|()| held)
     }
 
     /// Listens to a message: chunks of streams, words about sessions to come.
@@ -388,14 +402,14 @@ impl Switchboard {
         direction: Direction,
         files: impl IntoIterator<Item = &'a JingleFile>,
     ) -> Result<Mailbox<Mail>, JingleRefusal> {
-        let held = self.hold(&key, 0, 0)?;
+        let held = self.hold(&key, 0)?;
         self.table().open.begin(&key.peer, &key.sid, direction, files)?;
         Ok(self.opened(key, held))
     }
 
-    /// A mailbox for a session that the peer begins by this, which is so heavy.
-    pub(crate) fn admit(&self, key: Key, jingle: &Jingle, bytes: usize) -> Result<Mailbox<Mail>, JingleRefusal> {
-        let held = self.hold(&key, 1, bytes)?;
+    /// A mailbox for a session that the peer begins by this, which is so heavy and may have room already.
+    pub(super) fn admit(&self, key: Key, jingle: &Jingle, bytes: usize, arrived: Option<Held>) -> Result<Mailbox<Mail>, JingleRefusal> {
+        let held = self.hold_session(&key, bytes, arrived)?;
         match self.table().open.admit(&key.peer, jingle)? {
             jingle::Admission::Known => return Err(JingleRefusal::OutOfOrder),
             // If ours gives way, their refusal of it says so.
@@ -417,13 +431,13 @@ impl Switchboard {
 
     /// A mailbox for a transfer that is no Jingle session, and is told of its peer like one.
     pub(crate) fn session(&self, key: Key) -> Result<Mailbox<Mail>, NoRoom> {
-        let held = self.hold(&key, 0, 0)?;
+        let held = self.hold(&key, 0)?;
         self.older(key, held)
     }
 
     /// The same, where the peer begins it by this.
-    pub(crate) fn admit_older(&self, key: Key, request: &Iq) -> Result<Mailbox<Mail>, NoRoom> {
-        let held = self.hold(&key, 1, weight_of(request))?;
+    pub(super) fn admit_older(&self, key: Key, request: &Iq, arrived: Option<Held>) -> Result<Mailbox<Mail>, NoRoom> {
+        let held = self.hold_session(&key, weight_of(request), arrived)?;
         self.older(key, held)
     }
 

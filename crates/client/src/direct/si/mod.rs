@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 pub(super) use giving::offer;
 
 use super::reception::Shelf;
-use super::switchboard::Key;
+use super::switchboard::{Key, Place};
 use super::{Desk, WayTaken};
 
 /// Lists of hosts that may wait for one stream; a sender has no reason to send more than one.
@@ -73,11 +73,11 @@ impl Drop for Hosts {
 
 /// Takes what the reception does not know: offers of files, and lists of hosts for streams that were agreed on. To those who do not
 /// see us we look like nobody.
-pub(super) async fn arrive(desk: &Arc<Desk>, shelf: &Shelf, request: Iq) {
+pub(super) async fn arrive(desk: &Arc<Desk>, shelf: &Shelf, request: Iq, place: Option<Place>) {
     let IqKind::Set(payload) = &request.kind else { return refuse(desk, &request, DefinedCondition::ServiceUnavailable).await };
     let peer = request.from.clone().and_then(|from| from.into_full().ok()).filter(|peer| desk.is_seen_by(&peer.bare()));
     match (payload.ns(), peer) {
-        (ns::SI, Some(peer)) => taking::offered(desk, shelf, peer, request).await,
+        (ns::SI, Some(peer)) => taking::offered(desk, shelf, peer, request, place.and_then(Place::into_held)).await,
         (ns::BYTESTREAMS, Some(peer)) => {
             let key = Key { peer, sid: payload.attr("sid").unwrap_or_default().to_owned() };
             let expected = desk.older.table().get(&key).cloned();

@@ -19,12 +19,12 @@ use crate::account::Connection;
 use crate::direct::body::{Feed, Piece, Stands, Verdict};
 use crate::direct::desk::Order;
 use crate::direct::reception::Shelf;
-use crate::direct::switchboard::{Key, Mail, Mailbox, unknown_session};
+use crate::direct::switchboard::{Held, Key, Mail, Mailbox, unknown_session};
 use crate::direct::{Desk, DirectError, InBandMail, Stage};
 use crate::streams::Reader;
 
 /// Somebody who sees us offers a file.
-pub(super) async fn offered(desk: &Arc<Desk>, shelf: &Shelf, peer: FullJid, request: Iq) {
+pub(super) async fn offered(desk: &Arc<Desk>, shelf: &Shelf, peer: FullJid, request: Iq, arrived: Option<Held>) {
     let Some(payload) = request.request().cloned() else { return refuse(desk, &request, DefinedCondition::BadRequest).await };
     let Ok(si) = Si::read(&payload) else { return refuse(desk, &request, DefinedCondition::BadRequest).await };
     let machine = match Incoming::read(Instant::now(), &si, Settings::default()) {
@@ -32,7 +32,7 @@ pub(super) async fn offered(desk: &Arc<Desk>, shelf: &Shelf, peer: FullJid, requ
         Err(refusal) => return desk.courier.answer(request.refuse(refusal.into())).await,
     };
     let key = Key { peer: peer.clone(), sid: machine.sid().to_owned() };
-    let mailbox = match desk.switchboard.admit_older(key.clone(), &request) {
+    let mailbox = match desk.switchboard.admit_older(key.clone(), &request, arrived) {
         Ok(mailbox) => mailbox,
         Err(no_room) => return desk.courier.answer(request.refuse(no_room.error())).await,
     };

@@ -24,11 +24,29 @@ fn initiate(person: &str, sid: usize, padding: usize) -> (Key, Iq) {
     (Key { peer, sid: format!("s{sid}") }, request)
 }
 
-/// As the reception does it.
+/// As the reception does it with what did not wait.
 fn admit(switchboard: &Switchboard, person: &str, sid: usize, padding: usize) -> Result<Mailbox<Mail>, JingleRefusal> {
     let (key, request) = initiate(person, sid, padding);
     let payload = request.request().unwrap();
-    switchboard.admit(key, &Jingle::read(payload).unwrap(), payload.weight())
+    switchboard.admit(key, &Jingle::read(payload).unwrap(), payload.weight(), None)
+}
+
+/// A session takes the room that it had while it waited: no more, and until it is over.
+/// Proves: JIN-13-1.
+#[tokio::test]
+async fn what_arrives_and_becomes_a_session_takes_its_room_once() {
+    let (switchboard, mut arrivals) = switchboard();
+    let begin = |sid: usize| switchboard.take(initiate("romeo@montague.example", sid, 250_000).1);
+    let taken = (0..OF_ONE).take_while(|sid| begin(*sid).is_none()).count();
+    let mut sessions = Vec::new();
+    for sid in 0..taken {
+        let (key, request) = initiate("romeo@montague.example", sid, 250_000);
+        let (payload, (_, place)) = (request.request().unwrap(), arrivals.recv().await.unwrap());
+        sessions.push(switchboard.admit(key, &Jingle::read(payload).unwrap(), payload.weight(), place.into_held()).unwrap());
+    }
+    assert!(sessions.len() > 5 && refused(begin(100)).text.unwrap().contains("too much room"));
+    sessions.pop();
+    assert_eq!(begin(101), None);
 }
 
 fn refused(answer: Option<Iq>) -> StanzaError {

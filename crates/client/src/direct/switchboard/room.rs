@@ -53,7 +53,7 @@ struct Inner {
 
 /// What somebody has, as long as it is not dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::direct) struct Held {
     who: Who,
     sessions: usize,
     bytes: usize,
