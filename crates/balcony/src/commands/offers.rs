@@ -185,15 +185,25 @@ fn devices_may_have_it(fetcher: &Fetcher, offer: &CataloguedOffer, decision: &De
 
 /// `balcony fetch --discard`
 async fn discard(console: &Console, fetcher: &Fetcher, offer: &CataloguedOffer) -> Result<(), Failure> {
+    let (name, number) = (offer.name(), offer.key().number());
+    let name = Safe(name.as_str());
     let bytes = fetcher.discard(offer.key()).await.map_err(|error| match error {
-        StoreError::Busy(_) => local(&error).advise("somebody fetches it just now: stop that first"),
+        StoreError::Busy(_) => Failure::new(Class::Local, format!("{name}: somebody fetches it just now, so nothing was thrown away"))
+            .advise("stop that first: another program of yours, such as `balcony receive`, is at it"),
         error => local(&error),
     })?;
-    let (name, number) = (offer.name(), offer.key().number());
-    let words = match bytes {
-        0 => format!("{}: nothing of it is there", Safe(name.as_str())),
-        bytes => format!("{}: {} thrown away; `balcony fetch {number}` begins anew", Safe(name.as_str()), ByteLen(bytes)),
+    let state = fetcher.store().offer(offer.key()).map_err(|error| local(&error))?.map(|row| row.state);
+    let words = match (bytes, state) {
+        (0, Some(OfferState::Here)) => {
+            format!("{name}: all of it is here and is kept; only what was not fetched to its end is thrown away")
+        }
+        (0, Some(OfferState::Own)) => format!("{name}: you offer it yourself, and nothing of it was fetched"),
+        (0, _) => format!("{name}: nothing of it is there"),
+        (bytes, Some(OfferState::Here)) => {
+            format!("{name}: {} of a fetch that broke off thrown away; the file itself is kept", ByteLen(bytes))
+        }
+        (bytes, _) => format!("{name}: {} thrown away; `balcony fetch {number}` begins anew", ByteLen(bytes)),
     };
-    console.result("discarded", json!({"offer": number, "bytes": bytes}), words);
+    console.result("discarded", json!({"offer": number, "bytes": bytes, "state": state.map(OfferState::as_str)}), words);
     Ok(())
 }

@@ -87,6 +87,45 @@ fn what_was_fetched_halfway_is_thrown_away_on_request() {
     assert_eq!(sha256(&bob.folder().join("film.mkv")), sha256(&file));
 }
 
+/// Nothing goes that nobody asked for: not while somebody is at it, not twice, not what is here whole, not what is one's own.
+/// Proves: USER-2-8.
+#[test]
+fn what_cannot_be_thrown_away_is_said_and_stays() {
+    let (_server, alice, bob) = scene();
+    alice.file("a.bin", &random_bytes(50_000));
+    alice.run(&["send", "a.bin", "--to", "bob@localhost"]).ok();
+    let discard = |who: &Person, number: &str| who.run(&["fetch", number, "--discard"]);
+    assert!(discard(&bob, "7").exits(2).event("failed")["error"].as_str().unwrap().contains("there is no offer 7"));
+    bob.run(&["receive", "--yes", "--count", "1", "--timeout", &patience()]).ok();
+    for _ in 0..2 {
+        let kept = discard(&bob, "1").ok();
+        assert_eq!((&kept.event("discarded")["bytes"], &kept.event("discarded")["state"]), (&0.into(), &"here".into()));
+    }
+    assert_eq!(bob.run(&["fetch", "1", "--into", "."]).ok().event("saved")["way"], serde_json::Value::Null, "it is still here");
+    assert_eq!(discard(&alice, "1").ok().event("discarded")["state"], "own");
+}
+
+/// Proves: USER-2-8.
+#[test]
+fn what_another_program_is_at_is_not_thrown_away() {
+    let server = OwnServer::with(&["--proxy-rate", "4M"]);
+    let (alice, bob) = (Person::at(server.endpoints(), "alice"), Person::at(server.endpoints(), "bob"));
+    alice.run(&["contacts", "add", "bob@localhost"]).ok();
+    bob.run(&["contacts", "add", "alice@localhost"]).ok();
+    let file = alice.file("film.mkv", &random_bytes(12 << 20));
+    let mut waiting = bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    waiting.event("waiting");
+    let sending = alice.start(&["send", "--direct", "--relay-only", "film.mkv", "--to", "bob@localhost"]);
+    waiting.event("way");
+    let failed = bob.run(&["fetch", "1", "--discard"]).exits(9);
+    let failed = failed.event("failed");
+    assert!(failed["error"].as_str().unwrap().contains("nothing was thrown away"), "{failed}");
+    assert!(failed["next"].as_str().unwrap().contains("stop that first"), "{failed}");
+    assert_eq!(waiting.event("saved")["sha256"], sha256(&file).as_str());
+    waiting.end().ok();
+    sending.wait().ok();
+}
+
 /// Proves: USER-9-2, USER-9-3.
 #[test]
 fn a_file_goes_to_standard_output_whole_and_alone() {
