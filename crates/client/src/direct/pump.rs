@@ -302,7 +302,18 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use balcony_sharing::DigestSet;
+    use balcony_sharing::transfer::Reach;
+    use balcony_store::FileStamp;
+    use balcony_wire::file_metadata::FileMetadata;
+    use balcony_wire::jingle::Creator;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
+    use crate::share::FileFrom;
 
     #[test]
     fn a_rate_spreads_bytes_over_time() {
@@ -315,5 +326,35 @@ mod tests {
         let pieces = [None, Some(10), Some(50_000), Some(1 << 40)].map(|rate| Pace::new(rate).piece(1 << 20));
         assert_eq!(pieces, [1 << 20, 1024, 50_000, 1 << 20], "however slow, something moves");
         assert_eq!(Pace::new(Some(0)).due(1 << 40), None);
+    }
+
+    /// Whoever has all bytes may say so at once, and must not be heard before our own count.
+    #[tokio::test]
+    async fn the_last_bytes_are_told_before_they_go_out() {
+        for size in [1, 4096, 4097, 300_000] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), vec![7; size]).unwrap();
+            let gift = Gift {
+                from: FileFrom::Path(file.path().to_owned()),
+                stamp: Some(FileStamp::of(&file.as_file().metadata().unwrap())),
+                file: FileMetadata::default(),
+                size: size as u64,
+                digests: DigestSet::default(),
+                reach: Reach::Direct,
+                rate: None,
+                share: None,
+            };
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let (out, into) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+            let (reports, mut told) = mpsc::channel(64);
+            let content = ContentId { creator: Creator::Initiator, name: "file".to_owned() };
+            let (writer, store, held) = (Writer::socket(out.unwrap()), Store::in_memory().unwrap(), watch::channel(false).1);
+            let give = Give { writer, gift, span: Span::default(), store, hasher: None, piece: 64 * 1024, held };
+            let _pump = give.start(Reporter { content, pump: 1, reports });
+            into.unwrap().0.read_exact(&mut vec![0; size]).await.unwrap();
+            let told = std::iter::from_fn(|| told.try_recv().ok());
+            let sent: u64 = told.map(|report| if let Moved::Sent(bytes) = report.what { bytes } else { 0 }).sum();
+            assert_eq!(sent, size as u64);
+        }
     }
 }

@@ -55,3 +55,21 @@ impl Drop for Place {
         self.road.lock().leave(self.under_way);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_goes_leaves_the_road_to_the_others() {
+        let road = SharedRoad::default();
+        let mut first = road.enter();
+        let whole = first.room();
+        first.holds(whole);
+        let mut second = road.enter();
+        assert_eq!((first.room(), second.room()), (0, whole / 2), "its share, whatever the others took");
+        second.holds(1);
+        drop(first);
+        assert_eq!(second.room(), whole - 1);
+    }
+}
