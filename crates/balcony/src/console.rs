@@ -87,11 +87,7 @@ impl Console {
     /// A bar for long work; it draws nothing unless standard error is a terminal.
     pub(crate) fn bar(&self, label: &str, total: Option<u64>) -> Bar {
         let bar = self.bars.add(ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden()));
-        let template = match total {
-            Some(_) => "{msg:24!} {bar:30} {decimal_bytes:>10}/{decimal_total_bytes:<10} {decimal_bytes_per_sec:>12} {eta:>4}",
-            None => "{msg:24!} {spinner} {decimal_bytes:>10} {decimal_bytes_per_sec:>12}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        if let Ok(style) = ProgressStyle::with_template(template(total.is_some(), columns())) {
             bar.set_style(style);
         }
         bar.set_message(crate::safe::Safe(label).to_string());
@@ -132,6 +128,20 @@ impl Bar {
     }
 }
 
+/// How wide the terminal is; a common width where it does not say so.
+fn columns() -> u16 {
+    rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col)
+}
+
+/// What a bar shows in one line: less of it where there is little room.
+fn template(has_end: bool, columns: u16) -> &'static str {
+    match (has_end, columns) {
+        (true, 70..) => "{msg:20!} {wide_bar} {decimal_bytes:>9}/{decimal_total_bytes:<9} {decimal_bytes_per_sec:>11} {eta:>4}",
+        (true, _) => "{wide_msg} {percent:>3}% {decimal_bytes:>9} {eta:>4}",
+        (false, _) => "{wide_msg} {decimal_bytes:>9} {decimal_bytes_per_sec:>11}",
+    }
+}
+
 fn object_of(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -152,4 +162,73 @@ fn err(lines: &str) {
     beside_question(|| {
         let _ = writeln!(anstream::stderr().lock(), "{lines}");
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Result;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::{ProgressState, TermLike};
+
+    use super::*;
+
+    /// A terminal that keeps the widest line that was drawn.
+    #[derive(Clone, Debug)]
+    struct Screen {
+        columns: u16,
+        widest: Arc<Mutex<usize>>,
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            self.columns
+        }
+        fn move_cursor_up(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> Result<()> {
+            self.write_str(line)
+        }
+        fn write_str(&self, line: &str) -> Result<()> {
+            let mut widest = self.widest.lock().unwrap();
+            *widest = line.chars().count().max(*widest);
+            Ok(())
+        }
+        fn clear_line(&self) -> Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_bar_is_one_line_however_wide_the_terminal_is() {
+        for columns in [30, 40, 69, 70, 80, 200] {
+            for total in [Some(987_654_321_000), None] {
+                let widest = Arc::new(Mutex::new(0));
+                let screen = Screen { columns, widest: Arc::clone(&widest) };
+                let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::term_like(Box::new(screen)));
+                // The longest that speed and time left come to.
+                let style = ProgressStyle::with_template(template(total.is_some(), columns)).unwrap();
+                let longest = |text: &'static str| move |_: &ProgressState, out: &mut dyn std::fmt::Write| out.write_str(text).unwrap();
+                bar.set_style(style.with_key("decimal_bytes_per_sec", longest("999.99 MB/s")).with_key("eta", longest("999d")));
+                bar.set_message("a very long name of a film that nobody can read on a narrow terminal.mkv");
+                bar.set_position(123_456_789_000);
+                bar.tick();
+                let widest = *widest.lock().unwrap();
+                assert!(widest > 20 && widest <= usize::from(columns), "{widest} in {columns}");
+            }
+        }
+    }
 }
