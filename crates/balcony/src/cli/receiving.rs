@@ -32,6 +32,15 @@ impl Clash {
 
 /// `balcony receive`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Files of contacts that your rules allow are saved at once; for all others you are asked here, or told how to fetch them \
+later. `balcony policy` shows the rules. ^C stops what is under way and keeps what is there of it; the next `balcony \
+receive` goes on with it, or says what to do. What others may have from this device is given while this runs.
+
+Examples:
+  balcony receive --into ~/Downloads
+  balcony receive --count 1 --timeout 600 --from romeo@example.org
+  balcony receive --yes --relay-only")]
 pub(crate) struct Receive {
     /// Save files here.
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
@@ -86,7 +95,7 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Fetch {
     /// Number of the offer, as `balcony list` shows it.
-    #[arg(value_name = "OFFER")]
+    #[arg(value_name = "OFFER", value_parser = parse_offer)]
     pub(crate) offer: i64,
     /// Save the file here.
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
@@ -111,7 +120,7 @@ pub(crate) struct Fetch {
 #[derive(Debug, Args)]
 pub(crate) struct Thumbnail {
     /// Number of the offer, as `balcony list` shows it.
-    #[arg(value_name = "OFFER")]
+    #[arg(value_name = "OFFER", value_parser = parse_offer)]
     pub(crate) offer: i64,
     /// Write it to this file, which must not be there yet, or into this folder.
     #[arg(long, value_name = "FILE|DIR", default_value = ".", value_hint = ValueHint::AnyPath)]
@@ -125,6 +134,10 @@ pub(crate) struct Thumbnail {
 #[derive(Debug, Args)]
 pub(crate) struct Why {
     /// Number of the offer, as `balcony list` shows it.
-    #[arg(value_name = "OFFER")]
+    #[arg(value_name = "OFFER", value_parser = parse_offer)]
     pub(crate) offer: i64,
+}
+
+fn parse_offer(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "an offer is a number, as `balcony list` shows it".to_owned())
 }

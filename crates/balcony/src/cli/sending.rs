@@ -6,6 +6,19 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 /// `balcony send`
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Without --direct the files are uploaded to the account's server, and a message tells where they are: it waits for those \
+who are offline. Where ^C or a broken connection stopped that, the same command goes on, and nothing is told twice; \
+`balcony outbox` shows what is not out yet.
+
+With --direct nothing is uploaded. The other side has to be online, and each of you a contact of the other (`balcony \
+contacts add JID`). Where it was stopped, the same command sends it again, and what is there already is not sent twice.
+
+Examples:
+  balcony send summit.jpg --to juliet@example.org --describe 'The view from the summit'
+  tar c photos | balcony send - --name photos.tar --to juliet@example.org
+  balcony send film.mkv --direct --to juliet@example.org
+  balcony send film.mkv --direct --relay-only --to juliet@example.org")]
 pub(crate) struct Send {
     /// The files; `-` is standard input, which needs a --name. What a symbolic link leads to is sent, under the name of the link;
     /// folders and devices are not.

@@ -35,9 +35,17 @@ pub(crate) fn list(console: &Console, home: &Home, named: Option<&str>, args: &c
         None => Listing::Account(&account),
     };
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let rows = store.offers(listing, None, limit).map_err(|error| local(&error))?;
+    let mut rows = store.offers(listing, None, limit.saturating_add(1)).map_err(|error| local(&error))?;
     if rows.is_empty() {
         console.step("empty", json!({}), "no files yet; `balcony receive` waits for them");
+    }
+    if rows.len() > limit {
+        rows.truncate(limit);
+        console.step(
+            "more",
+            json!({}),
+            format!("the latest {limit}; `balcony list --limit {}` shows earlier ones, too", limit.saturating_mul(10)),
+        );
     }
     for row in rows.iter().rev() {
         let Some(offer) = CataloguedOffer::read(&store, row).map_err(|error| local(&error))? else { continue };

@@ -31,11 +31,11 @@ pub(super) async fn run(console: &Console, home: &Home, named: Option<&str>, arg
 async fn go(console: &Console, account: &Account, args: &cli::Send, to: &Jid) -> Result<(), Failure> {
     let files = super::send::files(account, args).await?;
     let Some(sending) = sending(account, files, args, to) else { return Ok(()) };
-    let sent = watch(console, sending).await?;
+    let sent = watch(console, account, sending).await?;
     match sent.failed.first() {
         None => Ok(()),
         Some((name, error)) => {
-            let failure = failure(error);
+            let failure = failure(account, error);
             let (failed, all) = (sent.failed.len(), sent.failed.len() + sent.files.len());
             Err(Failure { what: format!("{failed} of {all} files were not sent; {}: {}", Safe(name), failure.what), ..failure })
         }
@@ -50,7 +50,7 @@ fn sending(account: &Account, files: Vec<FileFrom>, args: &cli::Send, to: &Jid) 
 }
 
 /// Shows what happens until it is over, or until ^C.
-async fn watch(console: &Console, sending: DirectSending) -> Result<SentDirectly, Failure> {
+async fn watch(console: &Console, account: &Account, sending: DirectSending) -> Result<SentDirectly, Failure> {
     let mut progress = sending.progress();
     let mut view = View { console, names: Vec::new(), bars: Vec::new() };
     loop {
@@ -60,7 +60,7 @@ async fn watch(console: &Console, sending: DirectSending) -> Result<SentDirectly
         };
         match event {
             Some(DirectEvent::Ended(Ok(sent))) => return Ok(sent),
-            Some(DirectEvent::Ended(Err(error))) => return Err(failure(&error)),
+            Some(DirectEvent::Ended(Err(error))) => return Err(failure(account, &error)),
             Some(event) => view.show(event),
             None => return Err(Failure::new(Class::Internal, "the sending ended without a word")),
         }
@@ -68,11 +68,20 @@ async fn watch(console: &Console, sending: DirectSending) -> Result<SentDirectly
 }
 
 /// The words of a file that did not get there.
-fn failure(error: &DirectError) -> Failure {
+fn failure(account: &Account, error: &DirectError) -> Failure {
     let failure = Failure::from_error(class_of(error.class()), error);
-    match error.advice() {
-        Some(advice) => failure.advise(advice),
-        None => failure,
+    match (error, error.advice()) {
+        (DirectError::NoDevice { jid }, _) if jid.bare() == *account.jid() => {
+            failure.advise("start `balcony receive` on another device of yours first")
+        }
+        (DirectError::NoDevice { jid }, _) => failure.advise(format!(
+            "they have to be online (`balcony receive` runs there), and each of you a contact of the other: you say `balcony contacts add \
+             {}`, they say `balcony contacts add {}`; or send it without --direct: a link waits for them",
+            jid.bare(),
+            account.jid()
+        )),
+        (_, Some(advice)) => failure.advise(advice),
+        (_, None) => failure,
     }
 }
 

@@ -62,8 +62,7 @@ pub(crate) fn show(console: &Console, why: &Why, policy: &Policy) {
     }
     if matches!(why.unasked, Decision::Have(_)) && !console.is_json() {
         for record in why.history.records() {
-            let source = record.source.whom().map_or_else(String::new, |host| format!("{host}, "));
-            console.result("tried", Value::Null, format!("  {}", Safe(&format!("{source}{}", told(record)))));
+            console.result("tried", Value::Null, format!("  {}", Safe(&told_of(record))));
         }
         return;
     }
@@ -89,7 +88,7 @@ fn show_history(console: &Console, why: &Why) {
     };
     for record in why.history.records() {
         if console.is_json() || !told_at(&record.source) {
-            console.result("tried", tried_fields(record), format!("  {}", Safe(&told(record))));
+            console.result("tried", tried_fields(record), format!("  {}", Safe(&told_of(record))));
         }
     }
 }
@@ -160,6 +159,12 @@ fn show_left_out(console: &Console, left_out: &LeftOut, why: &Why) {
 fn told(record: &Record) -> String {
     let ago = SystemTime::now().duration_since(record.at).unwrap_or_default();
     format!("tried {}: {}", since(ago), record.outcome)
+}
+
+/// The same where it is not said beside its source.
+fn told_of(record: &Record) -> String {
+    let source = record.source.whom().map_or_else(String::new, |host| format!("{host}, "));
+    format!("{source}{}", told(record))
 }
 
 fn tried_fields(record: &Record) -> Value {
