@@ -241,7 +241,7 @@ pub(crate) async fn save(
     into: &Path,
     clash: OnClash,
 ) -> Result<PathBuf, Failure> {
-    let path = file.save_in(into, clash).await.map_err(|error| save_failure(&error))?;
+    let path = file.save_in(into, clash).await.map_err(|error| save_failure(offer, &error))?;
     let proven = file.is_proven();
     let mut fields = fields(offer);
     if let Some(object) = fields.as_object_mut() {
@@ -289,8 +289,11 @@ pub(crate) async fn pour(console: &Console, offer: &CataloguedOffer, Got { file,
     Ok(())
 }
 
-fn save_failure(error: &SaveError) -> Failure {
-    Failure::from_error(class_of(error.class()), error)
+/// The file is here, and not where the person wanted it.
+fn save_failure(offer: &CataloguedOffer, error: &SaveError) -> Failure {
+    let failure = Failure::from_error(class_of(error.class()), error);
+    let failure = Failure { what: format!("{}: {}", Safe(offer.name().as_str()), failure.what), ..failure };
+    failure.advise(format!("all of it came and is kept: `balcony fetch {} --into FOLDER` saves it, and asks nobody", offer.key().number()))
 }
 
 /// What a person is told instead of a file when they have to agree first.
