@@ -430,7 +430,8 @@ async fn a_device_that_comes_back_under_another_name_says_where_its_shares_are_n
     let before = romeo.online().await.unwrap();
     let (mut state, mut devices) = (romeo.connection(), juliet_account.devices());
 
-    proxy.cut();
+    // Left alone, he would be back within a second.
+    proxy.hold();
     timeout(PATIENCE, state.wait_for(|state| matches!(state, balcony_client::Connection::Waiting { .. }))).await.unwrap().unwrap();
     let old: Jid = before.jid.clone().into();
     timeout(PATIENCE, devices.wait_for(|devices| devices.get(&old).is_none())).await.expect("it is never gone").unwrap();
@@ -438,6 +439,7 @@ async fn a_device_that_comes_back_under_another_name_says_where_its_shares_are_n
     let mut other = options(&scene, "romeo");
     other.resource = before.jid.resource().map(str::to_owned);
     let other = Account::connect(other, Store::in_memory().unwrap()).await.unwrap();
+    proxy.pass();
     romeo.probe().await;
     let again = next(&mut offers).await;
     assert!(again.is_again() && again.key() == offer.key());
