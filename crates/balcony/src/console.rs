@@ -165,6 +165,7 @@ fn err(lines: &str) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::io::Result;
     use std::sync::{Arc, Mutex};
