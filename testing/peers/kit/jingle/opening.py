@@ -27,6 +27,7 @@ async def in_one_session(peer, to, files, sends):
     """A session with all of them; what is marked with a plus is added to it once bytes are under way."""
     sid, paths = secrets.token_hex(8), [pathlib.Path(file) for file in files if not file.startswith('+')]
     parts = [Session(peer, to, sid, True, sends, {'creator': 'initiator', 'name': f'file {at}'}) for at in range(len(paths))]
+    parts[0].group.announce(len(files) - len(paths))
     jingle = element(JINGLE, 'jingle', action='session-initiate', sid=sid, initiator=str(peer.boundjid))
     for part, path in zip(parts, paths):
         jingle.append(await part.proposed(path))
@@ -40,9 +41,12 @@ async def in_one_session(peer, to, files, sends):
 
 
 async def another(peer, to, sid, path, is_initiator, sends, name):
-    """One more content in a session under way."""
+    """One more content in a session under way, as it was announced there."""
     part = Session(peer, to, sid, is_initiator, sends, {'creator': 'initiator' if is_initiator else 'responder', 'name': name})
     jingle = element(JINGLE, 'jingle', action='content-add', sid=sid)
-    jingle.append(await part.proposed(path))
-    await peer.request(to, jingle)
+    try:
+        jingle.append(await part.proposed(path))
+        await peer.request(to, jingle)
+    finally:
+        part.group.came()
     await part.answered(path)

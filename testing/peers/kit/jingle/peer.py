@@ -155,9 +155,10 @@ class Peer(slixmpp.ClientXMPP):
             session.content['senders'] = content.get('senders') or 'initiator'
             await session.say('session-accept', accepted, transport, responder=str(self.boundjid))
             del session.content['senders']
-            for path, sends in ((self.options.add_offer, True), (self.options.add_ask, False)):
-                if path is not None:
-                    self.spawn(another(self, key[0], key[1], pathlib.Path(path), False, sends, 'added'))
+            added = [(path, sends) for path, sends in ((self.options.add_offer, True), (self.options.add_ask, False)) if path is not None]
+            session.group.announce(len(added))
+            for path, sends in added:
+                self.spawn(another(self, key[0], key[1], pathlib.Path(path), False, sends, 'added'))
             if is_request:
                 await session.deliver(self.gives, jingle, offset)
             else:

@@ -133,6 +133,7 @@ class Session(Ways):
         """Everything after the answer of the side that takes."""
         kind, stream = await self.agree(jingle)
         self.group.begun.set()
+        await self.group.all_came.wait()
         self.began = time.monotonic()
         data = path.read_bytes()[offset:]
         line = await self.send(data, kind, stream)
@@ -165,6 +166,7 @@ class Session(Ways):
         path = self.peer.out / name
         path.write_bytes(data)
         if len(data) == size:
+            await self.group.all_came.wait()
             await self.info(element(spaces, 'received', **self.content))
             ended = 'received'
             try:

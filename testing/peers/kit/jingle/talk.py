@@ -14,6 +14,19 @@ class Group:
 
     def __init__(self):
         self.parts, self.open, self.begun = {}, set(), asyncio.Event()
+        self.coming, self.all_came = 0, asyncio.Event()
+        self.all_came.set()
+
+    def announce(self, count):
+        """So many parts will be added: until then none of the others is whole, so that the session does not end before."""
+        self.coming += count
+        if self.coming:
+            self.all_came.clear()
+
+    def came(self):
+        self.coming -= 1
+        if not self.coming:
+            self.all_came.set()
 
     def add(self, part):
         self.parts[part.content['name']] = part
