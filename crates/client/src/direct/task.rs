@@ -367,21 +367,20 @@ impl Task {
                 self.expect(id, feed, Stage::FindingAWay);
             }
             Order::Refuse { content } => {
-                let id = self.session.contents().find(|id| id.name == content).cloned();
+                let id = files::meant(self.session.contents(), Some(&content)).cloned();
                 if let Some(id) = id {
                     self.session.reject(now, &id, Rejection::Declined);
                 }
             }
             Order::Have { content } => {
-                let open: Vec<&ContentId> = self.session.contents().filter(|id| self.session.ended(id).is_none()).collect();
-                match open[..] {
-                    // Whoever takes it just now says so themself.
-                    _ if self.takes.keys().any(|id| id.name == content) => {}
-                    [only] if only.name == content => self.session.terminate(now, EndReason::Done),
-                    _ => {
-                        let id = open.into_iter().find(|id| id.name == content).cloned();
-                        id.into_iter().for_each(|id| self.session.reject(now, &id, Rejection::Declined));
-                    }
+                let id = files::meant(self.session.contents(), Some(&content)).cloned();
+                let Some(id) = id else { return };
+                let open: Vec<_> = self.session.contents().filter(|id| self.session.ended(id).is_none()).collect();
+                let is_last = open == [&id];
+                match self.takes.contains_key(&id) {
+                    true => {} // whoever takes it just now says so themself
+                    false if is_last => self.session.terminate(now, EndReason::Done),
+                    false => self.session.reject(now, &id, Rejection::Declined),
                 }
             }
             Order::Leave { said } => {

@@ -41,9 +41,12 @@ struct Both {
 
 impl Both {
     async fn new(manners: impl IntoIterator<Item = Manner>) -> Self {
-        let mut couple = Couple::new().await;
         let bytes = noise(SIZE);
-        let web = Web::new(&bytes, manners);
+        Self::with(bytes.clone(), Web::new(&bytes, manners)).await
+    }
+
+    async fn with(bytes: Vec<u8>, web: Web) -> Self {
+        let mut couple = Couple::new().await;
         sees(&couple.juliet, &couple.romeo).await;
         let path = couple.file("summit.jpg", &bytes);
         let shares = couple.romeo.share_live(&path).to(&juliet()).await.unwrap();
@@ -178,23 +181,47 @@ async fn wrong_bytes_that_came_before_cost_nobody_what_they_offer_directly() {
     assert_eq!(sending.await.unwrap().unwrap().files.len(), 1, "he need not offer it again");
 }
 
-/// The link broke, and the same person offers the same file directly: that goes on where the link broke.
+/// The link broke, and the same person offers the same file directly: that goes on where the link broke. Where the link gave something
+/// else, nobody can tell before the end; all of it goes, and the file comes once more from its first byte, by itself.
 #[tokio::test]
 async fn what_somebody_offers_directly_goes_on_behind_what_their_link_gave() {
-    let mut both = Both::new([Manner::Breaks(400_000), Manner::Status(410)]).await;
-    let mut plan = both.plan(false).await;
-    plan.attempts.truncate(1);
-    let failed = both.couple.juliet.fetch(&both.offer, plan).await.unwrap_err();
-    assert!(failed.to_string().contains("are kept for another try"), "{failed}");
-    let path = both.couple.file("directly.jpg", &both.bytes);
-    let sending = tokio::spawn(both.couple.romeo.send_direct(&path).to(&juliet()).into_future());
-    both.offer = both.couple.next().await;
-    let mut plan = yes(&both.couple.juliet, &both.offer).await;
-    plan.attempts.truncate(1);
-    let (file, told) = both.fetch(plan, async |_, _| ()).await;
-    assert!(file.is_proven());
-    assert_eq!((read(&file) == both.bytes, told), (true, ["device from 400000", "session"].map(str::to_owned).to_vec()));
-    assert_eq!(sending.await.unwrap().unwrap().files.len(), 1);
+    for is_right in [true, false] {
+        let bytes = noise(SIZE);
+        let given = if is_right { bytes.clone() } else { junk() };
+        let mut both = Both::with(bytes, Web::new(&given, [Manner::Breaks(400_000), Manner::Status(410)])).await;
+        let mut plan = both.plan(false).await;
+        plan.attempts.truncate(1);
+        let failed = both.couple.juliet.fetch(&both.offer, plan).await.unwrap_err();
+        assert!(failed.to_string().contains("are kept for another try"), "{failed}");
+        let path = both.couple.file("directly.jpg", &both.bytes);
+        let sending = tokio::spawn(both.couple.romeo.send_direct(&path).to(&juliet()).into_future());
+        both.offer = both.couple.next().await;
+        let only = async |both: &Both| {
+            let mut plan = yes(&both.couple.juliet, &both.offer).await;
+            plan.attempts.truncate(1);
+            plan
+        };
+        let mut plan = only(&both).await;
+        if !is_right {
+            let mut progress = both.couple.juliet.fetch(&both.offer, plan).progress();
+            let mut from = None;
+            let ended = loop {
+                match timeout(PATIENCE, progress.next()).await.expect("nothing happens").unwrap() {
+                    FetchEvent::Calling { from_byte, .. } => from = Some(from_byte),
+                    FetchEvent::Ended(done) => break done,
+                    _ => {}
+                }
+            };
+            assert_eq!((from, ended.is_err()), (Some(400_000), true));
+            both.offer = both.couple.next().await;
+            plan = only(&both).await;
+        }
+        let (file, told) = both.fetch(plan, async |_, _| ()).await;
+        assert!(file.is_proven());
+        let from = if is_right { "device from 400000" } else { "device from 0" };
+        assert_eq!((read(&file) == both.bytes, told), (true, [from, "session"].map(str::to_owned).to_vec()));
+        assert_eq!(sending.await.unwrap().unwrap().files.len(), 1);
+    }
 }
 
 /// A device that was killed is shown as present until its server notices.
