@@ -188,6 +188,7 @@ impl<'a> Receiving<'a> {
         if !(self.has_room() || is_urgent && self.wants_more()) {
             let words = match self.wants_more() {
                 true => "waits until another file is there",
+                false if fetching::is_in_session(&offer) => "no more files are wanted now: they are told, and can send it again",
                 false => "is left for the next `balcony receive`: no more files are wanted now",
             };
             self.console.step("queued", json!({"offer": key.number()}), format!("{}: {words}", Safe(offer.name().as_str())));
