@@ -115,7 +115,7 @@ impl Work {
             return Ok(None);
         }
         if let Left::Bytes(staging) = left {
-            return Ok(Some(staging));
+            return Ok(Some(*staging));
         }
         let (store, key) = (self.store.clone(), self.key);
         let sidecar = Sidecar { offer: key.to_string(), is_pure: true, ..Sidecar::default() };
@@ -126,7 +126,7 @@ impl Work {
     async fn look(&mut self, kin: &Arc<Kin>) -> Result<Left, StoreError> {
         let (store, job, kin) = (self.store.clone(), job_of(self.key), Arc::clone(kin));
         blocking(move || match store.resume(&job)? {
-            Some(staging) if !staging.is_empty() => Ok(Left::Bytes(staging)),
+            Some(staging) if !staging.is_empty() => Ok(Left::Bytes(Box::new(staging))),
             Some(empty) => empty.discard().and_then(|()| kin.take(&store)),
             None => kin.take(&store),
         })

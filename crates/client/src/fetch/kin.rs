@@ -31,7 +31,7 @@ pub(super) enum Left {
     /// Nothing that is of use.
     Nothing,
     /// Bytes; now they are ours.
-    Bytes(Staging),
+    Bytes(Box<Staging>),
     /// A session is at it that may be over without knowing it: whoever gives here may have been started anew. So many bytes are there.
     Held(u64),
 }
@@ -71,7 +71,7 @@ impl Kin {
                     // Whoever was at it may have gone on with it until now.
                     let now = Staged { job, len: staging.len(), sidecar: Some(staging.sidecar().clone()) };
                     if self.likeness(store, &now)? == likeness {
-                        return self.adopt(staging, likeness).map(Left::Bytes);
+                        return self.adopt(staging, likeness).map(Box::new).map(Left::Bytes);
                     }
                 }
                 Ok(_) => {}

@@ -255,8 +255,8 @@ impl Work {
         let (store, key) = (self.store.clone(), self.key);
         let lender = lender.filter(|_| source.is_offered() && outcome == Outcome::Misfit);
         let record = Record { source, outcome, at: SystemTime::now() };
-        let keys = [Some(key), lender].into_iter().flatten();
-        Ok(blocking(move || keys.map(|key| store.add_outcome(key, &record)).collect::<Result<(), _>>()).await?)
+        let mut keys = [Some(key), lender].into_iter().flatten();
+        Ok(blocking(move || keys.try_for_each(|key| store.add_outcome(key, &record))).await?)
     }
 
     async fn note(&mut self, place: Place, point: &ResumePoint) -> Result<Place, FetchError> {

@@ -322,7 +322,7 @@ impl FetchJob {
             return self.finish(None);
         }
         let stays = self.base() > 0;
-        let can_follow = |candidate: &Candidate| !candidate.is_out && !(stays && candidate.mark().is_some());
+        let can_follow = |candidate: &Candidate| !candidate.is_out && (!stays || candidate.mark().is_none());
         let best = self.candidates.iter().enumerate().filter(|(_, candidate)| can_follow(candidate));
         let best = match self.purity {
             // What is there is thrown away only when nothing can go on behind it.
