@@ -27,6 +27,8 @@ use crate::fetch::standing;
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// Contacts who ask to see when the person is there, and were not looked at yet.
 const ASKING: usize = 16;
+/// People who asked and were told nothing, as far as they are named.
+const NAMED: usize = 100;
 /// How long the push of a change may take after the answer to it.
 const PUSH: Duration = Duration::from_secs(2);
 
@@ -107,16 +109,19 @@ async fn change_approved(store: &Store, account: &BareJid, change: impl FnOnce(&
 }
 
 /// Answers contacts who ask to see when the person is there, if the person agreed to that when they added them: many servers do not remember
-/// it (RFC 6121 §3.4). Whoever else asks hears nothing.
+/// it (RFC 6121 §3.4). Whoever else asks hears nothing, and is named to the person.
 #[derive(Clone)]
 pub(super) struct Approver {
     asked: mpsc::Sender<BareJid>,
     contacts: watch::Receiver<Arc<Contacts>>,
+    unanswered: watch::Sender<Vec<BareJid>>,
 }
 
 impl Approver {
     pub(super) fn start(store: Store, account: BareJid, courier: Courier, contacts: watch::Receiver<Arc<Contacts>>) -> Self {
         let (asked, mut asking) = mpsc::channel(ASKING);
+        let unanswered = watch::Sender::new(Vec::new());
+        let approver = Self { asked, contacts: contacts.clone(), unanswered: unanswered.clone() };
         tokio::spawn(async move {
             while let Some(asker) = asking.recv().await {
                 let (store, account) = (store.clone(), account.clone());
@@ -127,18 +132,35 @@ impl Approver {
                 if approved.contains(&asker) {
                     // Where this is lost, the server asks again at the next login.
                     let _ = courier.say(Presence::new(PresenceKind::Subscribed, Some(asker.into()))).await;
+                } else if !contacts.borrow().sees_us(&asker) {
+                    name(&unanswered, asker);
                 }
             }
         });
-        Self { asked, contacts }
+        approver
+    }
+
+    /// Who asked in vain since the account was connected, each once.
+    pub(super) fn unanswered(&self) -> watch::Receiver<Vec<BareJid>> {
+        self.unanswered.subscribe()
     }
 
     pub(super) fn hear(&self, presence: &Presence) {
         let Some(asker) = presence.from.as_ref().filter(|_| presence.kind == PresenceKind::Subscribe).map(Jid::bare) else { return };
         if self.contacts.borrow().groups(&asker).is_some() {
             let _ = self.asked.try_send(asker); // who asks more often than can be answered is asked for again
+        } else {
+            name(&self.unanswered, asker);
         }
     }
+}
+
+fn name(unanswered: &watch::Sender<Vec<BareJid>>, asker: BareJid) {
+    unanswered.send_if_modified(|named| {
+        let is_new = named.len() < NAMED && !named.contains(&asker);
+        named.extend(is_new.then_some(asker));
+        is_new
+    });
 }
 
 impl Account {
@@ -157,6 +179,12 @@ impl Account {
             let _ = timeout(ANSWER, settled.wait_for(|session| *session >= online.session)).await;
         }
         Arc::clone(&self.inner.book.contacts.borrow())
+    }
+
+    /// Who asked since the account was connected to see when the person is there, and was not let see before: each once, the first
+    /// hundred. They hear nothing until [`Account::add_contact`]; the server tells of them again at the next login.
+    pub fn unanswered(&self) -> watch::Receiver<Vec<BareJid>> {
+        self.inner.unanswered.clone()
     }
 
     /// The roster as the server has it just now. Safe to drop.
@@ -283,13 +311,21 @@ mod tests {
         let (_known, contacts) = watch::channel(Arc::new(Contacts::from_items(items)));
         let (commands, mut said) = mpsc::channel(8);
         let approver = Approver::start(store.clone(), account.clone(), Courier::new(commands.downgrade()), contacts);
+        let mut unanswered = approver.unanswered();
         // Paris is no contact any more, Tybalt never was let see.
-        for from in ["paris@capulet.example", "tybalt@capulet.example", "nurse@capulet.example"] {
+        let asking = ["paris@capulet.example/balcony", "tybalt@capulet.example", "nurse@capulet.example"];
+        for from in asking.into_iter().chain(asking) {
             approver.hear(&asks(from));
         }
         let Some(Command::Send { stanza, .. }) = said.recv().await else { panic!("nothing is said") };
         let Stanza::Presence(answer) = *stanza else { panic!("no presence") };
         assert_eq!((answer.kind, answer.to), (PresenceKind::Subscribed, Some(jid("nurse@capulet.example").into())));
+        assert_eq!(*unanswered.borrow_and_update(), ["paris@capulet.example", "tybalt@capulet.example"].map(jid));
+        // A flood is bounded.
+        for guest in 0..2 * NAMED {
+            approver.hear(&asks(&format!("guest{guest}@evil.example")));
+        }
+        assert_eq!(unanswered.borrow_and_update().len(), NAMED);
     }
 
     #[test]

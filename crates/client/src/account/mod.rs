@@ -77,6 +77,8 @@ struct Inner {
     located: Mutex<u64>,
     giver: Giver,
     book: BookView,
+    /// Who asked to see when the person is there, and was not answered.
+    unanswered: watch::Receiver<Vec<BareJid>>,
     /// Which devices are there, and what they can do.
     devices: watch::Receiver<Arc<Devices>>,
     /// Messages of ours that came back.
@@ -154,6 +156,7 @@ impl Account {
         };
         let (direct, switchboard, door) = Direct::start(setting);
         let approver = Approver::start(store.clone(), jid.clone(), Courier::new(commands.downgrade()), view.contacts.clone());
+        let unanswered = approver.unanswered();
         let lines = Lines {
             approver,
             commands: taken,
@@ -184,6 +187,7 @@ impl Account {
             located: Mutex::new(0),
             giver,
             book: view,
+            unanswered,
             devices,
             bounces,
             limits: std::sync::Mutex::default(),
