@@ -91,6 +91,8 @@ pub(crate) enum Command {
     /// Show and change the rules by which this device gives files to others.
     Give(Give),
     /// List, add and remove contacts: the rules tell them from strangers.
+    ///
+    /// `balcony receive` names those who ask to see when you are there; `contacts add` lets them.
     Contacts(Contacts),
     /// Say what a stanza offers: read it from a file or standard input, offline.
     Explain(Explain),

@@ -69,6 +69,7 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
     let mut running = FuturesUnordered::new();
     let (mut given, mut shown) = (account.giving_events(), Shown::new(console));
     let mut devices = account.devices();
+    let (mut asking, mut named) = (account.unanswered(), 0);
     let end = loop {
         if let Some(turn) = work.next_turn() {
             if let Some((offer, decision)) = work.look(&turn).await? {
@@ -98,6 +99,11 @@ async fn receive(console: &Console, account: &Account, only: &[BareJid], args: &
                 work.devices_are(&there);
             }
             event = next_given(&mut given) => shown.show(&event),
+            Ok(()) = asking.changed() => {
+                let askers = asking.borrow_and_update().clone();
+                askers.iter().skip(named).for_each(|asker| ask_to_see(console, asker));
+                named = askers.len();
+            }
             () = interrupted(), if running.is_empty() => break End::Enough,
             () = silence(args.timeout), if running.is_empty() => break End::Silence,
         }
@@ -261,6 +267,19 @@ impl<'a> Receiving<'a> {
         let come: Vec<_> = come.filter(|key| self.queue.iter().all(|turn| turn.key != *key)).collect();
         self.queue.extend(come.into_iter().map(|key| Turn { key, agreed: false, is_told: false, is_urgent: false }));
     }
+}
+
+/// Somebody wants to see when the person is there; until they do, files cannot go straight to this device.
+fn ask_to_see(console: &Console, asker: &BareJid) {
+    let jid = asker.as_str();
+    // Whoever asks chose the name, and the person may paste the command into a shell.
+    let is_plain = jid.chars().all(|c| c.is_alphanumeric() || "@.-_+".contains(c)) && !jid.starts_with('-');
+    let whom = if is_plain { format!(" {jid}") } else { String::new() };
+    let words = format!(
+        "{} asks to see when you are there; `balcony contacts add{whom}` lets them, so that files can go straight from device to device",
+        Safe(jid)
+    );
+    console.step("asks-to-see", json!({"from": jid}), words);
 }
 
 /// Nobody answered who offers it, and what the person can do about that.

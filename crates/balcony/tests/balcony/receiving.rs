@@ -156,3 +156,30 @@ fn a_file_offered_directly_by_somebody_who_does_not_see_us_is_said_on_both_sides
     alice.run(&send).ok();
     assert_eq!(receiving.wait().ok().event("saved")["sha256"], sha256(&photo).as_str());
 }
+
+/// Whoever wants to send directly adds bob; without a word to him he could not know that he is to add them as well.
+#[test]
+fn whoever_asks_to_see_when_we_are_there_is_named_until_they_are_added() {
+    let server = OwnServer::with(&["--no-proxy"]);
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| Person::at(server.endpoints(), name));
+    let receive = || bob.start(&["receive", "--yes", "--count", "1", "--timeout", &patience()]);
+    // She asks while nobody is there, Carol while he is.
+    alice.run(&["contacts", "add", "bob@localhost"]).ok();
+    let mut receiving = receive();
+    assert_eq!(receiving.event("asks-to-see")["from"], "alice@localhost");
+    carol.run(&["contacts", "add", "bob@localhost"]).ok();
+    assert_eq!(receiving.event("asks-to-see")["from"], "carol@localhost");
+    // What he is told to do is all that is missing.
+    bob.run(&["contacts", "add", "alice@localhost"]).ok();
+    let photo = alice.file("photo.jpg", &random_bytes(1_000));
+    alice.run(&["send", "--direct", "photo.jpg", "--to", "bob@localhost"]).ok();
+    let done = receiving.wait().ok();
+    assert_eq!((done.event("saved")["sha256"].clone(), done.all("asks-to-see").len()), (sha256(&photo).into(), 2), "{}", done.out);
+    // Carol still waits; Alice does not.
+    let mut receiving = receive();
+    assert_eq!(receiving.event("asks-to-see")["from"], "carol@localhost");
+    alice.file("more.jpg", &random_bytes(1_000));
+    alice.run(&["send", "more.jpg", "--to", "bob@localhost"]).ok();
+    let done = receiving.wait().ok();
+    assert_eq!(done.all("asks-to-see").len(), 1, "{}", done.out);
+}
