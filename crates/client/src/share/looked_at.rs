@@ -62,8 +62,8 @@ impl LookedAt {
         let dimensions = if media_type.kind() == "image" { dimensions(&head) } else { None };
         let (stamp, modified_at, known) = match (&input, &wanted.from) {
             (Input::File(file, stamp), _) => {
-                let modified_at = file.metadata().and_then(|metadata| metadata.modified()).ok();
-                (Some(*stamp), modified_at, store.remembered_digests(stamp)?)
+                let metadata = file.metadata().map_err(unreadable)?;
+                (Some(*stamp), metadata.modified().ok(), store.remembered_digests(&metadata)?)
             }
             (Input::Blob(_), FileFrom::Store(blob)) => (None, None, Some(blob.digests().clone())),
             (Input::Blob(_), FileFrom::Path(_)) => (None, None, None),

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use balcony_sharing::{DigestSet, Hashed};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{from_text, to_int, to_millis, to_text};
 use crate::{Store, StoreError};
@@ -25,7 +25,7 @@ pub struct FileStamp {
     pub(crate) mtime_ns: i64,
 }
 
-const BY_FILE: &str = "SELECT size, mtime_ns, digests FROM digest_memory WHERE device = ?1 AND inode = ?2";
+const BY_FILE: &str = "SELECT size, mtime_ns, used_at, digests FROM digest_memory WHERE device = ?1 AND inode = ?2";
 const PRUNE: &str =
     "DELETE FROM digest_memory WHERE (device, inode) IN (SELECT device, inode FROM digest_memory ORDER BY used_at LIMIT ?1)";
 
@@ -75,16 +75,21 @@ impl Store {
         })
     }
 
-    /// The digests of a file that did not change since.
+    /// The digests of a file that did not change since: its time of writing can be set back, that of its last change cannot.
     ///
     /// # Errors
     /// When the catalogue fails.
-    pub fn remembered_digests(&self, stamp: &FileStamp) -> Result<Option<DigestSet>, StoreError> {
+    pub fn remembered_digests(&self, metadata: &Metadata) -> Result<Option<DigestSet>, StoreError> {
+        let stamp = FileStamp::of(metadata);
+        let changed_at = metadata.ctime().saturating_mul(1000).saturating_add(metadata.ctime_nsec() / 1_000_000);
         let file = params![stamp.device.cast_signed(), stamp.inode.cast_signed()];
-        let row: Option<(i64, i64, String)> = self.catalogue().with(|connection| {
-            connection.prepare_cached(BY_FILE)?.query_row(file, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
+        let row: Option<(i64, i64, i64, String)> = self.catalogue().with(|connection| {
+            let values = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            connection.prepare_cached(BY_FILE)?.query_row(file, values).optional()
         })?;
-        let same = row.filter(|(size, mtime_ns, _)| (*size, *mtime_ns) == (to_int(stamp.size), stamp.mtime_ns));
-        Ok(same.and_then(|(_, _, digests)| from_text(&digests))) // a text that cannot be read is no memory
+        let same = row.filter(|(size, mtime_ns, hashed_at, _)| {
+            (*size, *mtime_ns) == (to_int(stamp.size), stamp.mtime_ns) && changed_at <= *hashed_at
+        });
+        Ok(same.and_then(|(_, _, _, digests)| from_text(&digests))) // a text that cannot be read is no memory
     }
 }

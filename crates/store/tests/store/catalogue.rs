@@ -300,18 +300,22 @@ fn digests_of_unchanged_files_are_remembered(store: &Store) {
         std::fs::write(&path, text).unwrap();
         let file = std::fs::File::options().write(true).open(&path).unwrap();
         file.set_modified(modified).unwrap();
-        FileStamp::of(&file.metadata().unwrap())
+        file.metadata().unwrap()
     };
-    let now = at(1_000);
-    let stamp = write("summit", at(1));
-    assert_eq!(store.remembered_digests(&stamp).unwrap(), None);
-    store.remember_digests(&stamp, &hashed(b"summit"), now).unwrap();
-    assert_eq!(store.remembered_digests(&stamp).unwrap().as_ref(), Some(hashed(b"summit").digests()));
+    let now = SystemTime::now();
+    let first = write("summit", at(1));
+    assert_eq!(store.remembered_digests(&first).unwrap(), None);
+    store.remember_digests(&FileStamp::of(&first), &hashed(b"summit"), SystemTime::now()).unwrap();
+    assert_eq!(store.remembered_digests(&first).unwrap().as_ref(), Some(hashed(b"summit").digests()));
+    std::thread::sleep(Duration::from_millis(100)); // later than what was remembered
     let touched = write("valley", at(1) + Duration::from_nanos(1_000));
     assert_eq!(store.remembered_digests(&touched).unwrap(), None, "the time differs");
     let longer = write("summit.", at(1));
     assert_eq!(store.remembered_digests(&longer).unwrap(), None, "the size differs");
+    let set_back = write("valley", at(1));
+    assert_eq!(FileStamp::of(&set_back), FileStamp::of(&first));
+    assert_eq!(store.remembered_digests(&set_back).unwrap(), None, "somebody wrote to it and set its time back");
     let fresh = write("summit", now - Duration::from_secs(1));
-    store.remember_digests(&fresh, &hashed(b"summit"), now).unwrap();
+    store.remember_digests(&FileStamp::of(&fresh), &hashed(b"summit"), now).unwrap();
     assert_eq!(store.remembered_digests(&fresh).unwrap(), None, "another change within its second would not show");
 }

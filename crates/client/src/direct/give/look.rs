@@ -253,12 +253,11 @@ impl Asking<'_> {
         let Some(sent) = self.store.outgoing(self.account, message)? else { return Ok(None) };
         let Some(FileRef::Path(path)) = sent.files.get(position) else { return Ok(None) };
         let from = FileFrom::Path(path.clone());
-        let Some(stamp) = fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| FileStamp::of(&metadata)) else {
-            return Ok(None);
-        };
+        let Some(metadata) = fs::metadata(path).ok().filter(fs::Metadata::is_file) else { return Ok(None) };
+        let stamp = FileStamp::of(&metadata);
         let is_it = |digests: &DigestSet| digests.agreement(&wanted.digests) == balcony_sharing::Agreement::Same;
         let is_same = stamp.size() == wanted.size
-            && match self.store.remembered_digests(&stamp)? {
+            && match self.store.remembered_digests(&metadata)? {
                 Some(known) => is_it(&known),
                 None => self.hash(&from, stamp)?.is_some_and(|digests| is_it(&digests)),
             };
