@@ -85,6 +85,11 @@ impl Kin {
     /// What came from where a person said is theirs, and counts as given in the session in which they offer it now.
     fn adopt(&self, mut staging: Staging, likeness: Likeness) -> Result<Staging, StoreError> {
         if let (Likeness::Described | Likeness::Proven { is_theirs: true }, Some(session)) = (likeness, &self.session) {
+            // The digest may come behind the last byte: that one is asked for, even if all are here.
+            let all_but_one = self.claim.size.map_or(u64::MAX, |size| size.saturating_sub(1));
+            if likeness == Likeness::Described && staging.len() > all_but_one {
+                staging.truncate(all_but_one)?;
+            }
             let source = Some(session.as_str().to_owned());
             staging.note(Sidecar { offer: self.key.to_string(), source, is_pure: true, ..Sidecar::default() })?;
         }
@@ -107,8 +112,6 @@ impl Kin {
         Ok(match other.digests().agreement(&self.claim.digests) {
             Agreement::Same => Likeness::Proven { is_theirs },
             Agreement::Different => Likeness::None,
-            // All of it, and no digest: nothing would be asked of the session that could prove it.
-            _ if self.claim.size.is_some_and(|size| staged.len >= size) => Likeness::None,
             _ if is_theirs && self.is_described_by(&other) => Likeness::Described,
             _ => Likeness::None,
         })

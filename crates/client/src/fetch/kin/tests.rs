@@ -93,6 +93,20 @@ fn what_one_person_describes_alike_goes_on_and_nothing_else_does() {
     assert!(!goes_on(&left_behind(Offered { hash: KNOWN, ..FIRST }, |_| ()), Offered { hash: OTHER, ..AGAIN }), "it is another file");
 }
 
+/// The program that gave it ended before it told the digest.
+#[test]
+fn of_what_is_here_whole_the_last_byte_is_asked_for_with_the_digest_behind_it() {
+    for (hash, expected) in [(PROMISED, 39), (KNOWN, 39), ("", 0)] {
+        let store = left_behind(Offered { size: 40, ..FIRST }, |_| ());
+        let again = offer(&store, Offered { size: 40, hash, ..AGAIN });
+        let len = match taken(&store, &again) {
+            Left::Bytes(staging) => staging.len(),
+            Left::Nothing | Left::Held(_) => 0,
+        };
+        assert_eq!(len, expected, "{hash}");
+    }
+}
+
 #[test]
 fn only_bytes_that_came_in_the_session_itself_are_taken_for_its_senders() {
     for (what, change) in [
