@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use balcony_sharing::cipher::{Cipher, Decipher, Envelope, Fault, Opened, Secret};
 use balcony_sharing::dialect::read;
 use balcony_sharing::plan::{Abilities, Attempt, Circumstances, History, How, Policy, lay_out};
-use balcony_sharing::transfer::fetch::{Action, FetchJob, FetchSettings, Fetched, ResumePoint, Unwrapped};
+use balcony_sharing::transfer::fetch::{Action, Base, FetchJob, FetchSettings, Fetched, ResumePoint, Unwrapped};
 use balcony_sharing::transfer::{NetFailure, OpenUrl, Reach, ResponseHead, SessionEnd, SessionFailure, SessionRequest, SessionWay};
 use balcony_sharing::{Claim, DigestSet, Exposure, Hasher, NamedBy, NetRules, Offer, Received, Source, SourceKey};
 use balcony_wire::Jid;
@@ -157,7 +157,11 @@ impl Scene {
                 assert!(self.staged.is_empty(), "plain and encrypted bytes never mix");
                 self.through = Some(Through(envelope));
             }
-            Action::Restart => (self.through, self.staged) = (None, Vec::new()),
+            Action::Cut(keep) => {
+                assert!(keep <= self.staged.len() as u64, "nothing grows by being cut");
+                self.through = None;
+                self.staged.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+            }
             Action::Note(point) => assert!(point.len <= self.staged.len() as u64),
             Action::Record(source, outcome) => assert!(!source.as_str().is_empty() && !outcome.to_string().is_empty()),
             Action::Finish => {
@@ -492,6 +496,8 @@ fn left_over(choices: &mut Choices<'_>, file: &[u8], source: &SourceKey) -> (Opt
         source: choices.yes().then(|| source.clone()),
         validator: choices.yes().then(|| "\"1\"".to_owned()),
         envelope: None,
+        // not of a choice of its own: the inputs that are kept mean what they meant
+        base: (staged.len() % 3 == 1).then(|| Base { source: source.clone(), len: staged.len() as u64 / 2 }),
     };
     (Some(point), staged)
 }
