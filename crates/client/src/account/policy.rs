@@ -119,9 +119,12 @@ impl crate::fetch::Fetcher {
         account: &BareJid,
         change: impl FnOnce(&mut Policy) -> Result<T, E> + Send + 'static,
     ) -> Result<(Policy, T), E> {
-        let (store, account) = (self.store.clone(), account.clone());
-        let (policy, done) = blocking(move || standing::change_policy(&store, &account, change)).await?;
-        self.use_policy(policy.clone());
-        Ok((policy, done))
+        let (fetcher, account) = (self.clone(), account.clone());
+        blocking(move || {
+            let changed = standing::change_policy(&fetcher.store, &account, change)?;
+            fetcher.look_at_policy(&account)?;
+            Ok(changed)
+        })
+        .await
     }
 }

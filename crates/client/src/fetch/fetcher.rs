@@ -9,7 +9,7 @@ use balcony_sharing::transfer::fetch::FetchSettings;
 use balcony_sharing::{NetRules, Offer, Origin, Plan, Source, Way};
 use balcony_store::{OfferKey, OfferState, Sidecar, Staging, Store, StoreError};
 use balcony_wire::jingle::Jingle;
-use balcony_wire::{Element, Jid, Payload as _};
+use balcony_wire::{BareJid, Element, Jid, Payload as _};
 use futures_core::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
@@ -195,6 +195,13 @@ impl Fetcher {
     /// Other rules from here on, and nowhere kept.
     pub(crate) fn use_policy(&self, policy: Policy) {
         *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// The rules as they are kept now, of whoever changed them last: two may change them at once. Blocks.
+    pub(crate) fn look_at_policy(&self, account: &BareJid) -> Result<(), StoreError> {
+        let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        *policy = Standing::remembered(&self.store, account)?.policy;
+        Ok(())
     }
 
     /// Whom the person knows, as far as that is known here.
