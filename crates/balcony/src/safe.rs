@@ -11,6 +11,13 @@ impl Display for Safe<'_> {
     }
 }
 
+/// An address in a command that the person may paste into a shell. Whoever has it chose it: where a shell would read more in it than a
+/// name, it is left to the person to write it.
+pub(crate) fn in_command(jid: &str) -> &str {
+    let is_plain = jid.chars().all(|c| c.is_alphanumeric() || "@.-_+".contains(c)) && !jid.starts_with('-');
+    if is_plain { jid } else { "JID" }
+}
+
 /// C0 and C1 controls, bidirectional controls, and characters that end a line without looking like it.
 fn is_harmful(c: char) -> bool {
     c.is_control()
@@ -34,5 +41,13 @@ mod tests {
         assert_eq!(Safe("a\x1b[31mb\u{202e}c\u{9b}").to_string(), "a\\u{1b}[31mb\\u{202e}c\\u{9b}");
         assert_eq!(Safe("très cool 🎉.jpg").to_string(), "très cool 🎉.jpg");
         assert_eq!(lines("a\n\tb\r"), "a\n\tb\\u{d}");
+    }
+
+    #[test]
+    fn in_a_command_stands_no_address_that_a_shell_would_run() {
+        assert_eq!(in_command("romeo.m-1@montague.example"), "romeo.m-1@montague.example");
+        for chosen in ["x;{id,}|sh;#@evil.example", "$(id)@evil.example", "`id`@evil.example", "a b@evil.example", "-f@evil.example"] {
+            assert_eq!(in_command(chosen), "JID");
+        }
     }
 }

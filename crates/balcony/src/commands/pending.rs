@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use balcony_store::{OfferKey, Store, StoreError};
 use balcony_wire::BareJid;
 
+/// More than the catalogue keeps of everybody's: who is unknown can offer one after the other, and what fell out of it is not told again.
+const MOST: usize = 20_000;
+
 /// What was told, of one account.
 pub(crate) struct Told {
     store: Store,
@@ -49,7 +52,8 @@ impl Told {
         self.store.change_setting(&self.setting, |text| {
             let mut told = numbers(text.as_deref());
             change(&mut told);
-            let told: Vec<String> = told.iter().map(i64::to_string).collect();
+            let newest = told.len().saturating_sub(MOST);
+            let told: Vec<String> = told.iter().skip(newest).map(i64::to_string).collect();
             *text = Some(told.join(" "));
             Ok(())
         })
@@ -78,6 +82,17 @@ mod tests {
         later.keep(&BTreeSet::from([key(8), key(9)])).unwrap();
         let later = Told::of(&store, &account).unwrap();
         assert!(!later.has(key(7)) && later.has(key(8)));
+    }
+
+    #[test]
+    fn of_more_than_a_catalogue_holds_the_newest_are_remembered() {
+        let (store, account): (_, BareJid) = (Store::in_memory().unwrap(), "romeo@montague.example".parse().unwrap());
+        let many: Vec<String> = (1..=MOST).map(|number| number.to_string()).collect();
+        store.set_setting(&format!("pending-told {account}"), Some(&many.join(" "))).unwrap();
+        let newest = OfferKey::from_number(1_000_000);
+        Told::of(&store, &account).unwrap().add(newest).unwrap();
+        let later = Told::of(&store, &account).unwrap();
+        assert!(later.has(newest) && !later.has(OfferKey::from_number(1)) && later.has(OfferKey::from_number(2)));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::console::Console;
 use crate::exit::{Class, Failure};
 use crate::fetching;
 use crate::home::Home;
-use crate::safe::{Safe, lines};
+use crate::safe::{Safe, in_command, lines};
 use crate::signals::interrupted;
 use tally::{End, Tally};
 
@@ -272,12 +272,10 @@ impl<'a> Receiving<'a> {
 /// Somebody wants to see when the person is there; until they do, files cannot go straight to this device.
 fn ask_to_see(console: &Console, asker: &BareJid) {
     let jid = asker.as_str();
-    // Whoever asks chose the name, and the person may paste the command into a shell.
-    let is_plain = jid.chars().all(|c| c.is_alphanumeric() || "@.-_+".contains(c)) && !jid.starts_with('-');
-    let whom = if is_plain { format!(" {jid}") } else { String::new() };
     let words = format!(
-        "{} asks to see when you are there; `balcony contacts add{whom}` lets them, so that files can go straight from device to device",
-        Safe(jid)
+        "{} asks to see when you are there; `balcony contacts add {}` lets them, so that files can go straight from device to device",
+        Safe(jid),
+        in_command(jid)
     );
     console.step("asks-to-see", json!({"from": jid}), words);
 }
@@ -285,10 +283,11 @@ fn ask_to_see(console: &Console, asker: &BareJid) {
 /// Nobody answered who offers it, and what the person can do about that.
 fn unseen(offer: &CataloguedOffer) -> String {
     let sender = offer.provenance().sender().bare();
-    let sender = Safe(sender.as_str());
     format!(
-        "{sender} asked which of your devices takes it and got no answer, as they do not see when you are there; \
-         `balcony contacts add {sender}` lets them once they add you as well, then they can send it again"
+        "{} asked which of your devices takes it and got no answer, as they do not see when you are there; \
+         `balcony contacts add {}` lets them once they add you as well, then they can send it again",
+        Safe(sender.as_str()),
+        in_command(sender.as_str())
     )
 }
 

@@ -12,7 +12,7 @@ use crate::connect::{self, class_of};
 use crate::console::{Bar, Console, digests};
 use crate::exit::{Class, Failure};
 use crate::home::Home;
-use crate::safe::Safe;
+use crate::safe::{Safe, in_command};
 use crate::signals::interrupted;
 
 /// Runs the command: the files are there, and go to these people.
@@ -77,8 +77,8 @@ fn failure(account: &Account, error: &DirectError) -> Failure {
         (DirectError::NoDevice { jid }, _) => failure.advise(format!(
             "they have to be online (`balcony receive` runs there), and each of you a contact of the other: you say `balcony contacts add \
              {}`, they say `balcony contacts add {}`; or send it without --direct: a link waits for them",
-            jid.bare(),
-            account.jid()
+            in_command(jid.bare().as_str()),
+            in_command(account.jid().as_str())
         )),
         (_, Some(advice)) => failure.advise(advice),
         (_, None) => failure,
