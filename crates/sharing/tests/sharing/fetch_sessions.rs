@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use balcony_sharing::plan::{Abilities, Attempt, How, Outcome};
-use balcony_sharing::transfer::fetch::{Fetched, ResumePoint};
+use balcony_sharing::transfer::fetch::{Base, Fetched, ResumePoint};
 use balcony_sharing::transfer::{Reach, SessionEnd, SessionFailure, SessionRequest, SessionWay};
 use balcony_sharing::verify::Claim;
 use balcony_sharing::{DigestSet, Exposure, NamedBy, Plan, Source, SourceKey};
@@ -380,6 +380,33 @@ fn the_next_session_goes_on_behind_what_the_one_before_gave_whatever_others_adde
     }
 }
 
+/// A crash just before a stranger's first byte, or one that lost the last bytes of the session.
+#[test]
+fn where_nothing_is_left_behind_what_the_offer_gave_all_that_its_person_gives_is_theirs() {
+    for noted in [20, 25] {
+        let givers = vec![
+            (PHONE, Server { says_later: Some(SessionFailure::Over), ..Server::good().cut(10, 1) }),
+            (MALLORY, Server::with(&forged())),
+        ];
+        let mut task = task(claim(FILE), &givers);
+        task.plan.attempts[0] = offering(PHONE, "s2");
+        task.plan.attempts[1].named_by = NamedBy::Other(Jid::parse(MALLORY).unwrap());
+        let base = Some(Base { source: offering(LAPTOP, "s1").source, len: noted });
+        let point = ResumePoint { len: 20, base, ..ResumePoint::default() };
+        let scene = run(Task { resume: Some(point), ..task }, givers, &FILE[..20], 7);
+        assert_eq!(scene.asked[..2], asked(&[(PHONE, 20), (MALLORY, 30)]), "{noted}");
+        assert_eq!(scene.staged, FILE[..30], "{noted}");
+    }
+}
+
+/// Their own device gave seven wrong bytes, and a stranger the right ones behind those.
+#[test]
+fn nobody_is_left_out_for_what_another_device_of_the_same_person_added() {
+    let scene = behind_a_broken_offer(&[(LAPTOP, Server::with(&forged()).cut(7, 99)), (MALLORY, Server::good())]);
+    assert!(is_verified(&scene), "{:?}", scene.result);
+    assert_eq!((scene.asked[1..3].to_vec(), scene.asked.last()), (asked(&[(LAPTOP, 30), (MALLORY, 37)]), asked(&[(MALLORY, 30)]).first()));
+}
+
 /// Bytes rot, and devices err. Who the sender names may show that; who announced themselves may not.
 #[test]
 fn wrong_bytes_of_an_offer_stand_in_nobodys_way_whom_the_sender_names() {
@@ -395,6 +422,18 @@ fn wrong_bytes_of_an_offer_stand_in_nobodys_way_whom_the_sender_names() {
     assert_eq!(scene.asked, asked(&[("a.lit", 20), ("a.lit", 0)]));
     let scene = behind_rot(MALLORY, NamedBy::Other(Jid::parse(MALLORY).unwrap()));
     assert_eq!((scene.staged, scene.asked), (forged()[..20].to_vec(), asked(&[(MALLORY, 20)])));
+}
+
+/// The link did not fit, the next session neither: then it was the bytes before both.
+#[test]
+fn who_did_not_fit_behind_wrong_bytes_is_asked_again_once_these_are_gone() {
+    let givers = vec![("a.lit", Server::good()), (PHONE, Server::good())];
+    let mut task = task(claim(FILE), &givers);
+    task.plan.attempts[1] = offering(PHONE, "s2");
+    let point = ResumePoint { len: 20, source: Some(offering(PHONE, "s1").source), ..ResumePoint::default() };
+    let scene = run(Task { resume: Some(point), ..task }, givers, &forged()[..20], 7);
+    assert!(is_verified(&scene), "{:?}", scene.result);
+    assert_eq!(scene.asked, asked(&[("a.lit", 20), (PHONE, 20), ("a.lit", 0)]));
 }
 
 /// Who cannot begin in the middle gives all of it anyway: nothing before it can make that wrong.

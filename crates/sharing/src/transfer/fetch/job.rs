@@ -478,13 +478,17 @@ impl FetchJob {
         if self.claim.can_prove() { self.stage.base() } else { 0 }
     }
 
-    /// Throws away what is in staging: all of it, or what stands behind the base.
+    /// Throws away what is in staging: all of it, or what stands behind the base. Who did not fit behind a base that is gone may be asked
+    /// again.
     pub(super) fn cut(&mut self, keep: u64) {
         if keep > 0 {
             self.stage.cut_to_base();
         } else {
             self.stage.clear();
             self.leans = false;
+            for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_misfit) {
+                (candidate.is_misfit, candidate.is_out) = (false, false);
+            }
         }
         self.actions.push_back(Action::Cut(keep));
     }

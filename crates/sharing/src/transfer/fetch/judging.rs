@@ -122,9 +122,6 @@ impl FetchJob {
     /// Nobody fits behind the bytes at the front, not even who was named by the same person: perhaps they are wrong themselves. Who was
     /// named is asked once more alone, from the first byte. Nobody else can bring that about.
     pub(super) fn doubt_base(&mut self, now: Instant) {
-        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.is_misfit) {
-            (candidate.is_misfit, candidate.is_out) = (false, false);
-        }
         self.purity = Purity::Alone;
         self.cut(0);
         self.choose(now);

@@ -25,12 +25,17 @@ impl Stage {
     /// As an earlier job left it.
     pub(super) fn resumed(point: ResumePoint) -> Self {
         let whole = point.source.clone().filter(SourceKey::is_offered).map(|source| Base { source, len: point.len });
+        // What was written last may be lost: then less is there than was noted.
+        let noted = point.base.map(|base| Base { len: base.len.min(point.len), ..base }).filter(|base| base.len > 0);
+        let base = whole.or(noted);
+        // Whoever was to give bytes behind it gave none.
+        let source = base.as_ref().filter(|base| base.len == point.len).map(|base| base.source.clone()).or(point.source);
         Self {
             len: point.len,
             earlier: point.len,
-            is_mixed: point.len > 0 && point.source.is_none(),
-            base: whole.or(point.base.filter(|base| base.len <= point.len)),
-            givers: point.source.into_iter().collect(),
+            is_mixed: point.len > 0 && source.is_none(),
+            base,
+            givers: source.into_iter().collect(),
             validator: point.validator,
             mark: point.envelope,
         }
@@ -97,8 +102,13 @@ impl Stage {
         !self.is_mixed && self.others().all(|other| other == source)
     }
 
-    /// Who gave, in this job and alone, what stands behind the base.
+    /// Who gave, in this job and alone, what stands behind the base. A device of the same person that did not offer it may have added to that.
     pub(super) fn intruder(&self) -> Option<&SourceKey> {
+        let (base, offerer) = (self.base.as_ref()?, self.offerer());
+        let may_add = |giver: &SourceKey| giver.person() == offerer && *giver != base.source && !giver.is_offered();
+        if self.givers.iter().any(may_add) {
+            return None;
+        }
         let mut others = self.others();
         let first = others.next().filter(|_| self.earlier <= self.base())?;
         others.next().is_none().then_some(first)
