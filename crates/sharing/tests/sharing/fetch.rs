@@ -301,6 +301,36 @@ fn a_server_that_answers_byte_by_byte_is_given_up() {
     assert!(waited + 1 >= asked, "asked again without a pause");
 }
 
+/// A good part each time, and then there is no such part: each round costs us all of it.
+#[test]
+fn a_server_that_takes_back_what_it_gave_is_given_up() {
+    let (start, part) = (dawn(), 64 * 1024_usize);
+    let large = Claim { size: Some(1 << 30), ..claim(FILE) };
+    let servers = [("moody.lit", Server::good())];
+    let mut job = FetchJob::new(&task(large.clone(), &servers).plan, large, NetRules::default(), FetchSettings::default(), None, start);
+    let mut asked = Vec::new();
+    while !job.is_over() {
+        let Some(action) = job.poll_action() else { break };
+        let Action::Open(open) = action else { continue };
+        asked.push(open.from_byte);
+        assert!(asked.len() < 9, "it is asked without end");
+        if open.from_byte == 0 {
+            let range = format!("bytes 0-{}/{}", part - 1, 1 << 30);
+            job.handle_opened(start, &ResponseHead { status: 206, headers: vec![("Content-Range".into(), range)] });
+            job.handle_bytes(start, part);
+            job.handle_end(start);
+        } else {
+            job.handle_opened(start, &ResponseHead { status: 416, headers: Vec::new() });
+        }
+    }
+    assert_eq!(asked, [0, part as u64, 0, part as u64]);
+    let failed = std::iter::from_fn(|| job.poll_action()).find_map(|action| match action {
+        Action::Failed(failed) => Some(failed.outcomes),
+        _ => None,
+    });
+    assert_eq!(failed, Some(vec![(key("moody.lit"), Outcome::WrongRange)]));
+}
+
 #[test]
 fn a_busy_server_is_left_alone_as_long_as_it_asks() {
     let start = dawn();

@@ -29,6 +29,8 @@ pub(super) struct Candidate {
     pub(super) is_out: bool,
     /// It is out because its bytes did not fit those of the person who offers the file.
     pub(super) is_misfit: bool,
+    /// As a server: it took back what it had given before.
+    pub(super) starts_over: bool,
     /// As a device: how long it was waited for when it was asked last.
     pub(super) silence: Patience,
 }
@@ -63,6 +65,7 @@ impl Candidate {
             not_before: None,
             is_out: false,
             is_misfit: false,
+            starts_over: false,
             silence: Patience::Full,
         })
     }

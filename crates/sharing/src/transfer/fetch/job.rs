@@ -179,8 +179,10 @@ impl FetchJob {
             }
             Meaning::StartOver => {
                 self.actions.push_back(Action::Close);
-                if self.stage.len() == self.base() {
-                    return self.fail(now, request.candidate, Outcome::WrongRange, None); // they are another one's, and stay
+                let had_all_anew = std::mem::replace(&mut self.candidates[request.candidate].starts_over, true);
+                // They are another one's, and stay; or it takes back what it gives, and would do so for ever.
+                if self.stage.len() == self.base() || had_all_anew {
+                    return self.fail(now, request.candidate, Outcome::WrongRange, None);
                 }
                 self.cut(self.base());
                 self.choose(now);
