@@ -91,10 +91,11 @@ impl Work {
     /// may still be writing its last bytes, and a session whose other side was started anew may not know that yet: others have the turn
     /// meanwhile. A session that needs its answer now waits for neither.
     pub(super) async fn begin(&mut self, kin: Kin) -> Result<Option<Staging>, FetchError> {
-        let (kin, mut patience) = (Arc::new(kin), Patience::new());
+        let kin = Arc::new(kin);
         if !self.has_turn().await {
             return Ok(None);
         }
+        let mut patience = Patience::new(); // only now: who waited for the turn saw nothing of the bytes
         let left = loop {
             match self.look(&kin).await {
                 Ok(Left::Held(len)) if self.turns.is_some() && patience.lasts(len) => {}
@@ -103,12 +104,12 @@ impl Work {
                 Err(error) => return Err(error.into()),
             }
             self.turn = None;
-            let goes_on = tokio::select! {
-                () = sleep(LOOKING_AGAIN) => true,
-                order = self.orders.next() => self.obeys(order).await,
-            };
-            if !goes_on {
-                return Ok(None);
+            tokio::select! {
+                () = sleep(LOOKING_AGAIN) => {}
+                order = self.orders.next() => match self.obeys(order).await {
+                    true => patience = Patience::new(),
+                    false => return Ok(None),
+                },
             }
         };
         if !self.has_turn().await {
@@ -223,7 +224,8 @@ impl Work {
 mod tests {
     use balcony_sharing::transfer::fetch::FetchSettings;
     use balcony_sharing::{NetRules, Plan};
-    use balcony_store::Store;
+    use balcony_store::{OfferKey, Store};
+    use tokio::sync::Semaphore;
     use tokio::time::timeout;
 
     use super::*;
@@ -268,22 +270,42 @@ mod tests {
         assert_eq!(failed.kept, 40);
     }
 
-    #[tokio::test]
-    async fn a_session_that_needs_its_answer_now_waits_for_no_bytes() {
-        let (store, _held, again) = held();
-        let mut work = Work {
+    /// A fetch of this offer, whose turn comes at once.
+    fn work(store: Store, key: OfferKey) -> Work {
+        Work {
             store,
             network: network(),
             direct: Direct::offline(),
             rules: NetRules::default(),
             settings: FetchSettings::default(),
-            key: again.key(),
+            key,
             events: Events::nobody(),
             turns: None,
             turn: None,
             link: Link::None,
             orders: Orders::none(),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_needs_its_answer_now_waits_for_no_bytes() {
+        let (store, _held, again) = held();
+        let mut work = work(store, again.key());
         assert!(timeout(SOON, work.begin(Kin::of(again.key(), &again))).await.unwrap().unwrap().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_long_for_their_turn_has_patience_with_bytes_that_are_held_all_the_same() {
+        let (store, held, again) = held();
+        let turns = Arc::new(Semaphore::new(1));
+        let turn = turns.clone().acquire_owned().await.unwrap();
+        let mut work = Work { turns: Some(turns.clone()), ..work(store, again.key()) };
+        let begun = tokio::spawn(async move { work.begin(Kin::of(again.key(), &again)).await.unwrap().unwrap().len() });
+        sleep(DRAINING + LOOKING_AGAIN).await; // that is what it is about
+        drop(turn);
+        // They come first, and give it back once they have seen that somebody is at the bytes.
+        let turn = timeout(SOON, turns.acquire()).await.unwrap().unwrap();
+        drop((held, turn));
+        assert_eq!(timeout(SOON, begun).await.unwrap().unwrap(), 40);
     }
 }
