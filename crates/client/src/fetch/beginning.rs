@@ -234,6 +234,7 @@ mod tests {
     use crate::fetch::Fetcher;
     use crate::fetch::kin::tests::{AGAIN, FIRST, Offered, left_behind, offer};
     use crate::fetch::orders::Orders;
+    use crate::fetch::work::Ending;
     use crate::net::network::Network;
     use crate::offers::CataloguedOffer;
 
@@ -307,5 +308,20 @@ mod tests {
         let turn = timeout(SOON, turns.acquire()).await.unwrap().unwrap();
         drop((held, turn));
         assert_eq!(timeout(SOON, begun).await.unwrap().unwrap(), 40);
+    }
+
+    #[tokio::test]
+    async fn what_is_thrown_away_before_it_began_is_nothing_that_another_offer_took_over() {
+        let store = left_behind(FIRST, |_| ());
+        let first: OfferKey = OfferKey::from_number(store.staged().unwrap()[0].sidecar.as_ref().unwrap().offer.parse().unwrap());
+        let again = offer(&store, AGAIN);
+        assert!(matches!(Kin::of(again.key(), &again).take(&store).unwrap(), Left::Bytes(_)));
+        for (key, left) in [(first, 1), (again.key(), 0)] {
+            let (reins, orders) = Orders::new();
+            reins.discard();
+            let stopped = Work { orders, ..work(store.clone(), key) }.stopped_before().await;
+            assert!(matches!(stopped, Ok(Ending::Stopped(0))));
+            assert_eq!(store.staged().unwrap().len(), left);
+        }
     }
 }

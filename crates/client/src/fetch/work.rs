@@ -179,15 +179,15 @@ impl Work {
     }
 
     /// It was stopped before its turn came: what an earlier try of this very offer left stays, or is thrown away. What others left is theirs.
-    async fn stopped_before(self) -> Result<Ending, FetchError> {
+    pub(super) async fn stopped_before(self) -> Result<Ending, FetchError> {
         let (store, key, keep) = (self.store.clone(), self.key, !self.orders.throws_away());
         let kept = blocking(move || {
-            let is_ours = |staged: &Staged| {
-                staged.job == job_of(key) || staged.sidecar.as_ref().is_some_and(|sidecar| sidecar.offer == key.to_string())
-            };
+            let bears_its_name = |sidecar: &Sidecar| sidecar.offer == key.to_string();
+            let is_ours = |staged: &Staged| staged.sidecar.as_ref().map_or(staged.job == job_of(key), bears_its_name);
             let mut kept = 0;
             for staged in store.staged()?.into_iter().filter(is_ours) {
                 match store.resume(&staged.job) {
+                    Ok(Some(staging)) if !bears_its_name(staging.sidecar()) => {} // another offer took it meanwhile
                     Ok(Some(staging)) if keep && !staging.is_empty() => kept += staging.len(),
                     Ok(Some(useless)) => useless.discard()?,
                     Ok(None) | Err(StoreError::Busy(_)) => {} // somebody else is at it
