@@ -32,7 +32,6 @@ use super::state::{Command, Connection, Delivery, Online};
 use crate::direct::Switchboard;
 use crate::net::network::Network;
 use crate::net::{NetError, dns};
-use crate::streams::SharedRoad;
 
 /// Unwritten bytes above which nothing more is taken from the handles.
 const FULL: usize = 1024 * 1024;
@@ -60,7 +59,6 @@ pub(crate) struct Driver {
     sight: Sight,
     door: Door,
     switchboard: Switchboard,
-    road: SharedRoad,
     requests: HashMap<RequestId, ReplyTo>,
     deliveries: HashMap<SentId, oneshot::Sender<Delivery>>,
     connections: u64,
@@ -82,7 +80,6 @@ pub(crate) struct Lines {
     pub(crate) sight: Sight,
     pub(crate) door: Door,
     pub(crate) switchboard: Switchboard,
-    pub(crate) road: SharedRoad,
 }
 
 /// What a connection at work waits for.
@@ -104,13 +101,12 @@ struct Link {
 
 impl Driver {
     pub(crate) fn new(options: ConnectOptions, network: Network, lines: Lines) -> Self {
-        let Lines { approver, commands, inbox, state, book, devices, bounces, copies, sight, door, switchboard, road } = lines;
+        let Lines { approver, commands, inbox, state, book, devices, bounces, copies, sight, door, switchboard } = lines;
         Self {
             approver,
             sight,
             door,
             switchboard,
-            road,
             copies,
             bounces,
             book,
@@ -323,12 +319,7 @@ impl Driver {
         match input {
             Input::Connection(Ok(Event::Wrote)) => {}
             Input::Connection(Ok(Event::Read(0))) => link.stream.handle_closed(now),
-            Input::Connection(Ok(Event::Read(read))) => {
-                link.stream.handle_bytes(now, &link.buffer[..read]);
-                if let Some(took) = link.stream.round_trip() {
-                    self.road.acknowledged(took);
-                }
-            }
+            Input::Connection(Ok(Event::Read(read))) => link.stream.handle_bytes(now, &link.buffer[..read]),
             Input::Connection(Err(error)) => link.stream.handle_failure(now, Failure::Io(error.to_string())),
             Input::Inbox => {
                 self.inbox.hand_over();
@@ -444,7 +435,6 @@ impl Driver {
                 let _ = link.stream.send(Instant::now(), presence.into());
             }
         }
-        self.road.renewed();
         tracing::info!(resumed, mechanism = %learned.mechanism, sasl2 = learned.sasl2, "logged in");
         // From here on the floor holds for reconnections as well.
         self.options.floor = self.options.floor.max(Some(learned.mechanism));

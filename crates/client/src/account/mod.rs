@@ -140,10 +140,8 @@ impl Account {
         }
         let desk = offers::Desk { store: store.clone(), account: jid.clone(), copies: copies.clone(), contacts: view.contacts.clone() };
         tokio::spawn(desk.clone().watch(arrivals, tell.clone()));
-        let courier = Courier::new(commands.downgrade());
-        let road = courier.road().clone();
         let setting = Setting {
-            courier,
+            courier: Courier::new(commands.downgrade()),
             network: network.clone(),
             sight: sight.clone(),
             devices: devices.clone(),
@@ -169,7 +167,6 @@ impl Account {
             sight,
             door,
             switchboard,
-            road,
         };
         tokio::spawn(Driver::new(options, network.clone(), lines).run());
         let inner = Inner {

@@ -1,7 +1,6 @@
 //! The road that all in-band streams of an account share, and the place of each of them in it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use balcony_sharing::transfer::bytestream::ibb::Road;
 
@@ -17,16 +16,6 @@ pub(super) struct Place {
 }
 
 impl SharedRoad {
-    /// The server has what was sent before it was asked, so long ago.
-    pub(crate) fn acknowledged(&self, took: Duration) {
-        self.lock().acknowledged(took);
-    }
-
-    /// Another connection is used from now on.
-    pub(crate) fn renewed(&self) {
-        self.lock().renewed();
-    }
-
     pub(super) fn enter(&self) -> Place {
         self.lock().enter();
         Place { road: self.clone(), under_way: 0 }

@@ -68,7 +68,7 @@ impl ClientStream {
         match std::mem::replace(&mut self.phase, Phase::Header) {
             Phase::Online => {
                 self.phase = Phase::Online;
-                self.handle_online(now, element);
+                self.handle_online(element);
             }
             Phase::Closing => {
                 self.phase = Phase::Closing;
@@ -93,7 +93,7 @@ impl ClientStream {
             (Some(outcome), None) if outcome.jid.is_some() || outcome.resumed.is_some() => {
                 self.settle_inline(now, *outcome, Box::default());
                 if matches!(self.phase, Phase::Online) {
-                    self.handle_online(now, element);
+                    self.handle_online(element);
                 }
             }
             (outcome, None) => {

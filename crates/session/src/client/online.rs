@@ -26,8 +26,6 @@ pub(super) struct Pulse {
     pub(super) spoke: Instant,
     /// Since when an answer is owed (`<a/>`, or to a ping).
     asked: Option<Instant>,
-    /// How long the last acknowledgement took, until somebody wants to know.
-    pub(super) round_trip: Option<Duration>,
     /// Stanzas sent since acknowledgement was last asked for.
     unasked: usize,
     /// The ping under way, where there is no stream management.
@@ -40,7 +38,7 @@ pub(super) struct Pulse {
 
 impl Pulse {
     pub(super) fn new(now: Instant) -> Self {
-        Self { now, heard: now, spoke: now, asked: None, round_trip: None, unasked: 0, ping: None, unproven: false, owes: false }
+        Self { now, heard: now, spoke: now, asked: None, unasked: 0, ping: None, unproven: false, owes: false }
     }
 
     pub(super) fn begin(&mut self, now: Instant, resumed: bool) {
@@ -56,14 +54,14 @@ impl Pulse {
 
 impl ClientStream {
     /// An element while online.
-    pub(super) fn handle_online(&mut self, now: Instant, element: Element) {
+    pub(super) fn handle_online(&mut self, element: Element) {
         if element.ns() != ns::SM {
             return self.handle_stanza(element);
         }
         match element.name() {
             "r" => self.acknowledge(),
             "a" => match sm::Ack::read(&element) {
-                Ok(ack) => self.handle_ack(now, ack.h),
+                Ok(ack) => self.handle_ack(ack.h),
                 Err(_) => self.break_off(End::new(Cause::Protocol, "the server's acknowledgement cannot be read")),
             },
             _ => {}
@@ -95,11 +93,10 @@ impl ClientStream {
         }
     }
 
-    fn handle_ack(&mut self, now: Instant, h: u32) {
+    fn handle_ack(&mut self, h: u32) {
         let Some(session) = self.session.as_mut().filter(|session| session.managed.is_some()) else { return };
         match session.queue.acknowledge(h) {
             Ok(acknowledged) => {
-                self.pulse.round_trip = self.pulse.asked.map(|asked| now.saturating_duration_since(asked));
                 self.pulse.answered();
                 self.pulse.unproven = false;
                 self.acknowledged(acknowledged);

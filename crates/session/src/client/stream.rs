@@ -229,11 +229,6 @@ impl ClientStream {
         managed.is_none_or(|session| session.queue.len() < self.config.queue.div_ceil(4) * 3)
     }
 
-    /// How long the server took to say that it has what was sent before it was asked; each time once. Whatever is sent waits as long.
-    pub fn round_trip(&mut self) -> Option<Duration> {
-        self.pulse.round_trip.take()
-    }
-
     /// Asks something; `None` asks the own account. The answer comes as [`Action::Answer`], exactly once, also when nothing
     /// could be sent, nobody answered within `timeout`, or the session was lost.
     pub fn request(&mut self, now: Instant, to: Option<Jid>, ask: Ask, timeout: Duration) -> RequestId {

@@ -522,19 +522,3 @@ fn what_a_server_did_not_get_done_is_said_again() {
         assert_eq!(pair.served.bodies().len(), usize::from(!done));
     }
 }
-
-#[test]
-fn how_long_the_server_took_to_acknowledge_is_told_once() {
-    let host = &mut Host::default();
-    let mut pair = online(host);
-    let _of_the_login = pair.client.round_trip();
-    pair.client.send(pair.now, message("one")).unwrap();
-    let mut is_first = true;
-    pair.run_with(host, &mut |pair| {
-        if std::mem::take(&mut is_first) {
-            pair.now += Duration::from_millis(40);
-        }
-    });
-    assert_eq!(pair.client.round_trip(), Some(Duration::from_millis(40)));
-    assert_eq!(pair.client.round_trip(), None);
-}
