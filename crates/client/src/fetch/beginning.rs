@@ -100,6 +100,14 @@ impl Work {
             match self.look(&kin).await {
                 Ok(Left::Held(len)) if self.turns.is_some() && patience.lasts(len) => {}
                 Err(StoreError::Busy(_)) if patience.is_young() => {}
+                // Nobody is kept from it meanwhile; so it may be another's by then, or more.
+                Ok(left) if self.turn.is_none() => {
+                    drop(left);
+                    match self.has_turn().await {
+                        true => continue,
+                        false => return Ok(None),
+                    }
+                }
                 Ok(left) => break left,
                 Err(error) => return Err(error.into()),
             }
@@ -112,9 +120,6 @@ impl Work {
                 },
             }
         };
-        if !self.has_turn().await {
-            return Ok(None);
-        }
         if let Left::Bytes(staging) = left {
             return Ok(Some(*staging));
         }
@@ -226,6 +231,7 @@ mod tests {
     use balcony_sharing::{NetRules, Plan};
     use balcony_store::{OfferKey, Store};
     use tokio::sync::Semaphore;
+    use tokio::task::yield_now;
     use tokio::time::timeout;
 
     use super::*;
@@ -307,6 +313,33 @@ mod tests {
         // They come first, and give it back once they have seen that somebody is at the bytes.
         let turn = timeout(SOON, turns.acquire()).await.unwrap().unwrap();
         drop((held, turn));
+        assert_eq!(timeout(SOON, begun).await.unwrap().unwrap(), 40);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_their_turn_once_more_keeps_nobody_from_the_bytes() {
+        let (store, held, again) = held();
+        let (turns, job) = (Arc::new(Semaphore::new(1)), held.job().clone());
+        let turn = turns.clone().acquire_owned().await.unwrap();
+        let mut work = Work { turns: Some(turns.clone()), ..work(store.clone(), again.key()) };
+        let begun = tokio::spawn(async move { work.begin(Kin::of(again.key(), &again)).await.unwrap().unwrap().len() });
+        yield_now().await; // they queue
+        drop(turn);
+        let turn = timeout(SOON, turns.acquire()).await.unwrap().unwrap(); // given back: somebody is at the bytes
+        let first = held.sidecar().offer.clone();
+        drop(held);
+        let is_theirs = || store.staged().unwrap()[0].sidecar.as_ref().is_some_and(|sidecar| sidecar.offer != first);
+        let resumed = || store.resume(&job).ok().flatten();
+        let taken = timeout(SOON, async {
+            loop {
+                match is_theirs().then(resumed).flatten() {
+                    Some(taken) => break taken,
+                    None => sleep(LOOKING_AGAIN).await,
+                }
+            }
+        });
+        let taken = taken.await.expect("nobody holds what they do not use");
+        drop((taken, turn));
         assert_eq!(timeout(SOON, begun).await.unwrap().unwrap(), 40);
     }
 
