@@ -165,7 +165,10 @@ impl Work {
         let mut staging = staged(place).await?;
         let staging = blocking(move || staging.truncate(keep).map(|()| staging)).await?;
         Ok(match self.read(staging, algos, envelope).await? {
-            Read::Whole(sink) => Place::Sink(sink),
+            Read::Whole(sink) => {
+                job.handle_delay(Instant::now()); // whoever comes next is asked only now
+                Place::Sink(sink)
+            }
             Read::Paused(sink) => {
                 job.pause();
                 job.go_on(Instant::now());
@@ -223,7 +226,7 @@ impl Work {
                 let portion = job.handle_bytes(now, bytes.len());
                 let place = write(place, bytes, &portion).await?;
                 if now.elapsed() > SLOW_WRITE {
-                    job.handle_bytes(Instant::now(), 0);
+                    job.handle_delay(Instant::now());
                 }
                 self.events.bytes(|| FetchEvent::Received(job.progress()));
                 return Ok(place);

@@ -265,7 +265,7 @@ fn a_server_that_drips_below_the_time_to_stall_is_left_for_another() {
         now += Duration::from_secs(29);
         job.handle_bytes(now, 4096);
         now += Duration::from_secs(29);
-        job.handle_bytes(now, 0);
+        job.handle_delay(now);
         assert!(job.deadline().unwrap() > now);
     }
 }
@@ -329,6 +329,20 @@ fn a_server_that_takes_back_what_it_gave_is_given_up() {
         _ => None,
     });
     assert_eq!(failed, Some(vec![(key("moody.lit"), Outcome::WrongRange)]));
+}
+
+#[test]
+fn what_the_driver_needs_before_it_asks_is_not_the_servers_silence() {
+    let start = dawn();
+    let plan = Plan { attempts: vec![attempt("here.lit")], left_out: Vec::new() };
+    let mut job = FetchJob::new(&plan, claim(FILE), NetRules::default(), FetchSettings::default(), None, start);
+    let late = start + Duration::from_secs(300);
+    job.handle_delay(late);
+    job.handle_timeout(late);
+    assert_eq!(job.deadline(), Some(late + Duration::from_secs(30)));
+    job.pause();
+    job.handle_delay(late);
+    assert_eq!(job.deadline(), None);
 }
 
 #[test]

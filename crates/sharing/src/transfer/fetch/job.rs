@@ -199,8 +199,7 @@ impl FetchJob {
         let patience = self.settings.stall_timeout;
         let State::Receiving { request, body, deadline } = &mut self.state else { return Portion::NONE };
         body.fresh += len as u64;
-        // No bytes at all: the driver itself was slow.
-        if len == 0 || body.fresh >= LEAST_PROGRESS {
+        if body.fresh >= LEAST_PROGRESS {
             body.fresh = 0;
             *deadline = now + patience;
         }
@@ -217,6 +216,17 @@ impl FetchJob {
             self.finish_session(candidate);
         }
         Portion(skipped..len)
+    }
+
+    /// The driver itself was slow: nobody who is asked pays for that.
+    pub fn handle_delay(&mut self, now: Instant) {
+        let patience = match &self.state {
+            State::Opening { request, .. } => self.patience(&request.to),
+            _ => self.settings.stall_timeout,
+        };
+        if let State::Opening { deadline, .. } | State::Receiving { deadline, .. } = &mut self.state {
+            *deadline = now + patience;
+        }
     }
 
     /// The body ended as the server meant it to.
