@@ -514,4 +514,27 @@ proptest! {
         let kept = scene.ended.iter().filter(|end| **end == SessionEnd::Kept).count();
         prop_assert!(kept <= 1);
     }
+
+    /// Decision 0033. The driver asserts that it ends; who is honest and named by the sender is enough.
+    #[test]
+    fn however_an_offer_ended_its_file_is_had_where_somebody_honest_is_named(
+        givers in prop::collection::vec(any_giver(), 3), left in prop::sample::select(vec![FILE.to_vec(), forged()]), len in 1..47_usize,
+        base in 0..60_u64, piece in 1..60_usize, last in any::<bool>(),
+    ) {
+        let names = [PHONE, LAPTOP, MALLORY];
+        let mut givers: Vec<_> = names.into_iter().zip(givers).collect();
+        givers.insert(if last { 3 } else { 0 }, ("a.lit", Server::good()));
+        let mut task = task(claim(FILE), &givers);
+        for (attempt, (name, _)) in task.plan.attempts.iter_mut().zip(&givers) {
+            match *name {
+                PHONE => *attempt = offering(PHONE, "s2"),
+                MALLORY => attempt.named_by = NamedBy::Other(Jid::parse(MALLORY).unwrap()),
+                _ => {}
+            }
+        }
+        let base = (base > 0).then(|| Base { source: offering(LAPTOP, "s1").source, len: base });
+        let point = ResumePoint { len: len as u64, base, ..ResumePoint::default() };
+        let scene = run(Task { resume: Some(point), ..task }, givers, &left[..len], piece);
+        prop_assert!(is_verified(&scene), "{:?}", scene.result);
+    }
 }
