@@ -356,10 +356,11 @@ pub(crate) fn waits(offer: &CataloguedOffer, wait: &Wait) -> Failure {
     match wait {
         Wait::ForSource => Failure::new(Class::Source, format!("{}: its sender has not said yet where it is", Safe(name.as_str())))
             .advise("try again once they have"),
-        Wait::ToBeSeen => {
-            Failure::new(Class::Source, format!("{}: its sender got no answer, as they do not see when you are there", Safe(name.as_str())))
-                .advise("add each other with `balcony contacts add`, then ask them to send it again")
-        }
+        Wait::ToBeSeen => Failure::new(
+            Class::Source,
+            format!("{}: its sender got no answer, as they did not see that you were there", Safe(name.as_str())),
+        )
+        .advise("once each of you has the other as a contact (`balcony contacts add`), ask them to send it again"),
         Wait::Until(..) => Failure::new(Class::Source, format!("{}: its sources failed a short while ago", Safe(name.as_str())))
             .advise("try again in a few minutes"),
     }

@@ -147,7 +147,7 @@ fn a_file_offered_directly_by_somebody_who_does_not_see_us_is_said_on_both_sides
     let number = offer["offer"].to_string();
     let refused = bob.run(&["fetch", &number]).exits(7).event("failed");
     assert!(refused["next"].as_str().unwrap().contains("balcony contacts add"), "{refused}");
-    assert!(bob.run(&["why", &number]).ok().out.contains("they do not see when you are there"));
+    assert!(bob.run(&["why", &number]).ok().out.contains("they did not see that you were there"));
     // So they let each other see it.
     bob.run(&["contacts", "add", "alice@localhost"]).ok();
     alice.run(&["contacts", "add", "bob@localhost"]).ok();

@@ -375,7 +375,7 @@ impl<H> std::fmt::Display for Decision<H> {
             Self::Ask(question) => write!(f, "{question}"),
             Self::Wait(Wait::ForSource) => f.write_str("the sender has not said yet where the file is"),
             Self::Wait(Wait::ToBeSeen) => {
-                f.write_str("the sender asked which device takes it, and nobody answered, as they do not see when you are there")
+                f.write_str("the sender asked which device takes it, and nobody answered, as they did not see that you were there")
             }
             Self::Wait(Wait::Until(..)) => f.write_str("its sources failed a short while ago and are tried again later"),
             Self::Refuse(refusal) => write!(f, "{refusal}"),
