@@ -122,7 +122,7 @@ impl crate::fetch::Fetcher {
         let (fetcher, account) = (self.clone(), account.clone());
         blocking(move || {
             let changed = standing::change_policy(&fetcher.store, &account, change)?;
-            fetcher.look_at_policy(&account)?;
+            fetcher.look_at_policy(&account, &changed.0);
             Ok(changed)
         })
         .await

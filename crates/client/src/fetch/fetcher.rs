@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::link::Link;
 use super::orders::{Order, Orders, Reins};
-use super::standing::Standing;
+use super::standing::{self, Standing};
 use super::why::Known;
 use super::work::{Ending, Work};
 use super::{FetchError, FetchEvent, SharedFile};
@@ -197,11 +197,14 @@ impl Fetcher {
         *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
-    /// The rules as they are kept now, of whoever changed them last: two may change them at once. Blocks.
-    pub(crate) fn look_at_policy(&self, account: &BareJid) -> Result<(), StoreError> {
+    /// The rules as they are kept now, of whoever changed them last: two may change them at once. Those that were just kept, where they
+    /// cannot be read. Blocks.
+    pub(crate) fn look_at_policy(&self, account: &BareJid, just_kept: &Policy) {
         let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
-        *policy = Standing::remembered(&self.store, account)?.policy;
-        Ok(())
+        *policy = standing::kept_policy(&self.store, account).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the rules cannot be read again after they were changed");
+            just_kept.clone()
+        });
     }
 
     /// Whom the person knows, as far as that is known here.

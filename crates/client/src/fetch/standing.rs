@@ -5,6 +5,7 @@
 //! not reach.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use balcony_sharing::plan::{Contacts, Policy};
@@ -42,7 +43,7 @@ impl Fetcher {
 impl Standing {
     /// What the store remembers; of an account that was never connected, the domain alone and the rules everybody begins with.
     pub(crate) fn remembered(store: &Store, account: &BareJid) -> Result<Self, StoreError> {
-        let policy = policy(store.setting(&setting("policy", account))?);
+        let policy = kept_policy(store, account)?;
         let contacts = store.setting(&setting("contacts", account))?.map(|text| Contacts::from_record(&text));
         let hosts = store.setting(&setting("own-hosts", account))?.unwrap_or_default();
         let mut own = vec![Origin::https(account.domain())];
@@ -60,17 +61,32 @@ fn policy(text: Option<String>) -> Policy {
     }
 }
 
+/// The rules as they are remembered now.
+pub(crate) fn kept_policy(store: &Store, account: &BareJid) -> Result<Policy, StoreError> {
+    Ok(policy(store.setting(&setting("policy", account))?))
+}
+
 /// Changes the rules, by what they are just now: several programs may use one account, here and below.
 pub(crate) fn change_policy<T, E: From<StoreError>>(
     store: &Store,
     account: &BareJid,
     change: impl FnOnce(&mut Policy) -> Result<T, E>,
 ) -> Result<(Policy, T), E> {
-    store.change_setting(&setting("policy", account), |text| {
-        let mut policy = policy(text.take());
-        let done = change(&mut policy)?;
-        *text = Some(policy.to_string());
-        Ok((policy, done))
+    change_rules(store, &setting("policy", account), policy, change)
+}
+
+/// Changes rules of whatever kind that a setting keeps as text; gives what they are then.
+pub(crate) fn change_rules<R: Display, T, E: From<StoreError>>(
+    store: &Store,
+    setting: &str,
+    read: impl FnOnce(Option<String>) -> R,
+    change: impl FnOnce(&mut R) -> Result<T, E>,
+) -> Result<(R, T), E> {
+    store.change_setting(setting, |text| {
+        let mut rules = read(text.take());
+        let done = change(&mut rules)?;
+        *text = Some(rules.to_string());
+        Ok((rules, done))
     })
 }
 

@@ -6,7 +6,7 @@ use balcony_store::{Store, StoreError};
 use balcony_wire::BareJid;
 
 use crate::blocking::blocking;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, standing};
 
 /// The rules of an account; those everybody begins with, where none were made. Blocks.
 pub(super) fn remembered(store: &Store, account: &BareJid) -> Result<Giving, StoreError> {
@@ -55,15 +55,7 @@ impl Fetcher {
         change: impl FnOnce(&mut Giving) -> Result<T, E> + Send + 'static,
     ) -> Result<(Giving, T), E> {
         let (store, name) = (self.store().clone(), setting(account));
-        let changed = move || {
-            store.change_setting(&name, |text| {
-                let mut giving = read(text.take());
-                let done = change(&mut giving)?;
-                *text = Some(giving.to_string());
-                Ok((giving, done))
-            })
-        };
-        blocking(changed).await
+        blocking(move || standing::change_rules(&store, &name, read, change)).await
     }
 }
 
